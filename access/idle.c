@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING.
+ *
+ * Writing a bit marks a frame idle, which clears its accessed bit in every mapping; reading tells
+ * whether it still is.  So shared memory is right by nature, and nothing is done to the page but
+ * that.  It is what the kernel's DAMON does, at the price of three system calls a check instead of
+ * none.
+ *
+ * Bits are reached by the frame, which /proc/PID/pagemap tells; neighbouring addresses share a
+ * read. The bitmap is read and written in words of 64 frames: frames are sorted so that one word
+ * serves its neighbours.  A frame that cannot be tracked reads as if it was accessed: the tail of a
+ * huge page, which is tracked by its head, or a page that is on no list, like the zero page.  So
+ * /proc/kpageflags is asked about those that look accessed, and about all in regions where tails
+ * were found.
+ */
+#include <errno.h>
+#include <linux/kernel-page-flags.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "access/methods.h"
+
+#define PAGE	    4096UL
+#define WORD_FRAMES 64
+
+#define PAGEMAP_PRESENT (1ULL << 63)
+#define PAGEMAP_FRAME	((1ULL << 55) - 1)
+
+/* Addresses so near each other are looked up by one read of pagemap. */
+#define WINDOW_PAGES 512
+
+/* The largest folio, as a power of two of pages. */
+#define MAX_ORDER 9
+
+/* What access_probe.memory holds: tails of huge pages were found in the region. */
+enum { MEMORY_TAILS = 1 };
+
+/* A probe's frame, kept from arming to checking. */
+struct armed_frame {
+	uint64_t frame;
+	uint64_t address;
+	size_t probe;
+};
+
+struct idle_session {
+	struct access_session base;
+	int bitmap, kpageflags;
+};
+
+struct idle_space {
+	struct access_space base;
+	int pagemap;
+	struct armed_frame *armed; /* ascending by frame */
+	size_t nr, room;
+};
+
+static void idle_session_close(struct access_session *base)
+{
+	struct idle_session *s = (struct idle_session *)base;
+
+	if (s->bitmap >= 0)
+		close(s->bitmap);
+	if (s->kpageflags >= 0)
+		close(s->kpageflags);
+	free(s);
+}
+
+static int idle_session_open(const char *argument, struct access_session **out, char *why,
+			     size_t size)
+{
+	struct idle_session *s;
+	int r;
+
+	(void)argument;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	s->bitmap = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR | O_CLOEXEC);
+	if (s->bitmap >= 0 && s->kpageflags >= 0) {
+		*out = &s->base;
+		return 0;
+	}
+	r = errno == ENOENT ? -EOPNOTSUPP : -errno;
+	snprintf(why, size,
+		 errno == ENOENT ? "the kernel is built without CONFIG_IDLE_PAGE_TRACKING" :
+				   "/sys/kernel/mm/page_idle/bitmap needs root (CAP_SYS_ADMIN)");
+	idle_session_close(&s->base);
+	return r;
+}
+
+static void idle_space_close(struct access_space *base)
+{
+	struct idle_space *space = (struct idle_space *)base;
+
+	if (space->pagemap >= 0)
+		close(space->pagemap);
+	free(space->armed);
+	free(space);
+}
+
+static int idle_space_open(struct access_session *session, struct process *process,
+			   struct access_space **out)
+{
+	struct idle_space *space = calloc(1, sizeof(*space));
+
+	(void)session;
+	if (!space)
+		return -ENOMEM;
+	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+	if (space->pagemap < 0) {
+		int r = space->pagemap;
+
+		idle_space_close(&space->base);
+		return r;
+	}
+	*out = &space->base;
+	return 0;
+}
+
+static bool read_word(int fd, uint64_t index, uint64_t *out)
+{
+	return pread(fd, out, sizeof(*out), (off_t)(index * sizeof(*out))) == sizeof(*out);
+}
+
+static bool has_flag(uint64_t flags, int bit)
+{
+	return flags >> bit & 1;
+}
+
+/* The frame by which FRAME is tracked: the head of a larger folio, found by its alignment. */
+static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame)
+{
+	uint64_t flags;
+
+	if (!read_word(s->kpageflags, frame, &flags) || !has_flag(flags, KPF_COMPOUND_TAIL))
+		return frame;
+	for (int order = 1; order <= MAX_ORDER; order++) {
+		uint64_t head = frame & ~((1ULL << order) - 1);
+
+		if (read_word(s->kpageflags, head, &flags) && has_flag(flags, KPF_COMPOUND_HEAD))
+			return head;
+	}
+	return frame;
+}
+
+static int compare_frames(const void *a, const void *b)
+{
+	const struct armed_frame *x = a, *y = b;
+
+	return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+/* Notes the frames of the N probes; what is not present has none. */
+static int find_frames(struct idle_session *s, struct idle_space *space,
+		       struct access_probe *probes, size_t n)
+{
+	uint64_t window[WINDOW_PAGES], first = 0, nr = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t page = probes[i].next / PAGE, last = page, entry, frame;
+		ssize_t bytes;
+
+		if (page - first >= nr) {
+			/* Up to the last probe that fits. */
+			for (size_t k = i; k < n && probes[k].next / PAGE - page < WINDOW_PAGES;
+			     k++)
+				last = max_ul(last, probes[k].next / PAGE);
+			first = page;
+			bytes = pread(space->pagemap, window, (last - first + 1) * 8,
+				      (off_t)(first * 8));
+			if (bytes < 0)
+				return -errno;
+			nr = (uint64_t)bytes / 8;
+			/* Nothing is mapped above the end of user space, or there is no memory. */
+			if (!nr)
+				continue;
+		}
+		entry = window[page - first];
+		if (!(entry & PAGEMAP_PRESENT))
+			continue;
+		frame = entry & PAGEMAP_FRAME;
+		if (probes[i].memory & MEMORY_TAILS)
+			frame = tracked_frame(s, frame);
+		space->armed[space->nr++] = (struct armed_frame){ frame, probes[i].next, i };
+	}
+	return 0;
+}
+
+/* Marks all armed frames idle, a word of the bitmap at a time. */
+static int mark_idle(const struct idle_session *s, const struct idle_space *space)
+{
+	for (size_t i = 0; i < space->nr;) {
+		uint64_t index = space->armed[i].frame / WORD_FRAMES, word = 0;
+
+		for (; i < space->nr && space->armed[i].frame / WORD_FRAMES == index; i++)
+			word |= 1ULL << space->armed[i].frame % WORD_FRAMES;
+		if (pwrite(s->bitmap, &word, sizeof(word), (off_t)(index * 8)) != sizeof(word) &&
+		    errno != ENXIO)
+			return -errno;
+	}
+	return 0;
+}
+
+static int arm(struct idle_session *s, struct idle_space *space, struct access_probe *probes,
+	       size_t n)
+{
+	int r;
+
+	space->nr = 0;
+	r = find_frames(s, space, probes, n);
+	if (r)
+		return r;
+	qsort(space->armed, space->nr, sizeof(*space->armed), compare_frames);
+	return mark_idle(s, space);
+}
+
+/* Whether a frame that is not idle was accessed, or cannot be told. */
+static bool really_accessed(const struct idle_session *s, uint64_t frame,
+			    struct access_probe *probe)
+{
+	uint64_t flags;
+
+	if (!read_word(s->kpageflags, frame, &flags))
+		return false;
+	if (has_flag(flags, KPF_COMPOUND_TAIL)) {
+		probe->memory |= MEMORY_TAILS;
+		return false;
+	}
+	/* The huge pages of the region may be gone. */
+	if (!has_flag(flags, KPF_COMPOUND_HEAD))
+		probe->memory &= (uint16_t)~MEMORY_TAILS;
+	return has_flag(flags, KPF_LRU) && !has_flag(flags, KPF_ZERO_PAGE);
+}
+
+static int check(const struct idle_session *s, const struct idle_space *space,
+		 struct access_probe *probes, size_t n)
+{
+	uint64_t word = 0, index = UINT64_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		probes[i].accessed = false;
+	for (size_t i = 0; i < space->nr; i++) {
+		const struct armed_frame *armed = &space->armed[i];
+
+		if (armed->probe >= n || probes[armed->probe].armed != armed->address)
+			continue;
+		if (armed->frame / WORD_FRAMES != index) {
+			index = armed->frame / WORD_FRAMES;
+			if (!read_word(s->bitmap, index, &word))
+				return -errno;
+		}
+		if (!(word >> armed->frame % WORD_FRAMES & 1))
+			probes[armed->probe].accessed =
+				really_accessed(s, armed->frame, &probes[armed->probe]);
+	}
+	return 0;
+}
+
+/* Room grows with the number of regions, not in each round. */
+static int reserve(struct idle_space *space, size_t n)
+{
+	void *more;
+
+	if (n <= space->room)
+		return 0;
+	more = reallocarray(space->armed, n * 2, sizeof(*space->armed));
+	if (!more)
+		return -ENOMEM;
+	space->armed = more;
+	space->room = n * 2;
+	return 0;
+}
+
+static int idle_round(struct access_space *base, struct access_probe *probes, size_t n,
+		      unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+	int r = reserve(space, n);
+
+	(void)now;
+	(void)sample;
+	if (!r && what & ACCESS_CHECK)
+		r = check(s, space, probes, n);
+	if (!r && what & ACCESS_ARM)
+		r = arm(s, space, probes, n);
+	return r;
+}
+
+const struct access_method access_idle = {
+	.name = "idle",
+	.sees = "reads and writes, page by page, of every process that has the page mapped",
+	.session_open = idle_session_open,
+	.session_close = idle_session_close,
+	.space_open = idle_space_open,
+	.space_close = idle_space_close,
+	.round = idle_round,
+};

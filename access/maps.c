@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading /proc/PID/maps: see maps.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "access/maps.h"
+
+static int maps_append(struct maps *maps, struct mapping mapping)
+{
+	/* Doubled whenever the number is a power of two. */
+	if (!(maps->nr & (maps->nr - 1))) {
+		size_t room = maps->nr ? maps->nr * 2 : 1;
+		void *more = reallocarray(maps->mapping, room, sizeof(*maps->mapping));
+
+		if (!more)
+			return -ENOMEM;
+		maps->mapping = more;
+	}
+	maps->mapping[maps->nr++] = mapping;
+	return 0;
+}
+
+int maps_parse(int fd, struct maps *out)
+{
+	_cleanup_fclose_ FILE *file = fdopen(fd, "r");
+	_cleanup_free_ char *line = NULL;
+	__attribute__((cleanup(maps_free))) struct maps maps = { 0 };
+	size_t size = 0;
+
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (getline(&line, &size, file) > 0) {
+		struct mapping mapping;
+		int r;
+
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &mapping.start, &mapping.end) != 2)
+			continue;
+		if (strstr(line, " [vsyscall]\n"))
+			continue;
+		r = maps_append(&maps, mapping);
+		if (r)
+			return r;
+	}
+	if (ferror(file))
+		return -errno;
+	*out = maps;
+	maps = (struct maps){ 0 };
+	return 0;
+}
+
+int maps_read(const struct process *process, struct maps *out)
+{
+	int fd = process_open_file(process, "maps", O_RDONLY);
+
+	return fd < 0 ? fd : maps_parse(fd, out);
+}
+
+void maps_free(struct maps *maps)
+{
+	free(maps->mapping);
+	*maps = (struct maps){ 0 };
+}
+
+const struct mapping *maps_find(const struct maps *maps, uint64_t address)
+{
+	size_t low = 0, high = maps->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct mapping *mapping = &maps->mapping[middle];
+
+		if (address < mapping->start)
+			high = middle;
+		else if (address >= mapping->end)
+			low = middle + 1;
+		else
+			return mapping;
+	}
+	return NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clearing every accessed bit of a process at once, by /proc/PID/clear_refs.
+ *
+ * It walks all that is resident (54-75 ns a page, with the process's mmap lock held for writing),
+ * so it is rationed: a clear is due again only when a fiftieth of the time since the last one would
+ * pay for it.  That bounds it to about 2 % of a processor, and the time for which page faults of
+ * the process may have to wait to 2 % as well, whatever its size; what it cannot bound is the
+ * length of a single wait, 15-20 ms/GiB.
+ */
+#ifndef DAMONFS_ACCESS_REFS_H
+#define DAMONFS_ACCESS_REFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/process.h"
+
+enum refs_what { REFS_ACCESSED, REFS_SOFT_DIRTY };
+
+struct refs {
+	int fd; /* of clear_refs */
+	enum refs_what what; /* is cleared; accessed bits unless set otherwise */
+	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
+	uint64_t cost_ns; /* of the last clear */
+	uint64_t last_us; /* when it ended, by the worker's clock; 0: never */
+};
+
+/* Return: 0, or a negative errno if PROCESS's bits may not be cleared. */
+int refs_open(struct refs *refs, const struct process *process);
+void refs_close(struct refs *refs);
+
+/* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
+bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample);
+
+/* Clears.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
+int refs_clear(struct refs *refs, uint64_t now);
+
+/* Whether this kernel keeps soft-dirty bits: found out on a page of our own, once. */
+bool softdirty_works(void);
+
+/* Nanoseconds of the monotonic clock, to measure costs by. */
+uint64_t cost_clock_ns(void);
+
+#endif

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The method `softdirty': which pages were written since clear_refs was written to with 4, by bit
+ * 55 of /proc/PID/pagemap.  For kernels with CONFIG_MEM_SOFT_DIRTY (Debian's have it) where BPF may
+ * not be used.
+ *
+ * It sees writes only; memory that is only read looks cold.  A clear write-protects every page that
+ * the process has resident and costs it a fault for each page that it writes first afterwards, so
+ * it is rationed as refs.h has it.  A page that was written since the last one is taken to be in
+ * use until the next: the faults slow the process down so much just after a clear that a look at
+ * the first interval would tell less.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "access/methods.h"
+#include "access/refs.h"
+
+#define PAGE		   4096UL
+#define PAGEMAP_SOFT_DIRTY (1ULL << 55)
+
+/* What access_probe.memory holds: the page was written already when the probe was armed. */
+#define MEMORY_WRITTEN 1
+
+/* Addresses so near each other are looked up by one read of pagemap. */
+#define WINDOW_PAGES 512
+
+struct softdirty_space {
+	struct access_space base;
+	struct refs refs;
+	int pagemap;
+	/* Pagemap entries that were read together. */
+	uint64_t window[WINDOW_PAGES], first, nr;
+};
+
+static int softdirty_session_open(const char *argument, struct access_session **out, char *why,
+				  size_t size)
+{
+	(void)argument;
+	if (!softdirty_works()) {
+		snprintf(why, size, "the kernel keeps no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
+		return -EOPNOTSUPP;
+	}
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+static void softdirty_session_close(struct access_session *session)
+{
+	free(session);
+}
+
+static void softdirty_space_close(struct access_space *base)
+{
+	struct softdirty_space *space = (struct softdirty_space *)base;
+
+	refs_close(&space->refs);
+	if (space->pagemap >= 0)
+		close(space->pagemap);
+	free(space);
+}
+
+static int softdirty_space_open(struct access_session *session, struct process *process,
+				struct access_space **out)
+{
+	struct softdirty_space *space = calloc(1, sizeof(*space));
+	int r;
+
+	(void)session;
+	if (!space)
+		return -ENOMEM;
+	r = refs_open(&space->refs, process);
+	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+	if (!r && space->pagemap < 0)
+		r = space->pagemap;
+	if (r) {
+		softdirty_space_close(&space->base);
+		return r;
+	}
+	space->refs.what = REFS_SOFT_DIRTY;
+	*out = &space->base;
+	return 0;
+}
+
+static uint64_t page_of(const struct access_probe *probe, bool next)
+{
+	return (next ? probe->next : probe->armed) / PAGE;
+}
+
+/*
+ * Whether the page of probe I, its next or its armed one, was written since the last clear.  The
+ * probes behind it that are near are looked up with it.  Return: 1 or 0, or a negative errno.
+ */
+static int is_dirty(struct softdirty_space *space, const struct access_probe *probes, size_t i,
+		    size_t n, bool next)
+{
+	uint64_t page = page_of(&probes[i], next), last = page;
+	ssize_t bytes;
+
+	if (page - space->first >= space->nr) {
+		for (size_t k = i; k < n && page_of(&probes[k], next) - page < WINDOW_PAGES; k++)
+			last = max_ul(last, page_of(&probes[k], next));
+		bytes = pread(space->pagemap, space->window, (last - page + 1) * 8,
+			      (off_t)(page * 8));
+		if (bytes < 0)
+			return -errno;
+		space->first = page;
+		space->nr = (uint64_t)bytes / 8;
+		if (!space->nr)
+			return 0;
+	}
+	return !!(space->window[page - space->first] & PAGEMAP_SOFT_DIRTY);
+}
+
+static int check(struct softdirty_space *space, struct access_probe *probes, size_t n)
+{
+	space->nr = 0;
+	for (size_t i = 0; i < n; i++) {
+		int dirty = is_dirty(space, probes, i, n, false);
+
+		if (dirty < 0)
+			return dirty;
+		probes[i].accessed = dirty || probes[i].memory & MEMORY_WRITTEN;
+	}
+	return 0;
+}
+
+static int arm(struct softdirty_space *space, struct access_probe *probes, size_t n, uint64_t now,
+	       uint64_t sample)
+{
+	bool any = false;
+	int r;
+
+	space->nr = 0;
+	for (size_t i = 0; i < n; i++) {
+		int dirty = is_dirty(space, probes, i, n, true);
+
+		if (dirty < 0)
+			return dirty;
+		/* Before the first clear, everything was written at some time. */
+		probes[i].memory = dirty && space->refs.last_us ? MEMORY_WRITTEN : 0;
+		any |= dirty;
+	}
+	if (!any || !refs_due(&space->refs, now, sample))
+		return 0;
+	r = refs_clear(&space->refs, now);
+	for (size_t i = 0; !r && i < n; i++)
+		probes[i].memory = 0;
+	return r;
+}
+
+static int softdirty_round(struct access_space *base, struct access_probe *probes, size_t n,
+			   unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct softdirty_space *space = (struct softdirty_space *)base;
+	int r = 0;
+
+	if (what & ACCESS_CHECK)
+		r = check(space, probes, n);
+	if (!r && what & ACCESS_ARM)
+		r = arm(space, probes, n, now, sample);
+	return r;
+}
+
+const struct access_method access_softdirty = {
+	.name = "softdirty",
+	.sees = "writes only, page by page, with a delay; costs the process a fault for each page "
+		"that it writes first after a clear",
+	.session_open = softdirty_session_open,
+	.session_close = softdirty_session_close,
+	.space_open = softdirty_space_open,
+	.space_close = softdirty_space_close,
+	.round = softdirty_round,
+};

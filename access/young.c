@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The method `young': accessed bits are read by a BPF program (young.bpf.c) and cleared by
+ * process_madvise(MADV_COLD), and only those that are set: memory that nobody touches stays old and
+ * needs no clearing, which is what makes cold memory nearly free.
+ *
+ * A round is two system calls: one BPF call tells which of the armed addresses were touched and
+ * what is mapped at the next ones, one process_madvise clears what is young there.
+ *
+ * Clearing a page that is in use on another processor costs a TLB shoot-down of some 12 us, on both
+ * sides, so clears have a budget in time: 2 % of the sampling interval, at what a clear was
+ * measured to cost.  The probes that want one take turns, those of regions that nothing is known of
+ * first; one that is left out guesses (guess.h), by what is at most CARRY_ROUNDS old.
+ *
+ * MADV_COLD does nothing on a page that is mapped more than once, fails on locked memory, and would
+ * split a larger folio that is mapped here in part.  Such pages are cleared by clear_refs, as often
+ * as refs.h affords it, and guessed at in between; where nothing is known of the region, a page
+ * that is young again since the last clear is taken to be in use.  Hugetlb pages cannot be cleared
+ * by any means and answer "not accessed".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/kernel-page-flags.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "access/guess.h"
+#include "access/log.h"
+#include "access/methods.h"
+#include "access/privileges.h"
+#include "access/refs.h"
+#include "access/young_program.h"
+
+/* A region's answer is carried for at most so many rounds before it is armed again. */
+#define CARRY_ROUNDS 200
+
+/* Part of the sampling interval that clearing may take. */
+#define CLEAR_SHARE 50
+
+#define PAGE	  4096UL
+#define HUGE_PAGE (2UL << 20)
+
+/* A mark of the region: MADV_COLD fails there, as the memory is locked. */
+#define MEMORY_STUBBORN GUESS_MARK
+
+struct young_session {
+	struct access_session base;
+	struct young_seat seat;
+	/* Room for a round's clears: the ranges, and which probe of the batch each is for. */
+	struct iovec range[YOUNG_BATCH];
+	uint16_t probe[YOUNG_BATCH];
+	/* The probes that want to be cleared, those of unknown regions first. */
+	uint16_t wants[YOUNG_BATCH];
+};
+
+struct young_space {
+	struct access_space base;
+	struct young_task task;
+	int kpageflags, pagemap; /* to tell hugetlb pages by */
+	struct refs refs;
+	uint64_t clear_cost_ns; /* of one range, a moving average */
+	/* By batch of the round (modulo): the probe whose turn it is to be cleared first. */
+	size_t turn[16];
+};
+
+static void young_session_close(struct access_session *base)
+{
+	struct young_session *s = (struct young_session *)base;
+
+	young_seat_leave(&s->seat);
+	young_program_put();
+	free(s);
+}
+
+static int young_session_open(const char *argument, struct access_session **out, char *why,
+			      size_t size)
+{
+	struct young_session *s;
+	int r;
+
+	(void)argument;
+	if (!capable_of(CAP_SYS_NICE)) {
+		snprintf(why, size,
+			 "accessed bits may not be cleared: process_madvise needs "
+			 "CAP_SYS_NICE");
+		return -EPERM;
+	}
+	r = young_program_get(why, size);
+	if (r)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		young_program_put();
+		return -ENOMEM;
+	}
+	r = young_seat_take(&s->seat);
+	if (r) {
+		snprintf(why, size, "no batch for the BPF program: %s", strerror(-r));
+		young_session_close(&s->base);
+		return r;
+	}
+	*out = &s->base;
+	return 0;
+}
+
+static void young_space_close(struct access_space *base)
+{
+	struct young_space *space = (struct young_space *)base;
+
+	refs_close(&space->refs);
+	young_task_close(&space->task);
+	if (space->kpageflags >= 0)
+		close(space->kpageflags);
+	if (space->pagemap >= 0)
+		close(space->pagemap);
+	free(space);
+}
+
+static int young_space_open(struct access_session *session, struct process *process,
+			    struct access_space **out)
+{
+	struct young_session *s = (struct young_session *)session;
+	struct young_space *space = calloc(1, sizeof(*space));
+	int r;
+
+	if (!space)
+		return -ENOMEM;
+	/* Until it was measured. */
+	space->clear_cost_ns = 2000;
+	space->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+	r = refs_open(&space->refs, process);
+	if (r)
+		log_info("pid %d: clear_refs may not be written (%s): memory that it shares with "
+			 "others will show no access",
+			 process->pid, strerror(-r));
+	r = young_task_open(&s->seat, process->tid, &space->task);
+	if (r) {
+		young_space_close(&space->base);
+		return r;
+	}
+	*out = &space->base;
+	return 0;
+}
+
+/* The range that clears the page at ADDRESS, and no part of a larger folio. */
+static struct iovec range_of(const struct young_leaf *leaf, uint64_t address)
+{
+	uint64_t start = address & ~(PAGE - 1), size = PAGE;
+
+	if (leaf->flags & YOUNG_HUGE) {
+		start = address & ~(HUGE_PAGE - 1);
+		size = HUGE_PAGE;
+	} else if (leaf->flags & YOUNG_FOLIO) {
+		start -= leaf->index * PAGE;
+		size = PAGE << leaf->order;
+	}
+	return (struct iovec){ (void *)start, size };
+}
+
+/* Whether the page at ADDRESS is hugetlb's, of which no accessed bit can be cleared. */
+static bool is_hugetlb(const struct young_space *space, uint64_t address)
+{
+	uint64_t entry, flags;
+
+	if (pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) != 8)
+		return false;
+	if (pread(space->kpageflags, &flags, 8, (off_t)((entry & ((1ULL << 55) - 1)) * 8)) != 8)
+		return false;
+	return flags & (1ULL << KPF_HUGE);
+}
+
+/* What a range that could not be cleared says about its probe. */
+static void clear_failed(const struct young_space *space, struct access_probe *probe, int error)
+{
+	if (error == ENOMEM)
+		guess_arm(probe, 0); /* unmapped since the walk, so nothing young is left there */
+	else if (error == EINVAL && is_hugetlb(space, probe->next))
+		probe->memory &= (uint16_t)~GUESS_ANSWER;
+	else if (error == EINVAL)
+		probe->memory |= MEMORY_STUBBORN;
+}
+
+/*
+ * Clears NR of the session's ranges by process_madvise.  It stops at a range that it cannot do: it
+ * is called again to tell why, and once more behind it.
+ */
+static int clear(struct young_session *s, struct young_space *space, struct access_probe *probes,
+		 size_t nr)
+{
+	int pidfd = space->base.process->pidfd;
+	uint64_t start = cost_clock_ns();
+	size_t done = 0;
+
+	while (done < nr) {
+		ssize_t bytes = syscall(SYS_process_madvise, pidfd, &s->range[done],
+					min_ul(nr - done, IOV_MAX), MADV_COLD, 0);
+
+		if (bytes <= 0 && (errno == ESRCH || errno == EPERM))
+			return -errno;
+		if (bytes <= 0)
+			clear_failed(space, &probes[s->probe[done++]], errno);
+		for (; bytes > 0 && done < nr; done++) {
+			bytes -= (ssize_t)s->range[done].iov_len;
+			if (bytes >= 0)
+				guess_arm_cleared(&probes[s->probe[done]]);
+		}
+	}
+	space->clear_cost_ns = (space->clear_cost_ns * 7 + (cost_clock_ns() - start) / nr) / 8;
+	return 0;
+}
+
+/*
+ * How many ranges may be cleared now, of WANTED: by TIME in microseconds, but no probe is put off
+ * for ever.
+ */
+static size_t budget(const struct young_space *space, size_t wanted, uint64_t time)
+{
+	uint64_t ns = max_ul(time * 1000 / CLEAR_SHARE, 40000);
+
+	return min_ul(wanted,
+		      max_ul(ns / max_ul(space->clear_cost_ns, 1), wanted / CARRY_ROUNDS + 1));
+}
+
+/*
+ * Clears as many of the NR probes in s->wants as there is a budget for: the first NR_UNKNOWN by
+ * preference, the others by turns.
+ */
+static int clear_some(struct young_session *s, struct young_space *space,
+		      struct access_probe *probes, size_t nr_unknown, size_t nr, uint64_t time,
+		      size_t *turn)
+{
+	size_t nr_clear = budget(space, nr, time), nr_known = nr - nr_unknown, first = 0;
+
+	while (first < nr_known && s->wants[nr_unknown + first] < *turn)
+		first++;
+	for (size_t k = 0; k < nr_clear; k++) {
+		uint16_t i =
+			s->wants[k < nr_unknown ? k :
+						  nr_unknown + (first + k - nr_unknown) % nr_known];
+
+		if (k >= nr_unknown)
+			*turn = (size_t)i + 1;
+		s->probe[k] = i;
+		s->range[k] = range_of(&s->seat.batch->leaf[i], probes[i].next);
+	}
+	return clear(s, space, probes, nr_clear);
+}
+
+/*
+ * Arms the N probes of the batch that was just walked; *TURN is whose turn it is, TIME what of the
+ * sampling interval is the batch's.
+ */
+static int arm_batch(struct young_session *s, struct young_space *space,
+		     struct access_probe *probes, size_t n, uint64_t now, uint64_t time,
+		     size_t *turn)
+{
+	size_t nr = 0, nr_unknown;
+	bool any_shared = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct young_leaf *leaf = &s->seat.batch->leaf[i];
+		struct access_probe *probe = &probes[i];
+		bool shared = leaf->flags & YOUNG_SHARED || probe->memory & MEMORY_STUBBORN;
+
+		if (!(leaf->flags & YOUNG_YOUNG)) {
+			guess_arm_untouched(probe);
+			continue;
+		}
+		guess_instead(probe, shared && space->refs.last_us);
+		any_shared |= shared;
+		if (!shared && !(probe->memory & GUESS_KNOWN))
+			s->wants[nr++] = (uint16_t)i;
+	}
+	if (any_shared && space->refs.fd >= 0 && refs_due(&space->refs, now, time)) {
+		/* Clears the private ones as well. */
+		int r = refs_clear(&space->refs, now);
+
+		for (size_t i = 0; !r && i < n; i++)
+			if (!(probes[i].memory & GUESS_ARMED))
+				guess_arm_cleared(&probes[i]);
+		return r;
+	}
+	nr_unknown = nr;
+	for (size_t i = 0; i < n; i++) {
+		uint16_t memory = probes[i].memory;
+
+		if (memory & GUESS_KNOWN && !(memory & (GUESS_ARMED | MEMORY_STUBBORN)) &&
+		    !(s->seat.batch->leaf[i].flags & YOUNG_SHARED))
+			s->wants[nr++] = (uint16_t)i;
+	}
+	return nr ? clear_some(s, space, probes, nr_unknown, nr, time, turn) : 0;
+}
+
+static int young_round(struct access_space *base, struct access_probe *probes, size_t n,
+		       unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct young_space *space = (struct young_space *)base;
+	struct young_session *s = (struct young_session *)base->session;
+	struct young_batch *b = s->seat.batch;
+
+	for (size_t done = 0; done < n;) {
+		size_t nr = min_ul(n - done, YOUNG_BATCH);
+		struct access_probe *part = &probes[done];
+		int r;
+
+		b->nr_armed = what & ACCESS_CHECK ? (__u32)nr : 0;
+		b->nr_next = what & ACCESS_ARM ? (__u32)nr : 0;
+		for (size_t i = 0; i < nr; i++) {
+			b->armed[i] = part[i].armed;
+			b->next[i] = part[i].next;
+		}
+		r = young_walk(&s->seat, &space->task);
+		for (size_t i = 0; !r && what & ACCESS_CHECK && i < nr; i++)
+			guess_check(&part[i], b->armed_flags[i] & YOUNG_YOUNG);
+		if (!r && what & ACCESS_ARM)
+			r = arm_batch(s, space, part, nr, now, sample * nr / n,
+				      &space->turn[done / YOUNG_BATCH % ARRAY_SIZE(space->turn)]);
+		if (r)
+			return r;
+		done += nr;
+	}
+	return 0;
+}
+
+const struct access_method access_young = {
+	.name = "young",
+	.sees = "reads and writes, page by page; memory shared with other processes with a delay",
+	.notices_exit = true,
+	.session_open = young_session_open,
+	.session_close = young_session_close,
+	.space_open = young_space_open,
+	.space_close = young_space_close,
+	.round = young_round,
+};

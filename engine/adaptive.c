@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Adaptive regions: neighbours that look alike are merged at the end of each aggregation, and what
+ * is left is split at random, so that the number of regions stays between the user's bounds and
+ * their edges find the edges of the access pattern.  Source: mm/damon/core.c of Linux 6.12,
+ * restated in spec/engine.md sections 7 and 8.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "engine/context.h"
+#include "engine/random.h"
+
+static uint32_t distance(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+static uint32_t weighted(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
+{
+	return (uint32_t)(((unsigned __int128)a * sz_a + (unsigned __int128)b * sz_b) /
+			  (sz_a + sz_b));
+}
+
+static void merge_two(struct damon_region *left, const struct damon_region *right)
+{
+	uint64_t sz_left = damon_sz_region(left), sz_right = damon_sz_region(right);
+
+	left->nr_accesses = weighted(left->nr_accesses, sz_left, right->nr_accesses, sz_right);
+	left->nr_accesses_bp = left->nr_accesses * 10000;
+	left->age = weighted(left->age, sz_left, right->age, sz_right);
+	left->end = right->end;
+}
+
+void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit,
+			bool aging)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < target->nr_regions; i++) {
+		struct damon_region region = target->regions[i];
+		struct damon_region *previous = kept ? &target->regions[kept - 1] : NULL;
+
+		if (aging && distance(region.nr_accesses, region.last_nr_accesses) > threshold)
+			region.age = 0;
+		else if (aging)
+			region.age++;
+		if (previous && previous->end == region.start &&
+		    distance(previous->nr_accesses, region.nr_accesses) <= threshold &&
+		    damon_sz_region(previous) + damon_sz_region(&region) <= sz_limit)
+			merge_two(previous, &region);
+		else
+			target->regions[kept++] = region;
+	}
+	target->nr_regions = kept;
+}
+
+void damon_merge_regions(struct damon_ctx *ctx)
+{
+	uint32_t highest = 0, threshold, most;
+	bool aging = true;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
+			highest = (uint32_t)max_ul(highest, ctx->targets[t].regions[i].nr_accesses);
+	threshold = highest / 10;
+	most = (uint32_t)min_ul(ctx->attrs.aggr_interval / max_ul(ctx->attrs.sample_interval, 1),
+				UINT32_MAX);
+	for (;;) {
+		for (size_t t = 0; t < ctx->nr_targets; t++)
+			damon_merge_target(&ctx->targets[t], threshold, ctx->sz_limit, aging);
+		aging = false;
+		if (damon_nr_regions(ctx) <= ctx->attrs.max_nr_regions || threshold >= most)
+			return;
+		threshold = threshold < most / 2 ? (uint32_t)max_ul(1, threshold * 2) : most;
+	}
+}
+
+void damon_reset_aggregated(struct damon_ctx *ctx)
+{
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
+			struct damon_region *region = &ctx->targets[t].regions[i];
+
+			region->last_nr_accesses = region->nr_accesses;
+			region->nr_accesses = 0;
+		}
+	}
+}
+
+/* Writes the pieces of REGION, in order, to OUT, which has room for NR_PIECES.  Return: how many. */
+static size_t split_randomly(struct damon_ctx *ctx, struct damon_region region, size_t nr_pieces,
+			     struct damon_region *out)
+{
+	struct damon_region pieces[3]; /* from the right */
+	size_t nr = 0;
+
+	for (size_t i = 0; i + 1 < nr_pieces && damon_sz_region(&region) > 2 * DAMON_MIN_REGION;
+	     i++) {
+		uint64_t sz = damon_sz_region(&region);
+		uint64_t left = align_down(
+			(uint64_t)((unsigned __int128)sz * random_range(ctx->rng, 1, 10) / 10));
+
+		if (!left || left >= sz)
+			continue;
+		pieces[nr] = region;
+		pieces[nr++].start = region.start + left;
+		region.end = region.start + left;
+	}
+	*out++ = region;
+	for (size_t i = nr; i; i--)
+		*out++ = pieces[i - 1];
+	return nr + 1;
+}
+
+static int split_target(struct damon_ctx *ctx, struct damon_target *target, size_t nr_pieces)
+{
+	size_t nr_old = target->nr_regions, nr = 0;
+	_cleanup_free_ struct damon_region *old = malloc(max_ul(nr_old, 1) * sizeof(*old));
+	int r = old ? damon_reserve_regions(target, nr_old * nr_pieces) : -ENOMEM;
+
+	if (r)
+		return r;
+	if (nr_old)
+		memcpy(old, target->regions, nr_old * sizeof(*old));
+	for (size_t i = 0; i < nr_old; i++)
+		nr += split_randomly(ctx, old[i], nr_pieces, &target->regions[nr]);
+	target->nr_regions = nr;
+	return 0;
+}
+
+int damon_split_regions(struct damon_ctx *ctx)
+{
+	size_t nr_regions = damon_nr_regions(ctx), nr_pieces = 2;
+
+	if (nr_regions > ctx->attrs.max_nr_regions / 2)
+		return 0;
+	/* The last split did not help: try harder. */
+	if (nr_regions == ctx->last_split_nr_regions && nr_regions < ctx->attrs.max_nr_regions / 3)
+		nr_pieces = 3;
+	ctx->last_split_nr_regions = nr_regions;
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		int r = split_target(ctx, &ctx->targets[t], nr_pieces);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A monitoring context and the order of what is done in it.  Source: kdamond_fn() of
+ * mm/damon/core.c, Linux 6.12, restated in spec/engine.md section 2; intervals are counted in
+ * samples, as there.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access/cleanup.h"
+#include "engine/operations.h"
+#include "engine/random.h"
+#include "engine/scheme.h"
+
+uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs)
+{
+	uint64_t max = attrs->aggr_interval / max_ul(attrs->sample_interval, 1);
+
+	return (uint32_t)max_ul(min_ul(max, UINT32_MAX), 1);
+}
+
+size_t damon_nr_regions(const struct damon_ctx *ctx)
+{
+	size_t nr = 0;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		nr += ctx->targets[t].nr_regions;
+	return nr;
+}
+
+void damon_update_size_limit(struct damon_ctx *ctx)
+{
+	uint64_t sz = 0;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
+			sz += damon_sz_region(&ctx->targets[t].regions[i]);
+	if (ctx->attrs.min_nr_regions)
+		sz /= ctx->attrs.min_nr_regions;
+	ctx->sz_limit = max_ul(sz, DAMON_MIN_REGION);
+}
+
+struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
+{
+	if (!ctx)
+		return NULL;
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		damon_target_clear(&ctx->targets[t]);
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		damos_clear(&ctx->schemes[s]);
+	free(ctx->targets);
+	free(ctx->schemes);
+	free(ctx);
+	return NULL;
+}
+
+void damon_ctx_freep(struct damon_ctx **ctx)
+{
+	*ctx = damon_ctx_free(*ctx);
+}
+
+int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out)
+{
+	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->attrs = desc->attrs;
+	ctx->ops = damon_operations_of(desc->ops);
+	ctx->session = session;
+	random_seed(ctx->rng, (uintptr_t)ctx);
+	ctx->targets = calloc(desc->nr_targets + 1, sizeof(*ctx->targets));
+	ctx->schemes = calloc(desc->nr_schemes + 1, sizeof(*ctx->schemes));
+	if (!ctx->targets || !ctx->schemes)
+		return -ENOMEM;
+	for (size_t t = 0; t < desc->nr_targets; t++) {
+		int r = damon_target_init(ctx, &ctx->targets[ctx->nr_targets++], &desc->targets[t]);
+
+		if (r)
+			return r;
+	}
+	for (size_t s = 0; s < desc->nr_schemes; s++)
+		damos_init(&ctx->schemes[ctx->nr_schemes++], &desc->schemes[s]);
+	*out = steal_ptr(ctx);
+	return 0;
+}
+
+void damon_restart_intervals(struct damon_ctx *ctx)
+{
+	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
+
+	ctx->next_aggr = ctx->passed + ctx->attrs.aggr_interval / sample;
+	ctx->next_ops_update = ctx->passed + ctx->attrs.ops_update_interval / sample;
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		damos_set_next_apply(ctx, &ctx->schemes[s]);
+}
+
+int damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
+{
+	int r = ctx->ops->init ? ctx->ops->init(ctx) : 0;
+
+	if (r)
+		return r;
+	damon_update_size_limit(ctx);
+	damon_restart_intervals(ctx);
+	damon_sample(ctx, ACCESS_ARM, now, 1);
+	ctx->armed = true;
+	return 0;
+}
+
+bool damon_ctx_valid(const struct damon_ctx *ctx)
+{
+	if (!ctx->ops->has_process)
+		return true;
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		const struct damon_target *target = &ctx->targets[t];
+
+		/* A process that was just sampled is there: no need to ask. */
+		if ((ctx->armed && !target->unsure) ||
+		    (target->process && process_exists(target->process)))
+			return true;
+	}
+	return false;
+}
+
+uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
+{
+	uint64_t next = min_ul(ctx->next_aggr, ctx->next_ops_update);
+
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		next = min_ul(next, ctx->schemes[s].next_apply);
+	return next > ctx->passed ? next - ctx->passed : 0;
+}
+
+/* The end of an aggregation but for what schemes do before it: report, reset, split. */
+static int end_aggregation(struct damon_ctx *ctx)
+{
+	damon_trace_aggregated(ctx);
+	damon_reset_aggregated(ctx);
+	return damon_split_regions(ctx);
+}
+
+int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+{
+	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
+	bool aggregated = false;
+	int r = 0;
+
+	/*
+	 * Where nothing comes between this check and the next arming, both are one round of the
+	 * access method.
+	 */
+	if (damon_ctx_until_due(ctx) > rounds && !damos_has_watermarks(ctx)) {
+		damon_sample(ctx, ctx->armed ? ACCESS_CHECK | ACCESS_ARM : ACCESS_ARM, now, rounds);
+		ctx->passed += rounds;
+		ctx->armed = true;
+		return 0;
+	}
+	if (ctx->armed)
+		damon_sample(ctx, ACCESS_CHECK, now, rounds);
+	ctx->armed = false;
+	ctx->passed += rounds;
+
+	if (ctx->passed >= ctx->next_aggr) {
+		ctx->next_aggr += ctx->attrs.aggr_interval / sample;
+		aggregated = true;
+		damon_merge_regions(ctx);
+		if (ctx->after_merge)
+			r = ctx->after_merge(ctx, ctx->argument);
+	}
+	if (!r)
+		r = damos_apply_schemes(ctx, now);
+	if (!r && aggregated)
+		r = end_aggregation(ctx);
+	if (!r && ctx->passed >= ctx->next_ops_update) {
+		ctx->next_ops_update +=
+			ctx->attrs.ops_update_interval / max_ul(ctx->attrs.sample_interval, 1);
+		if (ctx->ops->update)
+			r = ctx->ops->update(ctx);
+		damon_update_size_limit(ctx);
+	}
+	return r;
+}

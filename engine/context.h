@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine's own view of a monitoring context: targets with their regions, schemes with their
+ * state.  It belongs to one thread, the kdamond's, and has no locks.
+ *
+ * Regions of a target are an array in ascending order of address: a round walks it from one end to
+ * the other.
+ */
+#ifndef DAMONFS_ENGINE_CONTEXT_H
+#define DAMONFS_ENGINE_CONTEXT_H
+
+#include "access/access.h"
+#include "engine/damon.h"
+
+/* Minimum size of a region, and what bounds of regions are aligned to. */
+#define DAMON_MIN_REGION 4096UL
+
+/* Scores for prioritisation go from 0 to this. */
+#define DAMOS_MAX_SCORE 99
+
+struct damon_region {
+	uint64_t start, end;
+	uint64_t sampling_addr;
+	uint32_t nr_accesses; /* in this aggregation */
+	uint32_t last_nr_accesses; /* in the one before */
+	uint32_t nr_accesses_bp; /* pseudo moving sum, in 1/10000 */
+	uint32_t age; /* in aggregations */
+	uint16_t memory; /* the access method's, see access_probe */
+};
+
+struct damon_target {
+	struct process *process; /* a reference; NULL for paddr */
+	struct access_space *space; /* NULL where nothing can be seen */
+	bool unsure; /* the last round did not show that the process exists */
+	struct damon_region *regions;
+	size_t nr_regions, room;
+	struct access_probe *probes; /* as much room as regions: a round's */
+	size_t probe_room;
+};
+
+struct damos_quota {
+	struct damos_quota_desc desc;
+	uint64_t esz; /* effective size: bytes in this window, 0 is no limit */
+	uint64_t charged_sz; /* in this window */
+	uint64_t charged_from; /* ms: when this window began */
+	bool has_window;
+	uint64_t total_charged_sz, total_charged_ns;
+	/* Where to go on in the next window. */
+	bool resumes;
+	size_t resume_target;
+	uint64_t resume_addr;
+	uint32_t min_score;
+	uint64_t esz_bp; /* the goal tuner's, in 1/10000 bytes */
+};
+
+struct damos {
+	struct damos_desc desc; /* quota is in `quota' below, with its state */
+	struct damos_quota quota;
+	struct damos_stat stat;
+	bool active; /* by watermarks */
+	uint64_t next_apply; /* in sampling intervals, as damon_ctx.passed */
+	bool due; /* in this round */
+	bool tried_done; /* had an application round since the collection began */
+};
+
+struct damon_operations;
+
+struct damon_ctx {
+	struct damon_attrs attrs;
+	const struct damon_operations *ops;
+	struct damon_target *targets;
+	size_t nr_targets;
+	struct damos *schemes;
+	size_t nr_schemes;
+
+	struct access_session *session; /* borrowed; NULL in paddr contexts without a method */
+	uint64_t rng[4]; /* of random.h */
+
+	/* Counted in sampling intervals since the start. */
+	uint64_t passed;
+	uint64_t next_aggr;
+	uint64_t next_ops_update;
+
+	uint64_t sz_limit; /* of a merged region */
+	size_t last_split_nr_regions;
+	bool armed; /* the regions' sampling addresses are */
+
+	struct damon_command *collecting; /* the DAMON_COLLECT_TRIED under way */
+	uint64_t collect_until; /* in sampling intervals */
+
+	/* Asked at the points of the loop where commands are carried out; see kdamond.c. */
+	int (*after_merge)(struct damon_ctx *ctx, void *argument);
+	void *argument;
+};
+
+/*
+ * Builds a context from DESC, which must have passed the checks; DESC is emptied of what the
+ * context takes over and is still to be freed.
+ *
+ * Return: 0 and *OUT, or a negative errno.
+ */
+int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out);
+struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx);
+void damon_ctx_freep(struct damon_ctx **ctx);
+
+/* The most that nr_accesses can be: sampling intervals of an aggregation, at least 1. */
+uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs);
+
+/* Recomputes the size limit of merged regions: total size / min_nr_regions. */
+void damon_update_size_limit(struct damon_ctx *ctx);
+
+size_t damon_nr_regions(const struct damon_ctx *ctx);
+
+/* Starts monitoring: initial regions, counters, the first arming.  NOW in us. */
+int damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
+
+/*
+ * What comes after a sampling interval: check, and whatever is due, and arm again.  ROUNDS is how
+ * many intervals have passed, 1 unless some were missed; the answer counts for all of them.
+ *
+ * Return: 0 or the negative errno of a failed command, which ends the kdamond.
+ */
+int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds);
+
+/* Whether there is still something to monitor: false ends the kdamond. */
+bool damon_ctx_valid(const struct damon_ctx *ctx);
+
+/* How many sampling intervals may pass before something is due: what a late step may catch up. */
+uint64_t damon_ctx_until_due(const struct damon_ctx *ctx);
+
+/* ---- region.c ---- */
+
+static inline uint64_t damon_sz_region(const struct damon_region *region)
+{
+	return region->end - region->start;
+}
+
+static inline uint64_t align_down(uint64_t address)
+{
+	return address & ~(DAMON_MIN_REGION - 1);
+}
+
+static inline uint64_t align_up(uint64_t address)
+{
+	return align_down(address + DAMON_MIN_REGION - 1);
+}
+
+/* Makes room for NR regions and as many probes.  Return: 0 or -ENOMEM. */
+int damon_reserve_regions(struct damon_target *target, size_t nr);
+
+/* Inserts a region with zero counters at INDEX.  Return: 0 or -ENOMEM. */
+int damon_insert_region(struct damon_target *target, size_t index, uint64_t start, uint64_t end);
+
+/*
+ * Cuts region INDEX after SZ bytes, 0 < SZ < its size; the right part comes behind it.
+ * Return: 0 or -ENOMEM.
+ */
+int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz);
+
+/*
+ * Fits the target's regions to NR ascending ranges (spec: engine.md section 4; kernel:
+ * damon_set_regions()).  Return: 0, -EINVAL and nothing changed, or -ENOMEM.
+ */
+int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges,
+		      size_t nr);
+
+/* Splits region INDEX into NR_PIECES even pieces, the last with the remainder. */
+int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces);
+
+/* ---- adaptive.c ---- */
+
+/* Ages and merges by the counters of the aggregation that ends. */
+void damon_merge_regions(struct damon_ctx *ctx);
+/* One target with one threshold: what damon_merge_regions() is made of. */
+void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit,
+			bool aging);
+/* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */
+void damon_reset_aggregated(struct damon_ctx *ctx);
+int damon_split_regions(struct damon_ctx *ctx);
+
+/* ---- sampling.c ---- */
+
+/* A round of the access methods over all targets; WHAT is of enum access_round. */
+void damon_sample(struct damon_ctx *ctx, unsigned int what, uint64_t now, uint64_t rounds);
+/* Counts ROUNDS answers into a region. */
+void damon_update_region_access(struct damon_region *region, bool accessed, uint32_t max,
+				uint64_t rounds);
+
+/* ---- commit.c ---- */
+
+/*
+ * Takes DESC over while running, as Linux 6.12 does: schemes, targets, attributes, operations.
+ * Return: 0 or a negative errno, which ends the kdamond.
+ */
+int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc);
+int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc);
+/* Converts the counters of REGION from one set of intervals to another. */
+void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
+			  const struct damon_attrs *to);
+/* Begins the counting of intervals anew. */
+void damon_restart_intervals(struct damon_ctx *ctx);
+
+/* ---- target.c ---- */
+
+int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
+		      struct damon_target_desc *desc);
+void damon_target_clear(struct damon_target *target);
+
+/* ---- trace.c ---- */
+
+/* Tells the outside what damon:damon_aggregated would. */
+void damon_trace_aggregated(const struct damon_ctx *ctx);
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * DAMON for programs: what DAMON's kernel-space interface is to kernel programmers.
+ *
+ * A program describes what it wants in plain structs (struct damon_desc), starts a kdamond on that
+ * description and sends it commands, which the kdamond's own thread carries out at the points of
+ * its loop where the kernel's would, and answers by call-back.  The description is checked when it
+ * is used, with the kernel's errno for each mistake.
+ *
+ * Sizes and addresses are bytes, intervals microseconds unless a name says otherwise.
+ */
+#ifndef DAMONFS_ENGINE_DAMON_H
+#define DAMONFS_ENGINE_DAMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "access/process.h"
+
+/* A kernel version of which the rules are wanted. */
+#define DAMON_ABI(major, minor) ((major)*1000 + (minor))
+
+enum damon_ops_id { DAMON_OPS_VADDR, DAMON_OPS_FVADDR, DAMON_OPS_PADDR, NR_DAMON_OPS };
+
+extern const char *const damon_ops_names[NR_DAMON_OPS];
+
+struct damon_attrs {
+	uint64_t sample_interval;
+	uint64_t aggr_interval;
+	uint64_t ops_update_interval;
+	uint64_t min_nr_regions;
+	uint64_t max_nr_regions;
+};
+
+struct damon_addr_range {
+	uint64_t start, end;
+};
+
+enum damos_action {
+	DAMOS_WILLNEED,
+	DAMOS_COLD,
+	DAMOS_PAGEOUT,
+	DAMOS_HUGEPAGE,
+	DAMOS_NOHUGEPAGE,
+	DAMOS_LRU_PRIO,
+	DAMOS_LRU_DEPRIO,
+	DAMOS_MIGRATE_HOT,
+	DAMOS_MIGRATE_COLD,
+	DAMOS_STAT,
+	NR_DAMOS_ACTIONS
+};
+
+/* All bounds are included. */
+struct damos_access_pattern {
+	uint64_t min_sz_region, max_sz_region;
+	uint32_t min_nr_accesses, max_nr_accesses;
+	uint32_t min_age_region, max_age_region;
+};
+
+enum damos_quota_goal_metric {
+	DAMOS_QUOTA_USER_INPUT,
+	DAMOS_QUOTA_SOME_MEM_PSI_US,
+	NR_DAMOS_QUOTA_GOAL_METRICS
+};
+
+struct damos_quota_goal {
+	enum damos_quota_goal_metric metric;
+	uint64_t target_value;
+	uint64_t current_value;
+	uint64_t last_psi_total; /* the engine's */
+};
+
+/* What a scheme may do in a window of time; 0 is no limit. */
+struct damos_quota_desc {
+	uint64_t ms;
+	uint64_t sz;
+	uint64_t reset_interval_ms;
+	uint32_t weight_sz, weight_nr_accesses, weight_age;
+	struct damos_quota_goal *goals;
+	size_t nr_goals;
+};
+
+enum damos_wmark_metric { DAMOS_WMARK_NONE, DAMOS_WMARK_FREE_MEM_RATE, NR_DAMOS_WMARK_METRICS };
+
+struct damos_watermarks {
+	enum damos_wmark_metric metric;
+	uint64_t interval;
+	uint64_t high, mid, low; /* thousandths */
+};
+
+enum damos_filter_type {
+	DAMOS_FILTER_TYPE_ANON,
+	DAMOS_FILTER_TYPE_MEMCG,
+	DAMOS_FILTER_TYPE_YOUNG,
+	DAMOS_FILTER_TYPE_ADDR,
+	DAMOS_FILTER_TYPE_TARGET,
+	NR_DAMOS_FILTER_TYPES
+};
+
+struct damos_filter {
+	enum damos_filter_type type;
+	bool matching;
+	uint64_t memcg_id; /* inode number of the cgroup */
+	struct damon_addr_range addr_range; /* not checked for alignment */
+	int target_idx;
+};
+
+struct damos_desc {
+	struct damos_access_pattern pattern;
+	enum damos_action action;
+	uint64_t apply_interval; /* 0: the aggregation interval */
+	int target_nid;
+	struct damos_quota_desc quota;
+	struct damos_watermarks wmarks;
+	struct damos_filter *filters;
+	size_t nr_filters;
+};
+
+struct damon_target_desc {
+	struct process *process; /* a reference; NULL for paddr */
+	struct damon_addr_range *ranges;
+	size_t nr_ranges;
+};
+
+/* Owns all that it points to; made by damon_desc_new(), ended by damon_desc_free(). */
+struct damon_desc {
+	enum damon_ops_id ops;
+	struct damon_attrs attrs;
+	struct damon_target_desc *targets;
+	size_t nr_targets;
+	struct damos_desc *schemes;
+	size_t nr_schemes;
+};
+
+/*
+ * An empty description with room for so many targets and schemes, zeroed.
+ * Return: the description, or NULL if there is no memory.
+ */
+struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes);
+struct damon_desc *damon_desc_free(struct damon_desc *desc);
+
+/*
+ * The checks that the kernel makes of attributes, and of a target's ranges.
+ * Return: 0 or -EINVAL.
+ */
+int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi);
+int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr);
+
+struct damos_stat {
+	uint64_t nr_tried, sz_tried;
+	uint64_t nr_applied, sz_applied;
+	uint64_t qt_exceeds;
+};
+
+/* A region that a scheme was applied to, as it was just before. */
+struct damos_tried_region {
+	uint32_t scheme; /* index */
+	uint64_t start, end;
+	uint32_t nr_accesses, age;
+};
+
+enum damon_command_kind {
+	DAMON_COMMIT, /* take over `desc' */
+	DAMON_COMMIT_QUOTA_GOALS, /* take over the goals of `desc' */
+	DAMON_READ_STATS, /* fill `stats' and `effective_sz' */
+	DAMON_COLLECT_TRIED, /* fill `tried', in one application round of each scheme */
+};
+
+/*
+ * A command to a running kdamond.  The sender owns it again when `done' is called.
+ */
+struct damon_command {
+	enum damon_command_kind kind;
+	struct damon_desc *desc; /* COMMIT: NULL ends the kdamond with `error' */
+	int error;
+
+	/* Answers; allocated by the engine, freed by damon_command_clear(). */
+	size_t nr_schemes;
+	struct damos_stat *stats;
+	uint64_t *effective_sz;
+	struct damos_tried_region *tried;
+	size_t nr_tried, room_tried;
+	bool *has_tried; /* the engine's: which schemes had their round */
+
+	/*
+	 * Called by the kdamond's thread when the command is done, or when the kdamond ended
+	 * without getting to it; must not block.  A command that fails (COMMIT of something
+	 * invalid, no memory) ends the kdamond; it is called when that has happened.
+	 */
+	void (*done)(struct damon_command *command);
+	struct damon_command *next; /* the engine's */
+};
+
+void damon_command_clear(struct damon_command *command);
+
+struct damon_kdamond;
+
+struct damon_callbacks {
+	/* Once, when the kdamond's thread has ended its work, whatever the reason. */
+	void (*ended)(void *argument);
+	void *argument;
+	/* How `on' went; called once, before anything else: 0, or -EINVAL if no access method
+	 * works. */
+	void (*started)(void *argument, int result);
+};
+
+/*
+ * Starts a kdamond on DESC, of which it takes ownership also when it fails, named kdamond.NUMBER.
+ * METHOD names the access method.  Call-backs come from its thread.
+ *
+ * Return: 0 and *OUT, or a negative errno.
+ */
+int damon_start(struct damon_desc *desc, const char *method, unsigned int number,
+		const struct damon_callbacks *callbacks, struct damon_kdamond **out);
+
+/* Asks the kdamond to end; does not wait.  It may have ended already. */
+void damon_stop(struct damon_kdamond *kdamond);
+
+/*
+ * Hands COMMAND to the kdamond; `done' is called in any case but an error.
+ * Return: 0, or -EINVAL if the kdamond is ending or has ended.
+ */
+int damon_call(struct damon_kdamond *kdamond, struct damon_command *command);
+
+/* The thread id, in our pid namespace. */
+pid_t damon_kdamond_tid(struct damon_kdamond *kdamond);
+
+/* Waits for the thread and frees the kdamond.  Short once `ended' was called. */
+void damon_join(struct damon_kdamond *kdamond);
+
+#endif

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A kdamond: the worker thread of a context, its clock and its mailbox of commands.
+ *
+ * The context belongs to the thread alone.  Commands are put into the mailbox by others and carried
+ * out while the thread sleeps between two samples, but for DAMON_COMMIT, which waits for the end of
+ * an aggregation.  Deadlines are absolute, but what was armed is given its time before it is
+ * checked: a round that takes too long delays the next one, and intervals that were missed are
+ * counted with the answers of the round that came, so that an aggregation always spans its time.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "access/log.h"
+#include "access/refs.h"
+#include "engine/operations.h"
+#include "engine/scheme.h"
+
+/* The shortest sleep, for a sampling interval of zero: so that it does not spin. */
+#define SHORTEST_SLEEP_US 50
+
+struct damon_kdamond {
+	pthread_t thread;
+	char name[16];
+	char *method;
+	struct damon_desc *desc; /* the thread's once it runs */
+	struct damon_callbacks callbacks;
+	int event; /* an eventfd: there is mail, or it is to stop */
+	atomic_int tid;
+	atomic_bool stopping;
+
+	pthread_mutex_t lock; /* of the two below */
+	struct damon_command *queue; /* first come first */
+	bool closed; /* takes no more commands */
+
+	/* The thread's: */
+	struct access_session *session; /* NULL while it has watched no processes */
+	struct damon_command *failed; /* answered when it has ended */
+};
+
+static uint64_t now_us(void)
+{
+	return cost_clock_ns() / 1000;
+}
+
+void damon_command_clear(struct damon_command *command)
+{
+	damon_desc_free(command->desc);
+	free(command->stats);
+	free(command->effective_sz);
+	free(command->tried);
+	*command = (struct damon_command){ 0 };
+}
+
+/*
+ * Takes the first command that may be carried out now, or NULL: commits if COMMITS, collections if
+ * COLLECTS.
+ */
+static struct damon_command *take_command(struct damon_kdamond *k, bool commits, bool collects)
+{
+	struct damon_command **at, *command = NULL;
+
+	pthread_mutex_lock(&k->lock);
+	for (at = &k->queue; *at; at = &(*at)->next) {
+		if (((*at)->kind == DAMON_COMMIT && !commits) ||
+		    ((*at)->kind == DAMON_COLLECT_TRIED && !collects))
+			continue;
+		command = *at;
+		*at = command->next;
+		break;
+	}
+	pthread_mutex_unlock(&k->lock);
+	return command;
+}
+
+static int read_stats(const struct damon_ctx *ctx, struct damon_command *command)
+{
+	command->stats = calloc(ctx->nr_schemes + 1, sizeof(*command->stats));
+	command->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*command->effective_sz));
+	if (!command->stats || !command->effective_sz)
+		return -ENOMEM;
+	command->nr_schemes = ctx->nr_schemes;
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		command->stats[s] = ctx->schemes[s].stat;
+		command->effective_sz[s] = ctx->schemes[s].quota.esz;
+	}
+	return 0;
+}
+
+/* Opens the session for a context that watches processes; paddr has no eyes yet. */
+static int open_session(struct damon_kdamond *k, enum damon_ops_id ops)
+{
+	if (ops == DAMON_OPS_PADDR) {
+		log_info("%s: paddr runs, but no access method sees physical frames yet: its "
+			 "regions will show no access",
+			 k->name);
+		return 0;
+	}
+	return k->session ? 0 : access_session_open(k->method, &k->session);
+}
+
+static int commit(struct damon_kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
+{
+	int r;
+
+	if (!command->desc)
+		return command->error;
+	/* It may have been started for another address space. */
+	r = command->desc->ops == ctx->ops->id ? 0 : open_session(k, command->desc->ops);
+	if (r)
+		return -EINVAL;
+	ctx->session = k->session;
+	return damon_ctx_commit(ctx, command->desc);
+}
+
+/* Return: 0, 1 if the command goes on, or a negative errno, which ends the kdamond. */
+static int carry_out(struct damon_kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
+{
+	switch (command->kind) {
+	case DAMON_COMMIT:
+		return commit(k, ctx, command);
+	case DAMON_COMMIT_QUOTA_GOALS:
+		return damos_commit_goals(ctx, command->desc);
+	case DAMON_READ_STATS:
+		return read_stats(ctx, command);
+	case DAMON_COLLECT_TRIED:
+		damos_collect_start(ctx, command);
+		return 1;
+	}
+	return -EINVAL;
+}
+
+/* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
+static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool commits)
+{
+	struct damon_command *command;
+	bool collected;
+
+	while ((command = take_command(k, commits, !ctx->collecting))) {
+		int r = carry_out(k, ctx, command);
+
+		if (r < 0) {
+			log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
+			k->failed = command;
+			return r;
+		}
+		if (!r)
+			command->done(command);
+	}
+	collected = ctx->collecting && damos_collect_finished(ctx);
+	if (!collected)
+		return 0;
+	command = steal_ptr(ctx->collecting);
+	command->done(command);
+	/* Another one may have waited for it. */
+	return handle_commands(k, ctx, commits);
+}
+
+static int commit_after_merge(struct damon_ctx *ctx, void *argument)
+{
+	return handle_commands(argument, ctx, true);
+}
+
+/* Sleeps until DEADLINE, or until it is to stop; carries out commands meanwhile. */
+static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t deadline,
+		       bool commits)
+{
+	struct pollfd mail = { .fd = k->event, .events = POLLIN };
+
+	while (!atomic_load(&k->stopping)) {
+		uint64_t now = now_us(), left = deadline > now ? deadline - now : 0, count;
+		struct timespec timeout = { (time_t)(left / 1000000),
+					    (long)(left % 1000000) * 1000 };
+		int r;
+
+		if (ppoll(&mail, 1, &timeout, NULL) <= 0) {
+			if (now_us() >= deadline)
+				return 0;
+			continue;
+		}
+		if (read(k->event, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			return -errno;
+		r = handle_commands(k, ctx, commits);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * How many sampling intervals the coming step stands for, and moves the deadline on by those beyond
+ * the first.  No more than are left until something is due, and none if so many were missed that
+ * the machine must have been suspended.
+ */
+static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_t *deadline)
+{
+	uint64_t sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SLEEP_US);
+	uint64_t late = now > *deadline ? now - *deadline : 0, missed;
+
+	if (late > 2 * ctx->attrs.aggr_interval + 1000000) {
+		*deadline = now;
+		return 0;
+	}
+	missed = min_ul(late / sample, max_ul(damon_ctx_until_due(ctx), 1) - 1);
+	*deadline += missed * sample;
+	return missed;
+}
+
+static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
+{
+	uint64_t deadline = now_us(), now, sample;
+	int r = damon_ctx_start(ctx, deadline);
+
+	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
+		uint64_t rest = damos_check_watermarks(ctx);
+
+		if (rest) {
+			ctx->armed = false;
+			r = handle_commands(k, ctx, true);
+			if (!r)
+				r = sleep_until(k, ctx, now_us() + rest, true);
+			deadline = now_us();
+			continue;
+		}
+		if (!ctx->armed)
+			damon_sample(ctx, ACCESS_ARM, now_us(), 1);
+		ctx->armed = true;
+		sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SLEEP_US);
+		deadline += sample;
+		/* What is touched now and then must have the time to be. */
+		r = sleep_until(k, ctx, max_ul(deadline, now_us() + sample / 4 * 3), false);
+		if (r || atomic_load(&k->stopping))
+			break;
+		now = now_us();
+		r = damon_ctx_step(ctx, now, 1 + missed_rounds(ctx, now, &deadline));
+		if (!r && ctx->collecting)
+			r = handle_commands(k, ctx, false);
+	}
+	return r;
+}
+
+/* Answers everything that is still waiting. */
+static void close_mailbox(struct damon_kdamond *k)
+{
+	struct damon_command *command;
+
+	pthread_mutex_lock(&k->lock);
+	k->closed = true;
+	pthread_mutex_unlock(&k->lock);
+	k->callbacks.ended(k->callbacks.argument);
+	if (k->failed)
+		k->failed->done(k->failed);
+	while ((command = take_command(k, true, true)))
+		command->done(command);
+}
+
+static void *kdamond_main(void *argument)
+{
+	struct damon_kdamond *k = argument;
+	struct damon_ctx *ctx = NULL;
+	struct damon_command *collecting = NULL;
+	int r;
+
+	pthread_setname_np(pthread_self(), k->name);
+	/* The default slack of 50 us is one in a hundred of the default sampling interval. */
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	atomic_store(&k->tid, gettid());
+	/* Whoever turns it on is told that monitoring is not available, as for operations. */
+	r = open_session(k, k->desc->ops) ? -EINVAL : 0;
+	if (!r)
+		r = damon_ctx_new(k->desc, k->session, &ctx);
+	k->desc = damon_desc_free(k->desc);
+	k->callbacks.started(k->callbacks.argument, r);
+	if (!r) {
+		ctx->after_merge = commit_after_merge;
+		ctx->argument = k;
+		monitor(k, ctx);
+		collecting = steal_ptr(ctx->collecting);
+		log_debug("%s: ends", k->name);
+	}
+	damon_ctx_free(ctx);
+	access_session_close(k->session);
+	close_mailbox(k);
+	if (collecting)
+		collecting->done(collecting);
+	return NULL;
+}
+
+static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
+{
+	if (k->event >= 0)
+		close(k->event);
+	damon_desc_free(k->desc);
+	pthread_mutex_destroy(&k->lock);
+	free(k->method);
+	free(k);
+	return NULL;
+}
+
+int damon_start(struct damon_desc *desc, const char *method, unsigned int number,
+		const struct damon_callbacks *callbacks, struct damon_kdamond **out)
+{
+	struct damon_kdamond *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k) {
+		damon_desc_free(desc);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&k->lock, NULL);
+	k->desc = desc;
+	k->callbacks = *callbacks;
+	k->method = strdup(method);
+	k->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	snprintf(k->name, sizeof(k->name), "kdamond.%u", number % 1000000);
+	if (!k->method || k->event < 0) {
+		kdamond_free(k);
+		return -ENOMEM;
+	}
+	*out = k;
+	r = pthread_create(&k->thread, NULL, kdamond_main, k);
+	if (r)
+		*out = kdamond_free(k);
+	return -r;
+}
+
+static void wake(struct damon_kdamond *k)
+{
+	uint64_t one = 1;
+
+	/* It can only fail by being full, and then the thread is woken already. */
+	if (write(k->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("%s: cannot be woken: %s", k->name, strerror(errno));
+}
+
+void damon_stop(struct damon_kdamond *k)
+{
+	atomic_store(&k->stopping, true);
+	wake(k);
+}
+
+int damon_call(struct damon_kdamond *k, struct damon_command *command)
+{
+	struct damon_command **at;
+	bool closed;
+
+	pthread_mutex_lock(&k->lock);
+	closed = k->closed;
+	command->next = NULL;
+	for (at = &k->queue; *at; at = &(*at)->next)
+		;
+	if (!closed)
+		*at = command;
+	pthread_mutex_unlock(&k->lock);
+	if (closed)
+		return -EINVAL;
+	wake(k);
+	return 0;
+}
+
+pid_t damon_kdamond_tid(struct damon_kdamond *k)
+{
+	return atomic_load(&k->tid);
+}
+
+void damon_join(struct damon_kdamond *k)
+{
+	pthread_join(k->thread, NULL);
+	kdamond_free(k);
+}

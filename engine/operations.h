@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an address space must offer to be monitored and acted upon. */
+#ifndef DAMONFS_ENGINE_OPERATIONS_H
+#define DAMONFS_ENGINE_OPERATIONS_H
+
+#include "engine/context.h"
+
+struct damon_operations {
+	enum damon_ops_id id;
+	bool has_process; /* its targets are processes, and it ends with the last of them */
+
+	/* Both may be NULL: regions are the user's alone.  Return: 0 or -ENOMEM. */
+	int (*init)(struct damon_ctx *ctx);
+	int (*update)(struct damon_ctx *ctx);
+
+	/*
+	 * Applies a scheme to a region; NULL: no action but `stat' does anything.
+	 * Return: the bytes that it was applied to.
+	 */
+	uint64_t (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
+				 const struct damon_region *region, const struct damos *scheme);
+
+	/* The region's priority for the scheme, 0 to DAMOS_MAX_SCORE; NULL: always the highest. */
+	uint32_t (*scheme_score)(const struct damon_ctx *ctx, const struct damon_region *region,
+				 const struct damos *scheme);
+};
+
+extern const struct damon_operations damon_vaddr_ops;
+extern const struct damon_operations damon_fvaddr_ops;
+extern const struct damon_operations damon_paddr_ops;
+
+const struct damon_operations *damon_operations_of(enum damon_ops_id id);
+
+/*
+ * The three ranges that hold all mappings but the two largest gaps between them (spec: engine.md
+ * section 3; kernel: __damon_va_three_regions()).
+ * Return: 0, or -EINVAL if there are fewer than two gaps.
+ */
+int damon_three_regions(const struct maps *maps, struct damon_addr_range ranges[3]);
+
+#endif

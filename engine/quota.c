@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Quotas: how much a scheme may do in a window of time, what of it the goals allow, and which
+ * regions come first.  Source: damos_adjust_quota(), damos_set_effective_quota() of mm/damon/core.c
+ * and damon_hot_score() of mm/damon/ops-common.c, Linux 6.12, restated in spec/engine.md
+ * section 11.
+ */
+#include "access/cleanup.h"
+#include "access/meminfo.h"
+#include "engine/operations.h"
+#include "engine/scheme.h"
+
+/* The tuner aims at this score. */
+#define GOAL_REACHED 10000
+
+/* Bytes a millisecond, until there is a measurement: 4 MiB. */
+#define DEFAULT_THROUGHPUT (1024 * DAMON_MIN_REGION)
+
+uint64_t damos_feed_loop_next(uint64_t x, uint64_t score)
+{
+	uint64_t off, change;
+
+	if (score == GOAL_REACHED)
+		return x;
+	if (score >= GOAL_REACHED * 2)
+		return GOAL_REACHED;
+	off = score < GOAL_REACHED ? GOAL_REACHED - score : score - GOAL_REACHED;
+	if (__builtin_mul_overflow(x, off, &change))
+		change = x / GOAL_REACHED * off;
+	else
+		change /= GOAL_REACHED;
+	if (score < GOAL_REACHED)
+		return x > UINT64_MAX - change ? UINT64_MAX : x + change;
+	return x > change ? max_ul(x - change, GOAL_REACHED) : GOAL_REACHED;
+}
+
+static uint64_t goal_value(struct damos_quota_goal *goal)
+{
+	uint64_t total, growth;
+
+	if (goal->metric == DAMOS_QUOTA_USER_INPUT)
+		return goal->current_value;
+	if (meminfo_some_stall_us(&total))
+		return 0;
+	growth = total - goal->last_psi_total;
+	goal->last_psi_total = total;
+	return growth;
+}
+
+/* The highest score of all goals: the least aggressive outcome. */
+static uint64_t goals_score(struct damos_quota *quota)
+{
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < quota->desc.nr_goals; i++) {
+		struct damos_quota_goal *goal = &quota->desc.goals[i];
+		uint64_t value = goal_value(goal);
+
+		if (!goal->target_value)
+			continue;
+		highest = max_ul(highest, (uint64_t)((unsigned __int128)value * GOAL_REACHED /
+						     goal->target_value));
+	}
+	return highest;
+}
+
+static void set_effective_size(struct damos_quota *quota)
+{
+	uint64_t throughput = DEFAULT_THROUGHPUT, esz = UINT64_MAX;
+
+	if (!quota->desc.ms && !quota->desc.nr_goals) {
+		quota->esz = quota->desc.sz;
+		return;
+	}
+	if (quota->desc.nr_goals) {
+		quota->esz_bp = damos_feed_loop_next(max_ul(quota->esz_bp, GOAL_REACHED),
+						     goals_score(quota));
+		esz = quota->esz_bp / GOAL_REACHED;
+	}
+	if (quota->desc.ms) {
+		if (quota->total_charged_ns)
+			throughput = (uint64_t)((unsigned __int128)quota->total_charged_sz *
+						1000000 / quota->total_charged_ns);
+		esz = max_ul(DAMON_MIN_REGION, min_ul(throughput * quota->desc.ms, esz));
+	}
+	if (quota->desc.sz && quota->desc.sz < esz)
+		esz = quota->desc.sz;
+	quota->esz = esz;
+}
+
+/* The least score at which the regions from the highest score down fill the quota. */
+static uint32_t find_min_score(const struct damon_ctx *ctx, const struct damos *scheme)
+{
+	uint64_t histogram[DAMOS_MAX_SCORE + 1] = { 0 }, sum = 0;
+	uint32_t score = 0;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
+			const struct damon_region *region = &ctx->targets[t].regions[i];
+			uint32_t its;
+
+			if (!damos_pattern_matches(&scheme->desc.pattern, region))
+				continue;
+			its = ctx->ops->scheme_score(ctx, region, scheme);
+			histogram[its] += damon_sz_region(region);
+			score = (uint32_t)max_ul(score, its);
+		}
+	}
+	for (;; score--) {
+		sum += histogram[score];
+		if (sum >= scheme->quota.esz || !score)
+			return score;
+	}
+}
+
+void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now)
+{
+	struct damos_quota *quota = &scheme->quota;
+	uint64_t now_ms = now / 1000;
+
+	if (!quota->desc.ms && !quota->desc.sz && !quota->desc.nr_goals) {
+		quota->esz = 0;
+		return;
+	}
+	if (!quota->has_window || now_ms - quota->charged_from >= quota->desc.reset_interval_ms) {
+		scheme->stat.qt_exceeds += quota->esz && quota->charged_sz >= quota->esz;
+		quota->total_charged_sz += quota->charged_sz;
+		quota->charged_from = now_ms;
+		quota->charged_sz = 0;
+		quota->has_window = true;
+		set_effective_size(quota);
+	}
+	if (ctx->ops->scheme_score)
+		quota->min_score = find_min_score(ctx, scheme);
+}
+
+static uint32_t significant_bits(uint32_t x)
+{
+	return x ? 32 - (uint32_t)__builtin_clz(x) : 0;
+}
+
+uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			 const struct damos *scheme)
+{
+	uint32_t weight_freq = scheme->quota.desc.weight_nr_accesses;
+	uint32_t weight_age = scheme->quota.desc.weight_age;
+	uint32_t freq = damos_nr_accesses(region) * 100 / damon_max_nr_accesses(&ctx->attrs);
+	uint32_t sec = (uint32_t)((uint64_t)region->age * ctx->attrs.aggr_interval / 1000000);
+	int log_age = (int)significant_bits(sec);
+	uint32_t age, hot;
+
+	/* What was not accessed is the colder the longer that lasts. */
+	if (!freq)
+		log_age = -log_age;
+	age = (uint32_t)(log_age + 32) * 100 / 32 / 2;
+	hot = weight_freq * freq + weight_age * age;
+	if (weight_freq + weight_age)
+		hot /= weight_freq + weight_age;
+	return (uint32_t)min_ul((uint64_t)hot * DAMOS_MAX_SCORE / 100, DAMOS_MAX_SCORE);
+}
+
+uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			  const struct damos *scheme)
+{
+	return DAMOS_MAX_SCORE - damos_hot_score(ctx, region, scheme);
+}

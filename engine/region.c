@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Regions of a target: making, cutting and fitting them to ranges. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "engine/context.h"
+
+int damon_reserve_regions(struct damon_target *target, size_t nr)
+{
+	void *more;
+
+	if (nr > target->room) {
+		nr = max_ul(nr, target->room * 2);
+		more = reallocarray(target->regions, nr, sizeof(*target->regions));
+		if (!more)
+			return -ENOMEM;
+		target->regions = more;
+		target->room = nr;
+	}
+	if (target->room > target->probe_room) {
+		more = reallocarray(target->probes, target->room, sizeof(*target->probes));
+		if (!more)
+			return -ENOMEM;
+		target->probes = more;
+		target->probe_room = target->room;
+	}
+	return 0;
+}
+
+/* Opens a gap of NR regions before INDEX. */
+static int open_gap(struct damon_target *target, size_t index, size_t nr)
+{
+	int r = damon_reserve_regions(target, target->nr_regions + nr);
+
+	if (r)
+		return r;
+	memmove(&target->regions[index + nr], &target->regions[index],
+		(target->nr_regions - index) * sizeof(*target->regions));
+	target->nr_regions += nr;
+	return 0;
+}
+
+int damon_insert_region(struct damon_target *target, size_t index, uint64_t start, uint64_t end)
+{
+	int r = open_gap(target, index, 1);
+
+	if (!r)
+		target->regions[index] = (struct damon_region){ .start = start, .end = end };
+	return r;
+}
+
+int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz)
+{
+	int r = open_gap(target, index + 1, 1);
+
+	if (r)
+		return r;
+	target->regions[index + 1] = target->regions[index];
+	target->regions[index].end = target->regions[index].start + sz;
+	target->regions[index + 1].start = target->regions[index].end;
+	return 0;
+}
+
+int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces)
+{
+	struct damon_region whole = target->regions[index];
+	uint64_t piece;
+	int r;
+
+	if (!nr_pieces)
+		return 0;
+	piece = align_down(damon_sz_region(&whole) / nr_pieces);
+	if (!piece)
+		return 0;
+	r = open_gap(target, index + 1, nr_pieces - 1);
+	if (r)
+		return r;
+	for (size_t i = 0; i < nr_pieces; i++)
+		target->regions[index + i] = (struct damon_region){
+			.start = whole.start + i * piece,
+			.end = i + 1 < nr_pieces ? whole.start + (i + 1) * piece : whole.end,
+		};
+	return 0;
+}
+
+int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (align_down(ranges[i].start) >= align_up(ranges[i].end))
+			return -EINVAL;
+		if (i + 1 < nr && align_up(ranges[i].end) > align_down(ranges[i + 1].start))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static bool intersect(const struct damon_region *region, const struct damon_addr_range *range)
+{
+	return region->start < range->end && range->start < region->end;
+}
+
+/* What of the old regions is still of use: those that meet a range.  Both ascend. */
+static size_t drop_outside(struct damon_region *regions, size_t nr,
+			   const struct damon_addr_range *ranges, size_t nr_ranges)
+{
+	size_t kept = 0, range = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		while (range < nr_ranges && ranges[range].end <= regions[i].start)
+			range++;
+		if (range < nr_ranges && intersect(&regions[i], &ranges[range]))
+			regions[kept++] = regions[i];
+	}
+	return kept;
+}
+
+static int append(struct damon_target *target, struct damon_region region)
+{
+	int r = damon_reserve_regions(target, target->nr_regions + 1);
+
+	if (!r)
+		target->regions[target->nr_regions++] = region;
+	return r;
+}
+
+/* Appends the NR old regions of one range, stretched to its bounds, and fills the holes. */
+static int append_range(struct damon_target *target, struct damon_region *old, size_t nr,
+			const struct damon_addr_range *range)
+{
+	uint64_t start = align_down(range->start), end = align_up(range->end);
+	int r = 0;
+
+	if (!nr)
+		return append(target, (struct damon_region){ .start = start, .end = end });
+	old[0].start = start;
+	old[nr - 1].end = end;
+	for (size_t i = 0; !r && i < nr; i++) {
+		if (i && old[i - 1].end != old[i].start)
+			r = append(target, (struct damon_region){ .start = old[i - 1].end,
+								  .end = old[i].start });
+		if (!r)
+			r = append(target, old[i]);
+	}
+	return r;
+}
+
+int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr)
+{
+	int r = damon_check_ranges(ranges, nr);
+	size_t nr_old, at = 0;
+
+	if (r)
+		return r;
+	_cleanup_free_ struct damon_region *old =
+		malloc(max_ul(target->nr_regions, 1) * sizeof(*old));
+	if (!old)
+		return -ENOMEM;
+	if (target->nr_regions)
+		memcpy(old, target->regions, target->nr_regions * sizeof(*old));
+	nr_old = drop_outside(old, target->nr_regions, ranges, nr);
+	target->nr_regions = 0;
+	for (size_t i = 0; !r && i < nr; i++) {
+		size_t first = at;
+
+		/* A region that reaches into the next range too belongs to this one. */
+		while (at < nr_old && old[at].start < ranges[i].end)
+			at++;
+		r = append_range(target, &old[first], at - first, &ranges[i]);
+	}
+	return r;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A sampling round: a random address of each region is handed to the access method, and its answer
+ * counted.  No allocation, no lock and no log line in here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/context.h"
+#include "engine/random.h"
+
+void damon_update_region_access(struct damon_region *region, bool accessed, uint32_t max,
+				uint64_t rounds)
+{
+	uint32_t leaves = (uint32_t)((uint64_t)region->last_nr_accesses * 10000 / max);
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		region->nr_accesses += accessed;
+		region->nr_accesses_bp += (accessed ? 10000U : 0U) - leaves;
+	}
+}
+
+static void sample_target(struct damon_ctx *ctx, struct damon_target *target, unsigned int what,
+			  uint64_t now, uint64_t rounds)
+{
+	/* The window of the moving sum. */
+	uint32_t max = ctx->attrs.sample_interval ? damon_max_nr_accesses(&ctx->attrs) : 1;
+	struct access_probe *probes = target->probes;
+	size_t nr = target->nr_regions;
+	int r = -ESRCH;
+
+	for (size_t i = 0; i < nr; i++) {
+		struct damon_region *region = &target->regions[i];
+		uint64_t next = region->sampling_addr;
+
+		if (what & ACCESS_ARM)
+			next = random_range(ctx->rng, region->start, region->end);
+		probes[i] = (struct access_probe){ .armed = region->sampling_addr,
+						   .next = next,
+						   .memory = region->memory };
+	}
+	if (target->space)
+		r = access_space_round(target->space, probes, nr, what, now,
+				       ctx->attrs.sample_interval);
+	target->unsure = r || !nr || !target->space->session->method->notices_exit;
+	for (size_t i = 0; i < nr; i++) {
+		struct damon_region *region = &target->regions[i];
+
+		if (what & ACCESS_CHECK)
+			damon_update_region_access(region, !r && probes[i].accessed, max, rounds);
+		region->sampling_addr = probes[i].next;
+		region->memory = probes[i].memory;
+	}
+}
+
+void damon_sample(struct damon_ctx *ctx, unsigned int what, uint64_t now, uint64_t rounds)
+{
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		sample_target(ctx, &ctx->targets[t], what, now, rounds);
+}

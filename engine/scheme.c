@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Applying schemes to regions: see scheme.h for the source of the rules. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access/cleanup.h"
+#include "access/refs.h"
+#include "engine/operations.h"
+#include "engine/scheme.h"
+#include "engine/trace.h"
+
+void damos_init(struct damos *scheme, struct damos_desc *desc)
+{
+	*scheme = (struct damos){ .desc = *desc, .active = true };
+	scheme->quota.desc = desc->quota;
+	desc->quota.goals = NULL;
+	desc->quota.nr_goals = 0;
+	desc->filters = NULL;
+	desc->nr_filters = 0;
+}
+
+void damos_clear(struct damos *scheme)
+{
+	free(scheme->quota.desc.goals);
+	free(scheme->desc.filters);
+	*scheme = (struct damos){ 0 };
+}
+
+static uint64_t apply_interval(const struct damon_ctx *ctx, const struct damos *scheme)
+{
+	uint64_t interval = scheme->desc.apply_interval;
+
+	return (interval ? interval : ctx->attrs.aggr_interval) /
+	       max_ul(ctx->attrs.sample_interval, 1);
+}
+
+void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme)
+{
+	scheme->next_apply = ctx->passed + apply_interval(ctx, scheme);
+}
+
+bool damos_pattern_matches(const struct damos_access_pattern *pattern,
+			   const struct damon_region *region)
+{
+	uint64_t sz = damon_sz_region(region);
+	uint32_t nr_accesses = damos_nr_accesses(region);
+
+	return pattern->min_sz_region <= sz && sz <= pattern->max_sz_region &&
+	       pattern->min_nr_accesses <= nr_accesses && nr_accesses <= pattern->max_nr_accesses &&
+	       pattern->min_age_region <= region->age && region->age <= pattern->max_age_region;
+}
+
+void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
+{
+	uint64_t wait = 0;
+
+	ctx->collecting = command;
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		ctx->schemes[s].tried_done = false;
+		wait = max_ul(wait, 2 * apply_interval(ctx, &ctx->schemes[s]));
+	}
+	ctx->collect_until = ctx->passed + wait + 1;
+}
+
+bool damos_collect_finished(const struct damon_ctx *ctx)
+{
+	bool any_active = false, all_done = true;
+
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		any_active |= ctx->schemes[s].active;
+		all_done &= ctx->schemes[s].tried_done;
+	}
+	return all_done || !any_active || ctx->passed >= ctx->collect_until;
+}
+
+/* Notes a region of scheme number S, if this is the round that the collection wants of it. */
+static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *region)
+{
+	struct damon_command *command = ctx->collecting;
+
+	if (!command || ctx->schemes[s].tried_done)
+		return;
+	if (command->nr_tried == command->room_tried) {
+		size_t room = command->room_tried ? command->room_tried * 2 : 64;
+		void *more = reallocarray(command->tried, room, sizeof(*command->tried));
+
+		if (!more) {
+			command->error = -ENOMEM;
+			return;
+		}
+		command->tried = more;
+		command->room_tried = room;
+	}
+	command->tried[command->nr_tried++] = (struct damos_tried_region){
+		.scheme = (uint32_t)s,
+		.start = region->start,
+		.end = region->end,
+		.nr_accesses = damos_nr_accesses(region),
+		.age = region->age,
+	};
+}
+
+/*
+ * The part of a region before the place where the last window stopped is left for the next turn:
+ * cuts it off.  Return: whether to skip the region.
+ */
+static bool skip_to_resume_point(struct damos *scheme, struct damon_target *target, size_t t,
+				 size_t index)
+{
+	struct damos_quota *quota = &scheme->quota;
+	const struct damon_region *region = &target->regions[index];
+	uint64_t sz;
+
+	if (!quota->resumes)
+		return false;
+	if (t != quota->resume_target)
+		return true;
+	if (index + 1 == target->nr_regions)
+		quota->resumes = false; /* the next window begins at the start */
+	if (region->end <= quota->resume_addr)
+		return true;
+	if (region->start >= quota->resume_addr)
+		return false;
+	sz = align_down(quota->resume_addr - region->start);
+	if (!sz && damon_sz_region(region) <= DAMON_MIN_REGION)
+		return true;
+	if (!sz)
+		sz = DAMON_MIN_REGION;
+	damon_split_region_at(target, index, sz);
+	return true;
+}
+
+/* Carries out the scheme's action.  Return: the bytes it was applied to. */
+static uint64_t act(struct damon_ctx *ctx, struct damon_target *target, size_t index,
+		    struct damos *scheme)
+{
+	uint64_t applied = 0, start;
+
+	if (scheme->desc.action == DAMOS_STAT || !ctx->ops->apply_scheme)
+		return 0;
+	start = cost_clock_ns();
+	applied = ctx->ops->apply_scheme(ctx, target, &target->regions[index], scheme);
+	scheme->quota.total_charged_ns += cost_clock_ns() - start;
+	return applied;
+}
+
+static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
+{
+	struct damon_target *target = &ctx->targets[t];
+	struct damos *scheme = &ctx->schemes[s];
+	struct damos_quota *quota = &scheme->quota;
+	uint64_t sz = damon_sz_region(&target->regions[index]), applied = 0;
+
+	if (quota->esz && quota->charged_sz + sz > quota->esz) {
+		sz = align_down(quota->esz - quota->charged_sz);
+		if (!sz)
+			goto update_stat;
+		if (damon_split_region_at(target, index, sz))
+			return;
+	}
+	if (damos_filtered_out(ctx, t, index, scheme))
+		return;
+	sz = damon_sz_region(&target->regions[index]);
+	collect(ctx, s, &target->regions[index]);
+	damonfs_damos_before_apply(s, t, (unsigned int)target->nr_regions,
+				   target->regions[index].start, target->regions[index].end,
+				   damos_nr_accesses(&target->regions[index]),
+				   target->regions[index].age);
+	applied = act(ctx, target, index, scheme);
+	quota->charged_sz += sz;
+	if (quota->esz && quota->charged_sz >= quota->esz) {
+		quota->resumes = true;
+		quota->resume_target = t;
+		quota->resume_addr = target->regions[index].end;
+	}
+	if (scheme->desc.action != DAMOS_STAT)
+		target->regions[index].age = 0;
+update_stat:
+	scheme->stat.nr_tried++;
+	scheme->stat.sz_tried += sz;
+	scheme->stat.nr_applied += applied > 0;
+	scheme->stat.sz_applied += applied;
+}
+
+static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
+{
+	struct damon_target *target = &ctx->targets[t];
+
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		struct damos *scheme = &ctx->schemes[s];
+		struct damos_quota *quota = &scheme->quota;
+
+		if (!scheme->due || !scheme->active)
+			continue;
+		if (quota->esz && quota->charged_sz >= quota->esz)
+			continue;
+		if (skip_to_resume_point(scheme, target, t, index))
+			continue;
+		if (!damos_pattern_matches(&scheme->desc.pattern, &target->regions[index]))
+			continue;
+		if (quota->esz && ctx->ops->scheme_score &&
+		    ctx->ops->scheme_score(ctx, &target->regions[index], scheme) < quota->min_score)
+			continue;
+		apply_scheme(ctx, t, index, s);
+	}
+}
+
+/* What a round leaves behind for scheme S: the next time, and a collection that has its part. */
+static void end_round(struct damon_ctx *ctx, size_t s)
+{
+	struct damos *scheme = &ctx->schemes[s];
+	const struct damon_command *command = ctx->collecting;
+
+	scheme->due = false;
+	damos_set_next_apply(ctx, scheme);
+	for (size_t i = command ? command->nr_tried : 0; i; i--)
+		if (command->tried[i - 1].scheme == s) {
+			scheme->tried_done = true;
+			break;
+		}
+}
+
+int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
+{
+	bool any = false;
+
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		struct damos *scheme = &ctx->schemes[s];
+
+		scheme->due = ctx->passed >= scheme->next_apply;
+		any |= scheme->due;
+		if (scheme->due && scheme->active)
+			damos_adjust_quota(ctx, scheme, now);
+	}
+	if (!any)
+		return 0;
+	/* Regions that are cut off on the way are visited next. */
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
+			apply_schemes_to(ctx, t, i);
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].due)
+			end_round(ctx, s);
+	return ctx->collecting ? ctx->collecting->error : 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Schemes at work: matching, quotas, filters, watermarks. */
+#ifndef DAMONFS_ENGINE_SCHEME_H
+#define DAMONFS_ENGINE_SCHEME_H
+
+#include "engine/context.h"
+
+/* Takes over what DESC owns. */
+void damos_init(struct damos *scheme, struct damos_desc *desc);
+void damos_clear(struct damos *scheme);
+
+/* Begins the scheme's apply interval. */
+void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
+
+/*
+ * A round of all schemes that are due, over all regions.  Source: kdamond_apply_schemes() of Linux
+ * 6.12, restated in spec/engine.md sections 9 to 11.  NOW in us.
+ * Return: 0 or -ENOMEM.
+ */
+int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now);
+
+/* How often a region is accessed, as schemes see it. */
+static inline uint32_t damos_nr_accesses(const struct damon_region *region)
+{
+	return region->nr_accesses_bp / 10000;
+}
+
+bool damos_pattern_matches(const struct damos_access_pattern *pattern,
+			   const struct damon_region *region);
+
+/* ---- collection of tried regions ---- */
+
+/* Begins to collect what schemes are applied to, for COMMAND. */
+void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command);
+/* Whether the collection is complete, or has waited long enough. */
+bool damos_collect_finished(const struct damon_ctx *ctx);
+
+/* ---- quota.c ---- */
+
+/* Begins a new window if it is time, and finds the least score that the quota has room for. */
+void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now);
+/* The goal tuner's next value of X after a score of SCORE, both in 1/10000. */
+uint64_t damos_feed_loop_next(uint64_t x, uint64_t score);
+/* How hot or cold a region is, 0 to DAMOS_MAX_SCORE, by the scheme's weights. */
+uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			 const struct damos *scheme);
+uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			  const struct damos *scheme);
+
+/* ---- filter.c ---- */
+
+/*
+ * Whether the core filters of SCHEME keep it away from region INDEX of target number TARGET; cuts
+ * the region at the bound of an address filter that it crosses.
+ */
+bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index,
+			const struct damos *scheme);
+
+/* ---- watermark.c ---- */
+
+/* Whether any scheme has a metric to watch. */
+bool damos_has_watermarks(const struct damon_ctx *ctx);
+/*
+ * Switches the schemes on or off by their watermarks.
+ * Return: 0 to go on monitoring, or for how long (us) to rest because none is active.
+ */
+uint64_t damos_check_watermarks(struct damon_ctx *ctx);
+/* The rule for one scheme and a METRIC in thousandths; returns the wait that it contributes. */
+uint64_t damos_watermark_wait(struct damos *scheme, uint64_t metric);
+
+#endif

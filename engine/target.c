@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A monitored target: its process, the access method's space for it, and its regions. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/log.h"
+#include "engine/operations.h"
+
+int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
+		      struct damon_target_desc *desc)
+{
+	int r;
+
+	*target = (struct damon_target){ .unsure = true };
+	if (ctx->ops->has_process && desc->process) {
+		target->process = process_get(desc->process);
+		r = access_space_open(ctx->session, target->process, &target->space);
+		if (r == -ENOMEM)
+			return r;
+		if (r)
+			log_info("pid %d cannot be watched: %s; its regions will show no access",
+				 target->process->pid, strerror(-r));
+	}
+	r = damon_reserve_regions(target, 1);
+	return r ? r : damon_set_regions(target, desc->ranges, desc->nr_ranges);
+}
+
+void damon_target_clear(struct damon_target *target)
+{
+	access_space_close(target->space);
+	process_put(target->process);
+	free(target->regions);
+	free(target->probes);
+	*target = (struct damon_target){ 0 };
+}

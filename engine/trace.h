@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Functions that are there to be probed: see trace.c. */
+#ifndef DAMONFS_ENGINE_TRACE_H
+#define DAMONFS_ENGINE_TRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* damon:damon_aggregated: a region at the end of an aggregation. */
+void damonfs_damon_aggregated(uint64_t target_id, unsigned int nr_regions, uint64_t start,
+			      uint64_t end, uint32_t nr_accesses, uint32_t age);
+
+/* damon:damos_before_apply: a region that a scheme is about to be applied to; the context is 0. */
+void damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx, unsigned int nr_regions,
+				uint64_t start, uint64_t end, uint32_t nr_accesses, uint32_t age);
+
+#endif

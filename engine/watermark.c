@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Watermarks: schemes rest while the system has too much free memory to need them, or too little to
+ * bear them.  Source: damos_wmark_wait_us() of mm/damon/core.c, Linux 6.12; spec/engine.md
+ * section 12.
+ */
+#include "access/cleanup.h"
+#include "access/meminfo.h"
+#include "engine/scheme.h"
+
+bool damos_has_watermarks(const struct damon_ctx *ctx)
+{
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].desc.wmarks.metric != DAMOS_WMARK_NONE)
+			return true;
+	return false;
+}
+
+uint64_t damos_watermark_wait(struct damos *scheme, uint64_t metric)
+{
+	const struct damos_watermarks *wmarks = &scheme->desc.wmarks;
+
+	if (metric > wmarks->high || metric < wmarks->low)
+		scheme->active = false;
+	else if (!scheme->active && metric >= wmarks->mid)
+		scheme->active = false; /* it comes back below the middle only */
+	else
+		scheme->active = true;
+	return scheme->active ? 0 : wmarks->interval;
+}
+
+uint64_t damos_check_watermarks(struct damon_ctx *ctx)
+{
+	uint64_t shortest = UINT64_MAX, rate = 0;
+
+	if (!damos_has_watermarks(ctx) || meminfo_free_rate(&rate))
+		return 0;
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		struct damos *scheme = &ctx->schemes[s];
+		uint64_t wait = scheme->desc.wmarks.metric == DAMOS_WMARK_NONE ?
+					0 :
+					damos_watermark_wait(scheme, rate);
+
+		shortest = min_ul(shortest, wait);
+	}
+	return shortest;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Answers that come later: the thread that reads requests never waits, so a write that has to wait
+ * for a kdamond, or for the kernel to forget names, is held and answered by another thread, the
+ * answerer.
+ *
+ * Events are handled one by one in the order in which they were posted: what an event does to the
+ * tree, then the invalidations that came of it (never under the tree's lock: they may wait for a
+ * lookup), then its answer.
+ */
+#ifndef DAMONFS_FS_ANSWER_H
+#define DAMONFS_FS_ANSWER_H
+
+#include <stdint.h>
+
+#include "fs/node.h"
+
+struct answerer;
+
+struct event {
+	/* What it does to the tree, under the tree's lock; or NULL. */
+	void (*run)(struct event *event);
+	/* Last of all: gives its answer and frees the event; or NULL. */
+	void (*finish)(struct event *event);
+	struct event *next; /* the answerer's */
+};
+
+/*
+ * Starts the thread.  INVALIDATE tells the kernel of a change; it gets ARGUMENT.
+ * Return: 0 and *OUT, or a negative errno.
+ */
+int answerer_start(struct tree *tree,
+		   void (*invalidate)(const struct invalidation *change, void *argument),
+		   void *argument, struct answerer **out);
+
+/* Handles what was posted and ends the thread. */
+void answerer_stop(struct answerer *answerer);
+
+/* May be called from any thread, with or without the tree's lock.  Does not fail. */
+void answerer_post(struct answerer *answerer, struct event *event);
+
+/*
+ * A write that is being handled.  Whoever cannot answer it at once holds it.
+ */
+struct pending;
+
+struct write {
+	struct process_caller caller;
+	struct pending *pending; /* where to hold it; taken by write_hold() */
+};
+
+/* Takes the write over: the store returns STORE_HELD, and pending_answer() is called once. */
+struct pending *write_hold(struct write *write);
+
+/* Answers a held write: 0 or a negative errno.  Frees it.  NULL is allowed. */
+void pending_answer(struct pending *pending, int result);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Making a mount point where a file system has none. */
+#ifndef DAMONFS_FS_COVER_H
+#define DAMONFS_FS_COVER_H
+
+/*
+ * Makes sure that there is a directory NAME in PARENT to mount on, in our own mount namespace.
+ * Where PARENT has none and nobody can make one (sysfs), PARENT is covered by a tmpfs in which
+ * every entry of it is bound to what it was, and NAME is new.
+ *
+ * Return: 0 or a negative errno.
+ */
+int cover_for(const char *parent, const char *name);
+
+#endif

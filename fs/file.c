@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Printing and parsing by a file's row: see file.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "fs/file.h"
+#include "fs/node.h"
+#include "fs/parse.h"
+
+int text_add(struct text *text, const char *format, ...)
+{
+	va_list args, again;
+	char *more;
+	int length;
+
+	va_start(args, format);
+	va_copy(again, args);
+	length = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	more = realloc(text->data, text->length + (size_t)length + 1);
+	if (more) {
+		vsnprintf(more + text->length, (size_t)length + 1, format, again);
+		text->data = more;
+		text->length += (size_t)length;
+	}
+	va_end(again);
+	return more ? 0 : -ENOMEM;
+}
+
+const char *keyword_name(const struct keyword *words, int value)
+{
+	for (; words->name; words++)
+		if (words->value == value)
+			return words->name;
+	return NULL;
+}
+
+static void *field_of(const struct file_type *file, struct dir *dir)
+{
+	return (char *)dir + file->offset;
+}
+
+static int show_number(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%" PRIu64 "\n", *(uint64_t *)field_of(file, dir));
+}
+
+static int store_number(const struct file_type *file, struct dir *dir, struct write *write,
+			const char *text)
+{
+	(void)write;
+	return parse_unsigned(text, UINT64_MAX, field_of(file, dir));
+}
+
+static int show_uint(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%" PRIu32 "\n", *(uint32_t *)field_of(file, dir));
+}
+
+static int store_uint(const struct file_type *file, struct dir *dir, struct write *write,
+		      const char *text)
+{
+	uint64_t value;
+	int r = parse_unsigned(text, UINT32_MAX, &value);
+
+	(void)write;
+	if (!r)
+		*(uint32_t *)field_of(file, dir) = (uint32_t)value;
+	return r;
+}
+
+static int show_int(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%d\n", *(int *)field_of(file, dir));
+}
+
+static int store_int(const struct file_type *file, struct dir *dir, struct write *write,
+		     const char *text)
+{
+	(void)write;
+	return parse_int(text, field_of(file, dir));
+}
+
+static int show_flag(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%c\n", *(bool *)field_of(file, dir) ? 'Y' : 'N');
+}
+
+static int store_flag(const struct file_type *file, struct dir *dir, struct write *write,
+		      const char *text)
+{
+	(void)write;
+	return parse_flag(text, field_of(file, dir));
+}
+
+static int show_keyword(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%s\n", keyword_name(file->words, *(int *)field_of(file, dir)));
+}
+
+static int store_keyword(const struct file_type *file, struct dir *dir, struct write *write,
+			 const char *text)
+{
+	(void)write;
+	for (const struct keyword *word = file->words; word->name; word++) {
+		if (word->since > dir->tree->abi || !parse_is_word(text, word->name))
+			continue;
+		*(int *)field_of(file, dir) = word->value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int show_text(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	const char *value = *(char **)field_of(file, dir);
+
+	return text_add(out, "%s\n", value ? value : "");
+}
+
+static int store_text(const struct file_type *file, struct dir *dir, struct write *write,
+		      const char *text)
+{
+	char **field = field_of(file, dir), *copy = strdup(text);
+
+	(void)write;
+	if (!copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int show_count(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return text_add(out, "%zu\n", ((struct dir_list *)field_of(file, dir))->nr);
+}
+
+static int store_count(const struct file_type *file, struct dir *dir, struct write *write,
+		       const char *text)
+{
+	int count, r = parse_int(text, &count);
+
+	(void)write;
+	if (r)
+		return r;
+	if (count < 0)
+		return -EINVAL;
+	r = file->check_count ? file->check_count(dir, count) : 0;
+	return r ? r : dir_populate(dir, file, (size_t)count);
+}
+
+static int show_own(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return file->show(dir, out);
+}
+
+static int store_own(const struct file_type *file, struct dir *dir, struct write *write,
+		     const char *text)
+{
+	return file->store(dir, write, text);
+}
+
+static const struct {
+	int (*show)(const struct file_type *file, struct dir *dir, struct text *out);
+	int (*store)(const struct file_type *file, struct dir *dir, struct write *write,
+		     const char *text);
+} formats[] = {
+	[FILE_NUMBER] = { show_number, store_number },
+	[FILE_UINT] = { show_uint, store_uint },
+	[FILE_INT] = { show_int, store_int },
+	[FILE_FLAG] = { show_flag, store_flag },
+	[FILE_KEYWORD] = { show_keyword, store_keyword },
+	[FILE_TEXT] = { show_text, store_text },
+	[FILE_COUNT] = { show_count, store_count },
+	[FILE_OWN] = { show_own, store_own },
+};
+
+int file_show(const struct file_type *file, struct dir *dir, struct text *out)
+{
+	return formats[file->format].show(file, dir, out);
+}
+
+int file_store(const struct file_type *file, struct dir *dir, struct write *write, const char *text)
+{
+	int r = formats[file->format].store(file, dir, write, text);
+
+	return r == -ERANGE && file->range_is_invalid ? -EINVAL : r;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kinds of file: how each prints and parses the field of a directory's struct that it stands
+ * for.
+ *
+ * A kind of directory is a struct and a table of rows of struct file_type; a row's path is relative
+ * to the directory and may lead through sub-directories, which exist because rows do.  Everything
+ * else follows from the row: lookup, modes, listing, parsing, printing, errors, and in which
+ * kernel's tree the file is.
+ */
+#ifndef DAMONFS_FS_FILE_H
+#define DAMONFS_FS_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/damon.h"
+
+struct dir;
+struct dir_kind;
+struct write;
+
+/* What a read returns: allocated text. */
+struct text {
+	char *data;
+	size_t length;
+};
+
+/* Appends like printf().  Return: 0 or -ENOMEM. */
+int text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+struct keyword {
+	const char *name; /* NULL ends a table */
+	int value;
+	unsigned int since; /* DAMON_ABI(); 0: always */
+};
+
+enum file_format {
+	FILE_NUMBER, /* uint64_t */
+	FILE_UINT, /* uint32_t */
+	FILE_INT, /* int */
+	FILE_FLAG, /* bool: Y or N */
+	FILE_KEYWORD, /* int, by a table of words */
+	FILE_TEXT, /* char *, kept as written */
+	FILE_COUNT, /* how many directories a list has; writing it makes them anew */
+	FILE_OWN, /* show and store of its own */
+	FILE_LIST, /* no file: the numbered directories beside it */
+};
+
+/* What a store may answer besides 0, done, and a negative errno. */
+enum { STORE_HELD = 1 /* it took over the write and answers later */ };
+
+struct file_type {
+	const char *path;
+	enum file_format format;
+	mode_t mode;
+	size_t offset; /* of the field in the directory's struct */
+	unsigned int since; /* DAMON_ABI() of the first kernel that has it; 0: all */
+	bool range_is_invalid; /* a number out of range is EINVAL, not ERANGE */
+	const struct keyword *words;
+	int (*show)(struct dir *dir, struct text *out);
+	int (*store)(struct dir *dir, struct write *write, const char *text);
+	/* FILE_COUNT and FILE_LIST: what the directories are. */
+	const struct dir_kind *children;
+	/* FILE_COUNT: refuses a number that is not negative with a negative errno; or NULL. */
+	int (*check_count)(struct dir *dir, int count);
+};
+
+#define ROW(path_, format_, mode_, type, member, ...)                   \
+	{                                                               \
+		.path = path_, .format = FILE_##format_, .mode = mode_, \
+		.offset = offsetof(type, member), __VA_ARGS__           \
+	}
+#define NUMBER(path, mode, type, member, ...) ROW(path, NUMBER, mode, type, member, __VA_ARGS__)
+#define UINT(path, mode, type, member, ...)   ROW(path, UINT, mode, type, member, __VA_ARGS__)
+#define INT(path, mode, type, member, ...)    ROW(path, INT, mode, type, member, __VA_ARGS__)
+#define FLAG(path, mode, type, member, ...)   ROW(path, FLAG, mode, type, member, __VA_ARGS__)
+#define TEXT(path, mode, type, member, ...)   ROW(path, TEXT, mode, type, member, __VA_ARGS__)
+#define KEYWORD(path, mode, type, member, words_, ...) \
+	ROW(path, KEYWORD, mode, type, member, .words = words_, __VA_ARGS__)
+#define OWN(path_, mode_, show_, store_, ...)                                                     \
+	{                                                                                         \
+		.path = path_, .format = FILE_OWN, .mode = mode_, .show = show_, .store = store_, \
+		__VA_ARGS__                                                                       \
+	}
+/* A file of which the number in it makes that many directories beside it. */
+#define COUNT(path, mode, type, member, kind, ...) \
+	ROW(path, COUNT, mode, type, member, .children = kind, __VA_ARGS__)
+/* Directories that appear by themselves; the path is that of the directory they are in. */
+#define LIST(path, type, member, kind, ...) \
+	ROW(path, LIST, 0, type, member, .children = kind, __VA_ARGS__)
+
+/* The word of VALUE, or NULL. */
+const char *keyword_name(const struct keyword *words, int value);
+
+/*
+ * Prints what the file FILE of DIR holds.  The tree is locked.
+ * Return: 0, or a negative errno.
+ */
+int file_show(const struct file_type *file, struct dir *dir, struct text *out);
+
+/*
+ * Takes TEXT, one complete command, for the file FILE of DIR.  The tree is locked.
+ * Return: 0, STORE_HELD, or a negative errno and nothing changed.
+ */
+int file_store(const struct file_type *file, struct dir *dir, struct write *write,
+	       const char *text);
+
+#endif

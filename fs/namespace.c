@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * damonfs exec: see namespace.h.
+ *
+ * We are the daemon of the mount and the parent of the command, both in a new mount namespace. When
+ * the command ends, the mount and we end with it, and the namespace with the last process in it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "access/privileges.h"
+#include "fs/cover.h"
+#include "fs/namespace.h"
+#include "fs/options.h"
+#include "fs/session.h"
+
+#define SYSFS_PARENT "/sys/kernel/mm"
+#define SYSFS_NAME   "damon"
+#define SYSFS_TREE   SYSFS_PARENT "/" SYSFS_NAME
+
+/* Exit statuses, as env(1) and timeout(1) have them. */
+enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+struct command {
+	pid_t pid;
+	int status; /* of waitpid(), once it ended */
+	bool ended;
+};
+
+static int fail(const char *what, int r)
+{
+	fprintf(stderr, "damonfs exec: %s: %s\n", what, strerror(-r));
+	return EXIT_OURS;
+}
+
+static int enter_namespace(void)
+{
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return -errno;
+	return cover_for(SYSFS_PARENT, SYSFS_NAME);
+}
+
+static pid_t start_command(char **argv, const sigset_t *mask)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	execvp(argv[0], argv);
+	fprintf(stderr, "damonfs exec: %s: %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+static int status_of(const struct command *command)
+{
+	if (WIFSIGNALED(command->status))
+		return 128 + WTERMSIG(command->status);
+	return WEXITSTATUS(command->status);
+}
+
+/* Whether NUMBER means the end: only the command's does.  What asks us to end is passed on to it. */
+static bool on_signal(int number, void *argument)
+{
+	struct command *command = argument;
+
+	if (number != SIGCHLD)
+		kill(command->pid, number);
+	else if (waitpid(command->pid, &command->status, WNOHANG) == command->pid)
+		command->ended = true;
+	return command->ended;
+}
+
+/*
+ * SIGINT and SIGQUIT of a terminal reach the command by themselves and are not for us; the others
+ * are passed on.
+ */
+static int open_signals(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, before);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void ignore_terminal(void)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* The command on a damonfs that is mounted already. */
+static int run_at(const char *dir, char **argv)
+{
+	char kdamonds[4096];
+	struct stat st;
+	int r;
+
+	snprintf(kdamonds, sizeof(kdamonds), "%s/admin/kdamonds", dir);
+	if (stat(kdamonds, &st))
+		return fail(dir, -errno);
+	r = enter_namespace();
+	if (r)
+		return fail(SYSFS_TREE, r);
+	if (mount(dir, SYSFS_TREE, NULL, MS_BIND, NULL))
+		return fail(SYSFS_TREE, -errno);
+	execvp(argv[0], argv);
+	r = -errno;
+	fail(argv[0], r);
+	return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+static int run_on_own(struct options *options, char **argv)
+{
+	struct command command = { 0 };
+	struct session *session;
+	sigset_t before;
+	_cleanup_close_ int signals = open_signals(&before);
+	int r = signals < 0 ? -errno : enter_namespace();
+
+	if (r)
+		return fail(SYSFS_TREE, r);
+	r = session_mount(options, SYSFS_TREE, &session);
+	if (r)
+		return fail("mount", r);
+	command.pid = start_command(argv, &before);
+	if (command.pid < 0) {
+		r = fail("fork", -errno);
+		session_end(session);
+		return r;
+	}
+	ignore_terminal();
+	privileges_drop();
+	r = session_serve(session, signals, on_signal, &command);
+	session_end(session);
+	/* Somebody unmounted it under the command. */
+	if (!command.ended)
+		waitpid(command.pid, &command.status, 0);
+	return r ? fail("serve", r) : status_of(&command);
+}
+
+static int usage(int status)
+{
+	fprintf(status ? stderr : stdout,
+		"Usage: damonfs exec [--at DIR] [-o OPTIONS] [--] COMMAND [ARGUMENT...]\n");
+	return status;
+}
+
+int namespace_exec(int argc, char **argv)
+{
+	static const struct option longs[] = { { "at", required_argument, NULL, 'a' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
+	__attribute__((cleanup(options_free))) struct options options = { 0 };
+	char given[4096] = "log=error", *mount_argv[] = { "damonfs", "-o", given, "/", NULL };
+	const char *at = NULL;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
+		size_t length = strlen(given);
+
+		if (c == 'h')
+			return usage(0);
+		if (c == 'a')
+			at = optarg;
+		else if (c != 'o' || (size_t)snprintf(given + length, sizeof(given) - length, ",%s",
+						      optarg) >= sizeof(given) - length)
+			return usage(EXIT_OURS);
+	}
+	if (optind == argc)
+		return usage(EXIT_OURS);
+	if (at)
+		return run_at(at, argv + optind);
+	/* It wants a mount point that exists; ours may have to be made first. */
+	r = options_parse(4, mount_argv, &options);
+	if (r)
+		return r == OPTIONS_DONE ? 0 : EXIT_OURS;
+	/* Others than root in the namespace may look: the modes say who may write. */
+	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
+		return fail("options", -ENOMEM);
+	log_setup(options.log_level, false);
+	return run_on_own(&options, argv + optind);
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* contexts/N: what is monitored, and how; with its targets and their regions. */
+#include <errno.h>
+
+#include "access/cleanup.h"
+#include "fs/sysfs/sysfs.h"
+
+const struct keyword operations_words[] = {
+	{ "vaddr", DAMON_OPS_VADDR, 0 },
+	{ "fvaddr", DAMON_OPS_FVADDR, 0 },
+	{ "paddr", DAMON_OPS_PADDR, 0 },
+	{ 0 },
+};
+
+static int show_avail_operations(struct dir *dir, struct text *out)
+{
+	int r = 0;
+
+	(void)dir;
+	for (const struct keyword *word = operations_words; !r && word->name; word++)
+		r = text_add(out, "%s\n", word->name);
+	return r;
+}
+
+static const struct file_type context_files[] = {
+	OWN("avail_operations", 0400, show_avail_operations, NULL),
+	KEYWORD("operations", 0600, struct context_dir, operations, operations_words),
+	NUMBER("monitoring_attrs/intervals/sample_us", 0600, struct context_dir,
+	       attrs.sample_interval),
+	NUMBER("monitoring_attrs/intervals/aggr_us", 0600, struct context_dir, attrs.aggr_interval),
+	NUMBER("monitoring_attrs/intervals/update_us", 0600, struct context_dir,
+	       attrs.ops_update_interval),
+	NUMBER("monitoring_attrs/nr_regions/min", 0600, struct context_dir, attrs.min_nr_regions),
+	NUMBER("monitoring_attrs/nr_regions/max", 0600, struct context_dir, attrs.max_nr_regions),
+	COUNT("targets/nr_targets", 0600, struct context_dir, targets, &target_kind),
+	COUNT("schemes/nr_schemes", 0600, struct context_dir, schemes, &scheme_kind),
+};
+
+static void context_init(struct dir *dir)
+{
+	struct context_dir *context = (struct context_dir *)dir;
+
+	context->operations = DAMON_OPS_VADDR;
+	context->attrs = (struct damon_attrs){
+		.sample_interval = 5000,
+		.aggr_interval = 100000,
+		.ops_update_interval = 60000000,
+		.min_nr_regions = 10,
+		.max_nr_regions = 1000,
+	};
+}
+
+const struct dir_kind context_kind = {
+	.name = "context",
+	.size = sizeof(struct context_dir),
+	.files = context_files,
+	.nr_files = ARRAY_SIZE(context_files),
+	.init = context_init,
+};
+
+static const struct file_type target_files[] = {
+	INT("pid_target", 0600, struct target_dir, pid, .range_is_invalid = true),
+	COUNT("regions/nr_regions", 0600, struct target_dir, regions, &region_kind),
+};
+
+const struct dir_kind target_kind = {
+	.name = "target",
+	.size = sizeof(struct target_dir),
+	.files = target_files,
+	.nr_files = ARRAY_SIZE(target_files),
+};
+
+static const struct file_type region_files[] = {
+	NUMBER("start", 0600, struct region_dir, start),
+	NUMBER("end", 0600, struct region_dir, end),
+};
+
+const struct dir_kind region_kind = {
+	.name = "region",
+	.size = sizeof(struct region_dir),
+	.files = region_files,
+	.nr_files = ARRAY_SIZE(region_files),
+};

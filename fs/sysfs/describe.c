@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From directories to the engine's description: what the kernel does at `on' and `commit', in its
+ * order and with its errors (spec/abi-sysfs.md section 6.1).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "access/log.h"
+#include "fs/sysfs/sysfs.h"
+
+static void desc_freep(struct damon_desc **desc)
+{
+	damon_desc_free(*desc);
+}
+
+static int describe_process(const struct target_dir *target, const struct process_caller *caller,
+			    struct process **out)
+{
+	int r = process_open(target->pid, caller, out);
+
+	if (r == -EPERM)
+		log_info("pid %d may not be targeted by user %u, who may not trace it", target->pid,
+			 caller->uid);
+	return r == -EPERM || r == -ENOMEM ? r : r ? -EINVAL : 0;
+}
+
+static int describe_target(const struct target_dir *target, enum damon_ops_id ops,
+			   const struct process_caller *caller, struct damon_target_desc *out)
+{
+	int r = ops == DAMON_OPS_PADDR ? 0 : describe_process(target, caller, &out->process);
+
+	if (r)
+		return r;
+	out->ranges = calloc(target->regions.nr + 1, sizeof(*out->ranges));
+	if (!out->ranges)
+		return -ENOMEM;
+	for (size_t i = 0; i < target->regions.nr; i++) {
+		const struct region_dir *region = (struct region_dir *)target->regions.dirs[i];
+
+		if (region->start > region->end)
+			return -EINVAL;
+		if (i && out->ranges[i - 1].end > region->start)
+			return -EINVAL;
+		out->ranges[out->nr_ranges++] =
+			(struct damon_addr_range){ region->start, region->end };
+	}
+	return damon_check_ranges(out->ranges, out->nr_ranges);
+}
+
+/* The kernel says ENOMEM to any filter that it cannot make. */
+static int describe_filter(const struct filter_dir *filter, struct damos_filter *out)
+{
+	*out = (struct damos_filter){
+		.type = (enum damos_filter_type)filter->type,
+		.matching = filter->matching,
+		.addr_range = { filter->addr_start, filter->addr_end },
+		.target_idx = filter->target_idx,
+	};
+	if (out->type == DAMOS_FILTER_TYPE_MEMCG && memcg_find(filter->memcg_path, &out->memcg_id))
+		return -ENOMEM;
+	if (out->type == DAMOS_FILTER_TYPE_ADDR && filter->addr_end < filter->addr_start)
+		return -ENOMEM;
+	return 0;
+}
+
+static int describe_filters(const struct dir_list *filters, struct damos_desc *out)
+{
+	int r = 0;
+
+	out->filters = calloc(filters->nr + 1, sizeof(*out->filters));
+	if (!out->filters)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < filters->nr; i++)
+		r = describe_filter((struct filter_dir *)filters->dirs[i],
+				    &out->filters[out->nr_filters++]);
+	return r;
+}
+
+/* Goals without a target value are not passed on. */
+static int describe_scheme_goals(const struct dir_list *goals, struct damos_quota_desc *out)
+{
+	out->goals = calloc(goals->nr + 1, sizeof(*out->goals));
+	if (!out->goals)
+		return -ENOMEM;
+	for (size_t i = 0; i < goals->nr; i++) {
+		const struct goal_dir *goal = (struct goal_dir *)goals->dirs[i];
+
+		if (goal->target_value)
+			out->goals[out->nr_goals++] = (struct damos_quota_goal){
+				.metric = (enum damos_quota_goal_metric)goal->metric,
+				.target_value = goal->target_value,
+				.current_value = goal->current_value,
+			};
+	}
+	return 0;
+}
+
+static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *out)
+{
+	int r;
+
+	/* The engine's counters have 32 bits, and the kernel truncates likewise. */
+	out->pattern = (struct damos_access_pattern){
+		.min_sz_region = scheme->sz.min,
+		.max_sz_region = scheme->sz.max,
+		.min_nr_accesses = (uint32_t)scheme->nr_accesses.min,
+		.max_nr_accesses = (uint32_t)scheme->nr_accesses.max,
+		.min_age_region = (uint32_t)scheme->age.min,
+		.max_age_region = (uint32_t)scheme->age.max,
+	};
+	out->action = (enum damos_action)scheme->action;
+	out->apply_interval = scheme->apply_interval;
+	out->target_nid = scheme->target_nid;
+	out->quota.ms = scheme->quotas.ms;
+	out->quota.sz = scheme->quotas.bytes;
+	out->quota.reset_interval_ms = scheme->quotas.reset_interval_ms;
+	out->quota.weight_sz = scheme->quotas.sz_permil;
+	out->quota.weight_nr_accesses = scheme->quotas.nr_accesses_permil;
+	out->quota.weight_age = scheme->quotas.age_permil;
+	out->wmarks = (struct damos_watermarks){
+		.metric = (enum damos_wmark_metric)scheme->watermarks.metric,
+		.interval = scheme->watermarks.interval,
+		.high = scheme->watermarks.high,
+		.mid = scheme->watermarks.mid,
+		.low = scheme->watermarks.low,
+	};
+	r = describe_scheme_goals(&scheme->quotas.goals, &out->quota);
+	return r ? r : describe_filters(&scheme->filters, out);
+}
+
+int describe_context(const struct context_dir *context, const struct process_caller *caller,
+		     struct damon_desc **out)
+{
+	__attribute__((cleanup(desc_freep))) struct damon_desc *desc =
+		damon_desc_new(context->targets.nr, context->schemes.nr);
+	int r;
+
+	if (!desc)
+		return -ENOMEM;
+	desc->ops = (enum damon_ops_id)context->operations;
+	desc->attrs = context->attrs;
+	r = damon_check_attrs(&desc->attrs, context->base.tree->abi);
+	if (!r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)
+		r = -EINVAL;
+	for (size_t i = 0; !r && i < desc->nr_targets; i++)
+		r = describe_target((struct target_dir *)context->targets.dirs[i], desc->ops,
+				    caller, &desc->targets[i]);
+	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
+		r = describe_scheme((struct scheme_dir *)context->schemes.dirs[i],
+				    &desc->schemes[i]);
+	if (!r)
+		*out = steal_ptr(desc);
+	return r;
+}
+
+int describe_goals(const struct context_dir *context, struct damon_desc **out)
+{
+	__attribute__((cleanup(desc_freep))) struct damon_desc *desc =
+		damon_desc_new(0, context->schemes.nr);
+	int r = desc ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
+		r = describe_scheme_goals(
+			&((struct scheme_dir *)context->schemes.dirs[i])->quotas.goals,
+			&desc->schemes[i].quota);
+	if (!r)
+		*out = steal_ptr(desc);
+	return r;
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * kdamonds/N: turning on and off, and commands to a running kdamond.
+ *
+ * `on', `off' and the commands that the kdamond carries out hold the write that asked for them; the
+ * kdamond's call-backs post events to the answerer, which takes the results into the tree and
+ * answers. A kdamond has one command at a time; what runs beside it on another is none of its
+ * business.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "access/cleanup.h"
+#include "fs/parse.h"
+#include "fs/sysfs/sysfs.h"
+
+#define V(major, minor) DAMON_ABI(major, minor)
+
+/* One that failed to start still has to end. */
+enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
+
+/* A kdamond from `on' to the next `on'.  Its directory cannot go while it has a thread. */
+struct run {
+	struct kdamond_dir *dir;
+	struct damon_kdamond *kdamond;
+	enum run_state state;
+	int start_result; /* the thread's, until `started' is posted */
+	int result; /* the same, once the state is not RUN_STARTING */
+	struct pending *on, *off; /* held writes */
+	struct command_run *command; /* the one under way */
+	struct event started, ended;
+};
+
+struct command_run {
+	struct damon_command command;
+	struct run *run;
+	struct pending *pending;
+	/* Takes the answers into the tree. */
+	void (*apply)(struct context_dir *context, const struct damon_command *command);
+	struct event event;
+};
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+
+static struct context_dir *context_of(const struct kdamond_dir *dir)
+{
+	return dir->contexts.nr ? (struct context_dir *)dir->contexts.dirs[0] : NULL;
+}
+
+static bool has_thread(const struct kdamond_dir *dir)
+{
+	return dir->run && dir->run->state != RUN_ENDED;
+}
+
+bool kdamond_is_busy(const struct kdamond_dir *dir)
+{
+	return has_thread(dir) || (dir->run && dir->run->command);
+}
+
+/* ---- the life of a run ---- */
+
+static void on_started(void *argument, int result)
+{
+	struct run *run = argument;
+
+	run->start_result = result;
+	answerer_post(damonfs_of(&run->dir->base)->answerer, &run->started);
+}
+
+static void on_ended(void *argument)
+{
+	struct run *run = argument;
+
+	answerer_post(damonfs_of(&run->dir->base)->answerer, &run->ended);
+}
+
+static void run_started(struct event *event)
+{
+	struct run *run = container_of(event, struct run, started);
+
+	run->result = run->start_result;
+	run->state = run->result ? RUN_FAILED : RUN_ON;
+}
+
+static void finish_started(struct event *event)
+{
+	struct run *run = container_of(event, struct run, started);
+
+	/* One that did not start is answered when its thread has ended. */
+	if (!run->result)
+		pending_answer(steal_ptr(run->on), 0);
+}
+
+/* The event is part of the run, which may be freed by the next `on' once it is RUN_ENDED. */
+static void finish_ended(struct event *event)
+{
+	struct run *run = container_of(event, struct run, ended);
+	struct tree *tree = run->dir->base.tree;
+	struct damonfs *damonfs = tree->owner;
+	struct pending *on, *off;
+	int result;
+
+	tree_lock(tree);
+	on = steal_ptr(run->on);
+	off = steal_ptr(run->off);
+	result = run->result;
+	run->state = RUN_ENDED;
+	damonfs->nr_running--;
+	pthread_cond_signal(&damonfs->ended);
+	tree_unlock(tree);
+	pending_answer(on, result);
+	pending_answer(off, 0);
+}
+
+static void run_free(struct run *run)
+{
+	if (!run)
+		return;
+	if (run->kdamond)
+		damon_join(run->kdamond);
+	free(run);
+}
+
+static void kdamond_clear(struct dir *dir)
+{
+	run_free(((struct kdamond_dir *)dir)->run);
+}
+
+static int turn_on(struct kdamond_dir *dir, struct write *write)
+{
+	static const struct event started = { .run = run_started, .finish = finish_started };
+	static const struct event ended = { .finish = finish_ended };
+	struct damonfs *damonfs = damonfs_of(&dir->base);
+	struct damon_callbacks callbacks = { .started = on_started, .ended = on_ended };
+	struct damon_desc *desc;
+	struct run *run;
+	int r;
+
+	if (kdamond_is_busy(dir))
+		return -EBUSY;
+	run_free(steal_ptr(dir->run));
+	r = describe_context(context_of(dir), &write->caller, &desc);
+	if (r)
+		return r;
+	run = calloc(1, sizeof(*run));
+	if (!run) {
+		damon_desc_free(desc);
+		return -ENOMEM;
+	}
+	run->dir = dir;
+	run->started = started;
+	run->ended = ended;
+	callbacks.argument = run;
+	/* Both events come through the tree's lock, which we hold: no hurry with the fields. */
+	r = damon_start(desc, damonfs->method, damonfs->nr_running, &callbacks, &run->kdamond);
+	if (r) {
+		free(run);
+		return r;
+	}
+	damonfs->nr_running++;
+	dir->run = run;
+	run->on = write_hold(write);
+	return STORE_HELD;
+}
+
+static int turn_off(struct kdamond_dir *dir, struct write *write)
+{
+	struct run *run = dir->run;
+
+	if (run && (run->state == RUN_STARTING || run->off))
+		return -EBUSY;
+	/* One that failed to start is as if it had never been turned on. */
+	if (!run || run->result)
+		return -EINVAL;
+	if (run->state == RUN_ENDED)
+		return -EPERM;
+	run->off = write_hold(write);
+	damon_stop(run->kdamond);
+	return STORE_HELD;
+}
+
+void kdamonds_stop_all(struct tree *tree)
+{
+	const struct root_dir *root = (struct root_dir *)tree->root;
+	struct damonfs *damonfs = tree->owner;
+
+	for (size_t i = 0; i < root->kdamonds.nr; i++) {
+		struct kdamond_dir *dir = (struct kdamond_dir *)root->kdamonds.dirs[i];
+
+		if (has_thread(dir))
+			damon_stop(dir->run->kdamond);
+	}
+	while (damonfs->nr_running)
+		pthread_cond_wait(&damonfs->ended, &tree->lock);
+}
+
+/* ---- commands to a running kdamond ---- */
+
+static void on_command_done(struct damon_command *command)
+{
+	struct command_run *c = container_of(command, struct command_run, command);
+
+	answerer_post(damonfs_of(&c->run->dir->base)->answerer, &c->event);
+}
+
+static void run_command_done(struct event *event)
+{
+	struct command_run *c = container_of(event, struct command_run, event);
+	struct context_dir *context = context_of(c->run->dir);
+
+	c->run->command = NULL;
+	if (c->apply && context)
+		c->apply(context, &c->command);
+}
+
+static void finish_command_done(struct event *event)
+{
+	struct command_run *c = container_of(event, struct command_run, event);
+
+	/* How the command went is not told, as in the kernel: it shows in `state'. */
+	pending_answer(c->pending, 0);
+	damon_command_clear(&c->command);
+	free(c);
+}
+
+static int send(struct kdamond_dir *dir, struct write *write, struct damon_command command,
+		void (*apply)(struct context_dir *context, const struct damon_command *command))
+{
+	struct command_run *c = calloc(1, sizeof(*c));
+	int r = c ? 0 : -ENOMEM;
+
+	if (!r) {
+		c->command = command;
+		c->command.done = on_command_done;
+		c->run = dir->run;
+		c->apply = apply;
+		c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
+		r = damon_call(dir->run->kdamond, &c->command);
+	}
+	if (r) {
+		damon_command_clear(&command);
+		free(c);
+		return r;
+	}
+	/* The answer comes through the tree's lock, which we hold. */
+	dir->run->command = c;
+	c->pending = write_hold(write);
+	return STORE_HELD;
+}
+
+static int commit(struct kdamond_dir *dir, struct write *write)
+{
+	struct damon_command command = { .kind = DAMON_COMMIT };
+
+	/* What is wrong with it ends the kdamond, not the write. */
+	command.error = describe_context(context_of(dir), &write->caller, &command.desc);
+	return send(dir, write, command, NULL);
+}
+
+static int commit_goals(struct kdamond_dir *dir, struct write *write)
+{
+	struct damon_command command = { .kind = DAMON_COMMIT_QUOTA_GOALS };
+	int r = describe_goals(context_of(dir), &command.desc);
+
+	return r ? r : send(dir, write, command, NULL);
+}
+
+static struct scheme_dir *scheme_of(struct context_dir *context, size_t index)
+{
+	return index < context->schemes.nr ? (struct scheme_dir *)context->schemes.dirs[index] :
+					     NULL;
+}
+
+static void apply_stats(struct context_dir *context, const struct damon_command *command)
+{
+	for (size_t s = 0; s < command->nr_schemes; s++) {
+		struct scheme_dir *scheme = scheme_of(context, s);
+
+		if (scheme)
+			scheme->stats = command->stats[s];
+	}
+}
+
+static void apply_effective(struct context_dir *context, const struct damon_command *command)
+{
+	for (size_t s = 0; s < command->nr_schemes; s++) {
+		struct scheme_dir *scheme = scheme_of(context, s);
+
+		if (scheme)
+			scheme->quotas.effective_bytes = command->effective_sz[s];
+	}
+}
+
+static int update_stats(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_READ_STATS }, apply_stats);
+}
+
+static int update_effective(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_READ_STATS },
+		    apply_effective);
+}
+
+static const struct file_type *tried_regions_file(void)
+{
+	return dir_file(&scheme_kind, "tried_regions");
+}
+
+static void clear_tried(struct context_dir *context)
+{
+	const struct file_type *file = tried_regions_file();
+
+	for (size_t s = 0; s < context->schemes.nr; s++) {
+		struct scheme_dir *scheme = scheme_of(context, s);
+
+		scheme->tried_bytes = 0;
+		dir_populate(&scheme->base, file, 0);
+	}
+}
+
+static void apply_tried_bytes(struct context_dir *context, const struct damon_command *command)
+{
+	clear_tried(context);
+	for (size_t i = 0; i < command->nr_tried; i++) {
+		const struct damos_tried_region *tried = &command->tried[i];
+		struct scheme_dir *scheme = scheme_of(context, tried->scheme);
+
+		if (scheme)
+			scheme->tried_bytes += tried->end - tried->start;
+	}
+}
+
+/* The number of a directory is that of the region among those of all schemes. */
+static void apply_tried_regions(struct context_dir *context, const struct damon_command *command)
+{
+	const struct file_type *file = tried_regions_file();
+
+	apply_tried_bytes(context, command);
+	for (size_t i = 0; i < command->nr_tried; i++) {
+		const struct damos_tried_region *tried = &command->tried[i];
+		struct scheme_dir *scheme = scheme_of(context, tried->scheme);
+		struct tried_region_dir *region =
+			scheme ? (struct tried_region_dir *)dir_add(&scheme->base, file,
+								    (unsigned int)i) :
+				 NULL;
+
+		if (!region)
+			continue;
+		region->start = tried->start;
+		region->end = tried->end;
+		region->nr_accesses = tried->nr_accesses;
+		region->age = tried->age;
+	}
+}
+
+static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
+		    apply_tried_regions);
+}
+
+static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
+		    apply_tried_bytes);
+}
+
+static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
+{
+	(void)write;
+	clear_tried(context_of(dir));
+	return 0;
+}
+
+/* ---- the files ---- */
+
+static const struct {
+	const char *word;
+	unsigned int since;
+	bool running_only; /* and one at a time */
+	int (*act)(struct kdamond_dir *dir, struct write *write);
+} commands[] = {
+	{ "on", 0, false, turn_on },
+	{ "off", 0, false, turn_off },
+	{ "commit", 0, true, commit },
+	{ "update_schemes_stats", 0, true, update_stats },
+	{ "update_schemes_tried_regions", V(6, 2), true, update_tried_regions },
+	{ "clear_schemes_tried_regions", V(6, 2), true, clear_tried_regions },
+	{ "update_schemes_tried_bytes", V(6, 6), true, update_tried_bytes },
+	{ "commit_schemes_quota_goals", V(6, 8), true, commit_goals },
+	{ "update_schemes_effective_quotas", V(6, 9), true, update_effective },
+};
+
+static int store_state(struct dir *base, struct write *write, const char *text)
+{
+	struct kdamond_dir *dir = (struct kdamond_dir *)base;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].since > base->tree->abi || !parse_is_word(text, commands[i].word))
+			continue;
+		if (commands[i].act != turn_off && !context_of(dir))
+			return -EINVAL;
+		if (commands[i].running_only && dir->run && dir->run->command)
+			return -EBUSY;
+		if (commands[i].running_only && (!dir->run || dir->run->state != RUN_ON))
+			return -EINVAL;
+		return commands[i].act(dir, write);
+	}
+	return -EINVAL;
+}
+
+static int show_state(struct dir *base, struct text *out)
+{
+	const struct run *run = ((struct kdamond_dir *)base)->run;
+
+	return text_add(out, "%s\n", run && run->state == RUN_ON ? "on" : "off");
+}
+
+static int show_pid(struct dir *base, struct text *out)
+{
+	const struct run *run = ((struct kdamond_dir *)base)->run;
+
+	return text_add(out, "%d\n",
+			run && run->state == RUN_ON ? damon_kdamond_tid(run->kdamond) : -1);
+}
+
+/* More than one context is for a kernel to come. */
+static int check_nr_contexts(struct dir *dir, int count)
+{
+	(void)dir;
+	return count > 1 ? -EINVAL : 0;
+}
+
+static const struct file_type kdamond_files[] = {
+	OWN("state", 0600, show_state, store_state),
+	OWN("pid", 0400, show_pid, NULL),
+	COUNT("contexts/nr_contexts", 0600, struct kdamond_dir, contexts, &context_kind,
+	      .check_count = check_nr_contexts),
+};
+
+const struct dir_kind kdamond_kind = {
+	.name = "kdamond",
+	.size = sizeof(struct kdamond_dir),
+	.files = kdamond_files,
+	.nr_files = ARRAY_SIZE(kdamond_files),
+	.clear = kdamond_clear,
+};

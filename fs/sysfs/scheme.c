@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* schemes/N: what is done to regions that match, with its filters, goals and tried regions. */
+#include <stdlib.h>
+
+#include "access/cleanup.h"
+#include "fs/sysfs/sysfs.h"
+
+#define V(major, minor) DAMON_ABI(major, minor)
+
+static const struct keyword action_words[] = {
+	{ "willneed", DAMOS_WILLNEED, 0 },
+	{ "cold", DAMOS_COLD, 0 },
+	{ "pageout", DAMOS_PAGEOUT, 0 },
+	{ "hugepage", DAMOS_HUGEPAGE, 0 },
+	{ "nohugepage", DAMOS_NOHUGEPAGE, 0 },
+	{ "lru_prio", DAMOS_LRU_PRIO, 0 },
+	{ "lru_deprio", DAMOS_LRU_DEPRIO, 0 },
+	{ "migrate_hot", DAMOS_MIGRATE_HOT, V(6, 11) },
+	{ "migrate_cold", DAMOS_MIGRATE_COLD, V(6, 11) },
+	{ "stat", DAMOS_STAT, 0 },
+	{ 0 },
+};
+
+static const struct keyword watermark_words[] = {
+	{ "none", DAMOS_WMARK_NONE, 0 },
+	{ "free_mem_rate", DAMOS_WMARK_FREE_MEM_RATE, 0 },
+	{ 0 },
+};
+
+static const struct file_type scheme_files[] = {
+	KEYWORD("action", 0600, struct scheme_dir, action, action_words),
+	NUMBER("apply_interval_us", 0600, struct scheme_dir, apply_interval, .since = V(6, 7)),
+	INT("target_nid", 0600, struct scheme_dir, target_nid, .since = V(6, 11)),
+	NUMBER("access_pattern/sz/min", 0600, struct scheme_dir, sz.min),
+	NUMBER("access_pattern/sz/max", 0600, struct scheme_dir, sz.max),
+	NUMBER("access_pattern/nr_accesses/min", 0600, struct scheme_dir, nr_accesses.min),
+	NUMBER("access_pattern/nr_accesses/max", 0600, struct scheme_dir, nr_accesses.max),
+	NUMBER("access_pattern/age/min", 0600, struct scheme_dir, age.min),
+	NUMBER("access_pattern/age/max", 0600, struct scheme_dir, age.max),
+	NUMBER("quotas/ms", 0600, struct scheme_dir, quotas.ms, .range_is_invalid = true),
+	NUMBER("quotas/bytes", 0600, struct scheme_dir, quotas.bytes, .range_is_invalid = true),
+	NUMBER("quotas/reset_interval_ms", 0600, struct scheme_dir, quotas.reset_interval_ms,
+	       .range_is_invalid = true),
+	NUMBER("quotas/effective_bytes", 0400, struct scheme_dir, quotas.effective_bytes,
+	       .since = V(6, 9)),
+	UINT("quotas/weights/sz_permil", 0600, struct scheme_dir, quotas.sz_permil),
+	UINT("quotas/weights/nr_accesses_permil", 0600, struct scheme_dir,
+	     quotas.nr_accesses_permil),
+	UINT("quotas/weights/age_permil", 0600, struct scheme_dir, quotas.age_permil),
+	COUNT("quotas/goals/nr_goals", 0600, struct scheme_dir, quotas.goals, &goal_kind,
+	      .since = V(6, 8)),
+	KEYWORD("watermarks/metric", 0600, struct scheme_dir, watermarks.metric, watermark_words),
+	NUMBER("watermarks/interval_us", 0600, struct scheme_dir, watermarks.interval),
+	NUMBER("watermarks/high", 0600, struct scheme_dir, watermarks.high),
+	NUMBER("watermarks/mid", 0600, struct scheme_dir, watermarks.mid),
+	NUMBER("watermarks/low", 0600, struct scheme_dir, watermarks.low),
+	COUNT("filters/nr_filters", 0600, struct scheme_dir, filters, &filter_kind,
+	      .since = V(6, 3)),
+	NUMBER("stats/nr_tried", 0400, struct scheme_dir, stats.nr_tried),
+	NUMBER("stats/sz_tried", 0400, struct scheme_dir, stats.sz_tried),
+	NUMBER("stats/nr_applied", 0400, struct scheme_dir, stats.nr_applied),
+	NUMBER("stats/sz_applied", 0400, struct scheme_dir, stats.sz_applied),
+	NUMBER("stats/qt_exceeds", 0400, struct scheme_dir, stats.qt_exceeds),
+	LIST("tried_regions", struct scheme_dir, tried_regions, &tried_region_kind,
+	     .since = V(6, 2)),
+	NUMBER("tried_regions/total_bytes", 0400, struct scheme_dir, tried_bytes, .since = V(6, 6)),
+};
+
+static void scheme_init(struct dir *dir)
+{
+	struct scheme_dir *scheme = (struct scheme_dir *)dir;
+
+	scheme->action = DAMOS_STAT;
+	scheme->target_nid = -1;
+}
+
+const struct dir_kind scheme_kind = {
+	.name = "scheme",
+	.size = sizeof(struct scheme_dir),
+	.files = scheme_files,
+	.nr_files = ARRAY_SIZE(scheme_files),
+	.init = scheme_init,
+};
+
+static const struct keyword goal_metric_words[] = {
+	{ "user_input", DAMOS_QUOTA_USER_INPUT, 0 },
+	{ "some_mem_psi_us", DAMOS_QUOTA_SOME_MEM_PSI_US, 0 },
+	{ 0 },
+};
+
+static const struct file_type goal_files[] = {
+	KEYWORD("target_metric", 0600, struct goal_dir, metric, goal_metric_words,
+		.since = V(6, 9)),
+	NUMBER("target_value", 0600, struct goal_dir, target_value),
+	NUMBER("current_value", 0600, struct goal_dir, current_value),
+};
+
+const struct dir_kind goal_kind = {
+	.name = "goal",
+	.size = sizeof(struct goal_dir),
+	.files = goal_files,
+	.nr_files = ARRAY_SIZE(goal_files),
+};
+
+static const struct keyword filter_type_words[] = {
+	{ "anon", DAMOS_FILTER_TYPE_ANON, 0 },
+	{ "memcg", DAMOS_FILTER_TYPE_MEMCG, 0 },
+	{ "young", DAMOS_FILTER_TYPE_YOUNG, V(6, 10) },
+	{ "addr", DAMOS_FILTER_TYPE_ADDR, V(6, 6) },
+	{ "target", DAMOS_FILTER_TYPE_TARGET, V(6, 6) },
+	{ 0 },
+};
+
+static const struct file_type filter_files[] = {
+	KEYWORD("type", 0600, struct filter_dir, type, filter_type_words),
+	FLAG("matching", 0600, struct filter_dir, matching),
+	TEXT("memcg_path", 0600, struct filter_dir, memcg_path),
+	NUMBER("addr_start", 0600, struct filter_dir, addr_start, .since = V(6, 6)),
+	NUMBER("addr_end", 0600, struct filter_dir, addr_end, .since = V(6, 6)),
+	INT("damon_target_idx", 0600, struct filter_dir, target_idx, .since = V(6, 6)),
+};
+
+static void filter_clear(struct dir *dir)
+{
+	free(((struct filter_dir *)dir)->memcg_path);
+}
+
+const struct dir_kind filter_kind = {
+	.name = "filter",
+	.size = sizeof(struct filter_dir),
+	.files = filter_files,
+	.nr_files = ARRAY_SIZE(filter_files),
+	.clear = filter_clear,
+};
+
+static const struct file_type tried_region_files[] = {
+	NUMBER("start", 0400, struct tried_region_dir, start),
+	NUMBER("end", 0400, struct tried_region_dir, end),
+	UINT("nr_accesses", 0400, struct tried_region_dir, nr_accesses),
+	UINT("age", 0400, struct tried_region_dir, age),
+};
+
+const struct dir_kind tried_region_kind = {
+	.name = "tried region",
+	.size = sizeof(struct tried_region_dir),
+	.files = tried_region_files,
+	.nr_files = ARRAY_SIZE(tried_region_files),
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * admin/: the tree of /sys/kernel/mm/damon, one struct for each kind of directory of which there
+ * can be many.  The files of each, and their names, are in the tables beside the functions.
+ */
+#ifndef DAMONFS_FS_SYSFS_H
+#define DAMONFS_FS_SYSFS_H
+
+#include "fs/answer.h"
+#include "fs/node.h"
+
+/* What the files' functions share: one for a mount; struct tree.owner. */
+struct damonfs {
+	const char *method; /* for damon_start() */
+	struct answerer *answerer;
+	pthread_cond_t ended; /* a kdamond ended; with the tree's lock */
+	unsigned int nr_running; /* kdamonds with a thread; under the tree's lock */
+};
+
+struct root_dir {
+	struct dir base;
+	struct dir_list kdamonds;
+};
+
+struct kdamond_dir {
+	struct dir base;
+	struct dir_list contexts;
+	struct run *run; /* since it was turned on last; NULL: never, or that failed */
+};
+
+struct context_dir {
+	struct dir base;
+	int operations; /* enum damon_ops_id */
+	struct damon_attrs attrs;
+	struct dir_list targets;
+	struct dir_list schemes;
+};
+
+struct target_dir {
+	struct dir base;
+	int pid;
+	struct dir_list regions;
+};
+
+struct region_dir {
+	struct dir base;
+	uint64_t start, end;
+};
+
+struct range_files {
+	uint64_t min, max;
+};
+
+struct scheme_dir {
+	struct dir base;
+	int action; /* enum damos_action */
+	uint64_t apply_interval;
+	int target_nid;
+	struct range_files sz, nr_accesses, age;
+	struct {
+		uint64_t ms, bytes, reset_interval_ms, effective_bytes;
+		uint32_t sz_permil, nr_accesses_permil, age_permil;
+		struct dir_list goals;
+	} quotas;
+	struct {
+		int metric; /* enum damos_wmark_metric */
+		uint64_t interval, high, mid, low;
+	} watermarks;
+	struct dir_list filters;
+	struct damos_stat stats;
+	uint64_t tried_bytes;
+	struct dir_list tried_regions;
+};
+
+struct goal_dir {
+	struct dir base;
+	int metric; /* enum damos_quota_goal_metric */
+	uint64_t target_value, current_value;
+};
+
+struct filter_dir {
+	struct dir base;
+	int type; /* enum damos_filter_type */
+	bool matching;
+	char *memcg_path; /* as written */
+	uint64_t addr_start, addr_end;
+	int target_idx;
+};
+
+struct tried_region_dir {
+	struct dir base;
+	uint64_t start, end;
+	uint32_t nr_accesses, age;
+};
+
+extern const struct dir_kind root_kind, kdamond_kind, context_kind, target_kind, region_kind,
+	scheme_kind, goal_kind, filter_kind, tried_region_kind;
+
+/* Shown and taken as they stand in the tree's files. */
+extern const struct keyword operations_words[];
+
+/* What the files of DIR's mount share. */
+static inline struct damonfs *damonfs_of(const struct dir *dir)
+{
+	return dir->tree->owner;
+}
+
+/* Whether the kdamond has a thread or a command that is not answered: nr_kdamonds is EBUSY then. */
+bool kdamond_is_busy(const struct kdamond_dir *kdamond);
+
+/* Asks every kdamond to end and waits for it; the tree is locked, and unlocked while waiting. */
+void kdamonds_stop_all(struct tree *tree);
+
+/*
+ * Copies what the directories of CONTEXT hold into a description for the engine, and checks it in
+ * the kernel's order: operations, attributes, targets, schemes.  Pids are the caller's.
+ *
+ * Return: 0 and *OUT, -EINVAL, -ENOMEM for a bad filter (as the kernel has it), or -EPERM for a
+ * process that the caller may not trace.
+ */
+int describe_context(const struct context_dir *context, const struct process_caller *caller,
+		     struct damon_desc **out);
+
+/* The same of the goals alone. */
+int describe_goals(const struct context_dir *context, struct damon_desc **out);
+
+/*
+ * The cgroup whose path, as /proc/PID/cgroup has it, is PATH (a trailing newline is ignored).
+ * Return: 0 and its inode number in *OUT, or -EINVAL.
+ */
+int memcg_find(const char *path, uint64_t *out);
+
+#endif

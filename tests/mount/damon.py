@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A damonfs mount, its tree and a workload to watch: what the tests of the real program share."""
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import time
+
+BUILD = os.environ.get('DAMONFS_BUILD', 'build')
+DAMONFS = os.path.abspath(os.path.join(BUILD, 'fs/damonfs'))
+WORKLOAD = os.path.abspath(os.path.join(BUILD, 'tests/workload'))
+MIB = 1 << 20
+
+
+def write(path, text):
+    """One write of TEXT; raises OSError with the errno that the file answered."""
+    fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    try:
+        return os.write(fd, text if isinstance(text, bytes) else str(text).encode())
+    finally:
+        os.close(fd)
+
+
+def read(path):
+    with open(path) as f:
+        return f.read().rstrip('\n')
+
+
+class Mount:
+    """A damonfs in the foreground, in a directory of its own."""
+
+    def __init__(self, *options, env=None):
+        self.dir = tempfile.mkdtemp(prefix='damonfs-test-')
+        self.log = tempfile.TemporaryFile(mode='w+')
+        self.process = self.start([w for o in options for w in ('-o', o)], env)
+        self.admin = os.path.join(self.dir, 'admin')
+        for _ in range(500):
+            if os.path.ismount(self.dir):
+                break
+            if self.process.poll() is not None:
+                raise RuntimeError('damonfs ended: ' + self.logged())
+            time.sleep(0.01)
+
+    def start(self, options, env):
+        return subprocess.Popen([DAMONFS, '-f', *options, self.dir], stderr=self.log, env=env)
+
+    def logged(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def close(self, number=signal.SIGTERM):
+        """Ends it as an operator would; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            status = 'hung'
+        if os.path.ismount(self.dir):
+            subprocess.run(['umount', '-l', self.dir], check=False)
+        if os.path.exists(self.dir):
+            os.rmdir(self.dir)
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def kdamonds(self, count):
+        write(self.admin + '/kdamonds/nr_kdamonds', count)
+        return [Kdamond('%s/kdamonds/%d' % (self.admin, i)) for i in range(count)]
+
+
+class UnprivilegedMount(Mount):
+    """A damonfs without some capabilities, at a mount that was made for it by us, who have them."""
+
+    def __init__(self, dropped, *options):
+        self.dropped = dropped
+        super().__init__(*options)
+
+    def start(self, options, env):
+        fuse = os.open('/dev/fuse', os.O_RDWR)
+        data = 'fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions' % fuse
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mount(b'damonfs', self.dir.encode(), b'fuse.damonfs', 0, data.encode()):
+            raise OSError(ctypes.get_errno(), 'mount')
+        process = subprocess.Popen(
+            ['setpriv', '--bounding-set', ','.join('-' + name for name in self.dropped), '--',
+             DAMONFS, '-f', *options, '/dev/fd/%d' % fuse],
+            stderr=self.log, env=env, pass_fds=[fuse])
+        os.close(fuse)
+        return process
+
+
+class Kdamond:
+    """A kdamond directory with one context."""
+
+    def __init__(self, path):
+        self.path = path
+        self.context = path + '/contexts/0'
+        self.scheme = self.context + '/schemes/0'
+
+    def set(self, **values):
+        for name, value in values.items():
+            write(os.path.join(self.context, name.replace('__', '/')), value)
+
+    def target(self, *pids, operations='vaddr'):
+        write(self.path + '/contexts/nr_contexts', 1)
+        self.set(operations=operations, targets__nr_targets=len(pids))
+        for i, pid in enumerate(pids):
+            write('%s/targets/%d/pid_target' % (self.context, i), pid)
+
+    def attrs(self, sample=5000, aggr=100000, update=60000000, least=10, most=1000):
+        base = self.context + '/monitoring_attrs/'
+        for name, value in (('intervals/sample_us', sample), ('intervals/aggr_us', aggr),
+                            ('intervals/update_us', update), ('nr_regions/min', least),
+                            ('nr_regions/max', most)):
+            write(base + name, value)
+
+    def stat_scheme(self, least_accesses=0):
+        """A scheme that matches every region: its tried regions are a snapshot of all."""
+        write(self.context + '/schemes/nr_schemes', 1)
+        pattern = self.scheme + '/access_pattern/'
+        for name in ('sz', 'nr_accesses', 'age'):
+            write(pattern + name + '/max', 2 ** 64 - 1)
+        write(pattern + 'nr_accesses/min', least_accesses)
+
+    def state(self, command=None):
+        if command is None:
+            return read(self.path + '/state')
+        write(self.path + '/state', command)
+        return None
+
+    def pid(self):
+        return int(read(self.path + '/pid'))
+
+    def snapshot(self):
+        """[(start, end, nr_accesses, age)] of all regions, now."""
+        self.state('update_schemes_tried_regions')
+        base = self.scheme + '/tried_regions'
+        return sorted(tuple(int(read('%s/%s/%s' % (base, name, f)))
+                            for f in ('start', 'end', 'nr_accesses', 'age'))
+                      for name in os.listdir(base) if name.isdigit())
+
+
+class Workload:
+    """The workload program; what it says about its memory is in start, end, hot_start, hot_end."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([WORKLOAD, *arguments], stdout=subprocess.PIPE, text=True)
+        self.report()
+
+    def report(self):
+        line = self.process.stdout.readline()
+        for word in line.split():
+            name, _, value = word.partition('=')
+            setattr(self, name, float(value) if '.' in value else int(value))
+
+    def move(self):
+        self.process.send_signal(signal.SIGUSR1)
+        self.report()
+
+    def close(self):
+        self.process.terminate()
+        line = self.process.stdout.read()
+        self.process.wait()
+        return float(line.split('=')[1]) if '=' in line else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def overlap(regions, start, end):
+    """Bytes of REGIONS that lie in [start, end)."""
+    return sum(max(0, min(r[1], end) - max(r[0], start)) for r in regions)
+
+
+def hot_regions(regions):
+    """Those that were accessed at least half as often as the hottest."""
+    most = max((r[2] for r in regions), default=0)
+    return [r for r in regions if most and r[2] * 2 >= most]

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line: mounts, their ends, and damonfs exec."""
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from damon import DAMONFS, Mount, read, write
+
+
+def run(*words, **rest):
+    return subprocess.run([DAMONFS, *words], capture_output=True, text=True, timeout=30,
+                          check=False, **rest)
+
+
+class CommandLine(unittest.TestCase):
+    def test_help_and_version(self):
+        for option in ('-h', '--help'):
+            done = run(option)
+            self.assertEqual(done.returncode, 0)
+            self.assertIn('method=', done.stdout)
+        for option in ('-V', '--version'):
+            done = run(option)
+            self.assertEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r'^damonfs version \d')
+
+    def test_mistakes_are_errors(self):
+        with tempfile.TemporaryDirectory() as place:
+            for words in (['-o', 'nosuch', place], ['-o', 'abi=5.0', place],
+                          ['-o', 'method=magic', place], ['-o', 'log=loud', place],
+                          ['-o', 'method=simulated:/no/such/script', place], ['--nosuch', place],
+                          ['/no/such/place'], []):
+                done = run('-f', *words)
+                self.assertNotEqual(done.returncode, 0, words)
+                self.assertNotEqual(done.stderr, '', words)
+                self.assertFalse(os.path.ismount(place), words)
+
+    def test_in_the_background_until_unmounted(self):
+        with tempfile.TemporaryDirectory() as place:
+            done = run('-o', 'fsname=mine,abi=6.1', place)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open('/proc/mounts') as f:
+                mounts = [line.split() for line in f]
+            self.assertIn(['mine', place, 'fuse.damonfs'], [m[:3] for m in mounts])
+            write(place + '/admin/kdamonds/nr_kdamonds', 1)
+            self.assertEqual(read(place + '/admin/kdamonds/0/state'), 'off')
+            self.assertEqual(subprocess.run(['fusermount3', '-u', place], check=False).returncode, 0)
+            self.assertFalse(os.path.ismount(place))
+
+    def test_signals_stop_kdamonds_and_unmount(self):
+        sleeper = subprocess.Popen(['sleep', '1000'])
+        self.addCleanup(sleeper.wait)
+        self.addCleanup(sleeper.kill)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            mount = Mount()
+            kdamond, = mount.kdamonds(1)
+            kdamond.target(sleeper.pid)
+            kdamond.attrs(sample=10000000, aggr=100000000)
+            kdamond.state('on')
+            self.assertEqual(mount.close(number), 0)
+            self.assertIn('unmounting', mount.logged())
+
+    def test_what_a_dead_damonfs_left_is_cleaned_up(self):
+        first = Mount()
+        first.process.kill()
+        first.process.wait()
+        with self.assertRaises(OSError):
+            os.listdir(first.dir)
+        process = subprocess.Popen([DAMONFS, '-f', first.dir], stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                if os.path.exists(first.dir + '/admin'):
+                    break
+            except OSError:
+                pass
+            time.sleep(0.02)
+        self.assertEqual(read(first.dir + '/admin/kdamonds/nr_kdamonds'), '0')
+        process.terminate()
+        self.assertEqual(process.wait(10), 0)
+        self.assertIn('that died left behind', process.stderr.read())
+        process.stderr.close()
+        os.rmdir(first.dir)
+
+
+class Quickstart(unittest.TestCase):
+    HERE = os.path.dirname(os.path.abspath(__file__))
+    PROGRAM = os.path.join(HERE, '../../quickstart')
+
+    def mounts(self):
+        with open('/proc/mounts') as f:
+            return {line.split()[1] for line in f if ' fuse.damonfs ' in line}
+
+    def test_it_finds_the_hot_memory_and_leaves_nothing_behind(self):
+        before = self.mounts()
+        done = subprocess.run([self.PROGRAM], capture_output=True, text=True, timeout=300,
+                              check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # However many regions it is in.
+        hot = [(int(start, 16), int(end, 16)) for start, end in
+               re.findall(r'^ +(\w+) - (\w+) .* #{15,} ', done.stdout, re.M)]
+        truth = int(re.search(r'32 MiB from (\w+) on are hot', done.stdout)[1], 16)
+        inside = sum(max(0, min(end, truth + (32 << 20)) - max(start, truth))
+                     for start, end in hot)
+        self.assertGreater(inside, 28 << 20, done.stdout)
+        self.assertLess(sum(end - start for start, end in hot), 36 << 20, done.stdout)
+        self.assertIn('To go on', done.stdout)
+        self.assertLessEqual(self.mounts(), before)
+
+    def test_it_watches_a_process_and_ends_on_ctrl_c(self):
+        before = self.mounts()
+        process = subprocess.Popen([self.PROGRAM, str(os.getpid())], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        end = time.monotonic() + 60
+        while not self.mounts() - before and time.monotonic() < end:
+            time.sleep(0.1)
+        mine = self.mounts() - before
+        self.assertNotEqual(mine, set())
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(process.wait(20), 130)
+        self.assertFalse(mine & self.mounts())
+
+
+@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for a mount namespace')
+class Exec(unittest.TestCase):
+    TREE = '/sys/kernel/mm/damon'
+
+    def outside(self):
+        return os.stat('/sys/kernel/mm').st_dev, sorted(os.listdir('/sys/kernel/mm'))
+
+    def test_the_tree_stands_for_the_kernels(self):
+        before = self.outside()
+        done = run('exec', '--', 'sh', '-c',
+                   'stat -f -c %%T %s; cat %s/admin/kdamonds/nr_kdamonds; '
+                   'cat /sys/kernel/mm/transparent_hugepage/enabled' % (self.TREE, self.TREE))
+        self.assertEqual(done.stdout.split('\n')[:2], ['fuseblk', '0'], done.stderr)
+        self.assertIn('never', done.stdout)
+        self.assertEqual(done.stderr, '')
+        self.assertEqual(self.outside(), before)
+
+    def test_exit_statuses(self):
+        for script, status in (('exit 7', 7), ('kill -9 $$', 137), ('true', 0)):
+            self.assertEqual(run('exec', 'sh', '-c', script).returncode, status)
+        self.assertEqual(run('exec', '--', '/no/such/program').returncode, 127)
+        self.assertEqual(run('exec', '--', '/etc/passwd').returncode, 126)
+        self.assertEqual(run('exec').returncode, 125)
+        self.assertEqual(run('exec', '-o', 'nosuch', 'true').returncode, 125)
+
+    def test_options_and_their_tree(self):
+        done = run('exec', '-o', 'abi=6.1', '--', 'sh', '-c',
+                   'cd %s/admin/kdamonds && echo 1 > nr_kdamonds && '
+                   'echo 1 > 0/contexts/nr_contexts && '
+                   'echo 1 > 0/contexts/0/schemes/nr_schemes && ls 0/contexts/0/schemes/0' %
+                   self.TREE)
+        self.assertNotIn('filters', done.stdout)
+        self.assertIn('action', done.stdout)
+
+    def test_a_kernel_without_the_directory(self):
+        """A stand-in for one: /sys/kernel/mm without damon, with a file and a link in it."""
+        script = ('mount -t tmpfs none /sys/kernel/mm && cd /sys/kernel/mm && mkdir sub && '
+                  'echo text > sub/file && echo top > file && ln -s sub link && cd / && '
+                  '%s exec -- sh -c "cat /sys/kernel/mm/file /sys/kernel/mm/link/file '
+                  '%s/admin/kdamonds/nr_kdamonds; ls /sys/kernel/mm"' % (DAMONFS, self.TREE))
+        done = subprocess.run(['unshare', '-m', 'sh', '-c', script], capture_output=True,
+                              text=True, check=False)
+        self.assertEqual(done.stdout.split(), ['top', 'text', '0', 'damon', 'file', 'link', 'sub'],
+                         done.stderr)
+
+    def test_at_a_mount_that_is_there(self):
+        with Mount() as mount:
+            done = run('exec', '--at', mount.dir, '--', 'sh', '-c',
+                       'echo 3 > %s/admin/kdamonds/nr_kdamonds; exit 5' % self.TREE)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertEqual(read(mount.admin + '/kdamonds/nr_kdamonds'), '3')
+        self.assertEqual(run('exec', '--at', '/tmp', 'true').returncode, 125)
+
+    def test_nothing_is_left_behind(self):
+        process = subprocess.Popen([DAMONFS, 'exec', 'sleep', '1000'])
+        time.sleep(0.5)
+        children = subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True, text=True,
+                                  check=False).stdout.split()
+        process.terminate()
+        self.assertEqual(process.wait(10), 128 + signal.SIGTERM)
+        self.assertEqual(len(children), 1)
+        self.assertFalse(os.path.exists('/proc/' + children[0]))

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A context on a process that looks as a script says (access/script.h), stepped by a hand-turned
+ * clock.
+ */
+#ifndef DAMONFS_TESTS_RUN_H
+#define DAMONFS_TESTS_RUN_H
+
+#include "tests/unit/fixture.h"
+
+struct run {
+	struct access_session *session;
+	struct damon_ctx *ctx;
+	uint64_t now;
+};
+
+static inline void run_end(struct run *run)
+{
+	damon_ctx_free(run->ctx);
+	access_session_close(run->session);
+}
+
+#define RUN(name) __attribute__((cleanup(run_end))) struct run name = { 0 }
+
+/* Makes a context on PID, which is as SCRIPT says, with stat schemes for everything. */
+static inline void run_open(struct run *run, const char *script, pid_t pid, enum damon_ops_id ops,
+			    size_t nr_schemes)
+{
+	struct damon_desc *desc = damon_desc_new(1, nr_schemes);
+	char path[64], name[80];
+
+	ck_assert_ptr_nonnull(desc);
+	write_temporary(path, script);
+	snprintf(name, sizeof(name), "simulated:%s", path);
+	ck_assert_int_eq(access_session_open(name, &run->session), 0);
+	unlink(path);
+	desc->ops = ops;
+	desc->attrs = default_attrs;
+	for (size_t s = 0; s < nr_schemes; s++) {
+		desc->schemes[s].pattern = any_pattern;
+		desc->schemes[s].action = DAMOS_STAT;
+	}
+	ck_assert_int_eq(process_open(pid, NULL, &desc->targets[0].process), 0);
+	ck_assert_int_eq(damon_ctx_new(desc, run->session, &run->ctx), 0);
+	damon_desc_free(desc);
+	random_seed(run->ctx->rng, 42);
+}
+
+static inline void run_start(struct run *run)
+{
+	run->now = 1000000;
+	ck_assert_int_eq(damon_ctx_start(run->ctx, run->now), 0);
+}
+
+/* As the kdamond does it: arms again where the last step left that open. */
+static inline void run_step(struct run *run, uint64_t rounds)
+{
+	struct damon_ctx *ctx = run->ctx;
+
+	if (!ctx->armed)
+		damon_sample(ctx, ACCESS_ARM, run->now, 1);
+	ctx->armed = true;
+	run->now += rounds * max_ul(ctx->attrs.sample_interval, 1);
+	ck_assert_int_eq(damon_ctx_step(ctx, run->now, rounds), 0);
+}
+
+#endif

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The worker thread: its start and its ends, the commands in its mailbox, who is answered when, and
+ * that it keeps time.  To be run with ThreadSanitizer too.
+ */
+#include "tests/unit/monitor.h"
+
+/* ---- start and end ---- */
+
+START_TEST(thread_has_the_number_in_its_name_and_ends_when_told)
+{
+	char path[64], name[32] = "";
+	struct monitor m;
+	FILE *file;
+
+	start(&m, describe(getpid(), 0), 17);
+	ck_assert(wait_for(&m, "s"));
+	ck_assert_int_eq(m.result, 0);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", damon_kdamond_tid(m.kdamond));
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_ptr_nonnull(fgets(name, sizeof(name), file));
+	fclose(file);
+	ck_assert_str_eq(name, "kdamond.17\n");
+	stop(&m, "se");
+}
+END_TEST
+
+START_TEST(long_sleep_is_interrupted)
+{
+	struct damon_desc *desc = describe(getpid(), 0);
+	uint64_t before = now_ms();
+	struct monitor m;
+
+	desc->attrs.sample_interval = desc->attrs.aggr_interval = 3600000000UL;
+	start(&m, desc, 0);
+	ck_assert(wait_for(&m, "s"));
+	stop(&m, "se");
+	ck_assert_uint_le(now_ms() - before, 2000);
+}
+END_TEST
+
+static const char *const bad_methods[] = {
+	"no such method",     "", "simulated", "simulated:/no/such/file", "simulated:/dev/stdin/x",
+	"referenced:argument"
+};
+
+START_TEST(method_that_does_not_work_is_invalid)
+{
+	struct monitor m;
+	struct request request;
+
+	start_with(&m, describe(getpid(), 1), bad_methods[_i], 0);
+	ck_assert(wait_for(&m, "se"));
+	ck_assert_int_eq(m.result, -EINVAL);
+	ck_assert_int_eq(send_request(&m, &request, DAMON_READ_STATS), -EINVAL);
+	damon_join(m.kdamond);
+	ck_assert(!request.done);
+}
+END_TEST
+
+START_TEST(kdamond_without_targets_ends_by_itself)
+{
+	struct damon_desc *desc = damon_desc_new(0, 0);
+	struct monitor m;
+
+	ck_assert_ptr_nonnull(desc);
+	desc->attrs = default_attrs;
+	start(&m, desc, 0);
+	ck_assert(wait_for(&m, "se"));
+	ck_assert_int_eq(m.result, 0);
+	damon_join(m.kdamond);
+}
+END_TEST
+
+/* With a scheme that is at work, or at rest because memory is free. */
+static const struct {
+	const char *method; /* NULL: the script */
+	bool rests;
+} death_vectors[] = { { NULL, false },	      { NULL, true },	  { "referenced", false },
+		      { "referenced", true }, { "young", false }, { "young", true } };
+
+START_TEST(kdamond_ends_with_its_last_process)
+{
+	struct damon_desc *desc;
+	struct monitor m;
+	pid_t child = start_child();
+	bool ended;
+
+	desc = describe(child, 1);
+	if (death_vectors[_i].rests)
+		desc->schemes[0].wmarks.metric = DAMOS_WMARK_FREE_MEM_RATE;
+	desc->schemes[0].wmarks.interval = 10000;
+	if (death_vectors[_i].method)
+		start_with(&m, desc, death_vectors[_i].method, 0);
+	else
+		start(&m, desc, 0);
+	wait_for(&m, "s");
+	usleep(100000);
+	/* It runs, unless the method is not for this machine. */
+	ck_assert(wait_for(&m, m.result && death_vectors[_i].method ? "se" : "s"));
+	end_child(child);
+	ended = wait_for(&m, "se");
+	damon_stop(m.kdamond);
+	damon_join(m.kdamond);
+	ck_assert_msg(ended, "it still ran %d s later", PATIENCE_S);
+}
+END_TEST
+
+/* ---- commands ---- */
+
+START_TEST(commands_are_answered_in_turn)
+{
+	struct request stats, commit, goals, tried;
+	struct monitor m;
+
+	start(&m, describe(getpid(), 2), 0);
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), 0);
+	ck_assert(wait_for(&m, "sc"));
+	ck_assert_uint_eq(stats.command.nr_schemes, 2);
+	ck_assert_uint_eq(stats.command.effective_sz[1], 0);
+	damon_command_clear(&stats.command);
+
+	commit = (struct request){
+		.monitor = &m,
+		.command = { .kind = DAMON_COMMIT, .desc = describe(getpid(), 1), .done = on_done }
+	};
+	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert(wait_for(&m, "scc"));
+	damon_command_clear(&commit.command);
+
+	goals = (struct request){ .monitor = &m,
+				  .command = { .kind = DAMON_COMMIT_QUOTA_GOALS,
+					       .desc = damon_desc_new(0, 3),
+					       .done = on_done } };
+	ck_assert_int_eq(damon_call(m.kdamond, &goals.command), 0);
+	ck_assert(wait_for(&m, "sccc"));
+	damon_command_clear(&goals.command);
+
+	ck_assert_int_eq(send_request(&m, &tried, DAMON_COLLECT_TRIED), 0);
+	ck_assert(wait_for(&m, "scccc"));
+	ck_assert_uint_eq(tried.command.nr_tried, 1);
+	ck_assert_uint_eq(tried.command.tried[0].start, 4096);
+	ck_assert_uint_eq(tried.command.tried[0].nr_accesses, 20);
+	damon_command_clear(&tried.command);
+	/* The commit took the second scheme away. */
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), 0);
+	ck_assert(wait_for(&m, "sccccc"));
+	ck_assert_uint_eq(stats.command.nr_schemes, 1);
+	damon_command_clear(&stats.command);
+	stop(&m, "sccccce");
+}
+END_TEST
+
+START_TEST(failed_commit_ends_it_and_is_answered_last)
+{
+	struct request commit, stats;
+	struct monitor m;
+
+	start(&m, describe(getpid(), 1), 0);
+	commit = (struct request){
+		.monitor = &m,
+		.command = { .kind = DAMON_COMMIT, .error = -EINVAL, .done = on_done }
+	};
+	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert_msg(wait_for(&m, "sec"), "%s", m.order);
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), -EINVAL);
+	damon_join(m.kdamond);
+	ck_assert(!stats.done);
+}
+END_TEST
+
+START_TEST(what_waits_at_the_end_is_answered)
+{
+	struct damon_desc *desc = describe(getpid(), 1);
+	struct request commits[2], tried;
+	struct monitor m;
+
+	/* No aggregation ends, so nothing of this is carried out. */
+	desc->attrs.aggr_interval = 3600000000UL;
+	start(&m, desc, 0);
+	ck_assert(wait_for(&m, "s"));
+	ck_assert_int_eq(send_request(&m, &tried, DAMON_COLLECT_TRIED), 0);
+	for (int i = 0; i < 2; i++) {
+		commits[i] = (struct request){ .monitor = &m,
+					       .command = { .kind = DAMON_COMMIT,
+							    .desc = describe(getpid(), 1),
+							    .done = on_done } };
+		ck_assert_int_eq(damon_call(m.kdamond, &commits[i].command), 0);
+	}
+	usleep(50000);
+	stop(&m, "seccc");
+	for (int i = 0; i < 2; i++)
+		damon_command_clear(&commits[i].command);
+	damon_command_clear(&tried.command);
+}
+END_TEST
+
+START_TEST(two_collections_at_once_are_both_answered)
+{
+	struct request tried[2];
+	struct monitor m;
+	bool both;
+
+	start(&m, describe(getpid(), 1), 0);
+	ck_assert(wait_for(&m, "s"));
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(send_request(&m, &tried[i], DAMON_COLLECT_TRIED), 0);
+	both = wait_for(&m, "scc");
+	damon_stop(m.kdamond);
+	damon_join(m.kdamond);
+	for (int i = 0; i < 2; i++)
+		damon_command_clear(&tried[i].command);
+	ck_assert_msg(both, "first %d, second %d", tried[0].done, tried[1].done);
+}
+END_TEST
+
+/* ---- many, and time ---- */
+
+#define MANY 64
+
+START_TEST(many_kdamonds_run_at_once)
+{
+	static struct monitor monitors[MANY];
+	static struct request requests[MANY];
+
+	for (unsigned int i = 0; i < MANY; i++)
+		start(&monitors[i], describe(getpid(), 1), i);
+	for (unsigned int i = 0; i < MANY; i++)
+		ck_assert_int_eq(send_request(&monitors[i], &requests[i], DAMON_COLLECT_TRIED), 0);
+	for (unsigned int i = 0; i < MANY; i++) {
+		ck_assert(wait_for(&monitors[i], "sc"));
+		ck_assert_uint_eq(requests[i].command.nr_tried, 1);
+		damon_command_clear(&requests[i].command);
+	}
+	for (unsigned int i = 0; i < MANY; i++)
+		damon_stop(monitors[i].kdamond);
+	for (unsigned int i = 0; i < MANY; i++)
+		stop(&monitors[i], "sce");
+}
+END_TEST
+
+static uint64_t applications(struct monitor *m, const char *order)
+{
+	struct request stats;
+	uint64_t nr;
+
+	ck_assert_int_eq(send_request(m, &stats, DAMON_READ_STATS), 0);
+	ck_assert(wait_for(m, order));
+	nr = stats.command.stats[0].nr_tried;
+	ck_assert_uint_eq(stats.command.stats[0].sz_tried, nr * 4096);
+	damon_command_clear(&stats.command);
+	return nr;
+}
+
+START_TEST(aggregations_keep_time)
+{
+	struct monitor m;
+	uint64_t start_ms, start_nr, ms, nr;
+
+	start(&m, describe(getpid(), 1), 0);
+	ck_assert(wait_for(&m, "s"));
+	start_ms = now_ms();
+	start_nr = applications(&m, "sc");
+	usleep(2050000);
+	nr = applications(&m, "scc") - start_nr;
+	ms = now_ms() - start_ms;
+	/* 20 of 100 ms each, and 5 %. */
+	ck_assert_msg(nr * 100 <= ms + 100 && nr * 105 + 50 >= ms, "%" PRIu64 " in %" PRIu64 " ms",
+		      nr, ms);
+	stop(&m, "scce");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("kdamond");
+	TCase *tcase = tcase_create("kdamond");
+
+	tcase_set_timeout(tcase, 6 * PATIENCE_S);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, thread_has_the_number_in_its_name_and_ends_when_told);
+	tcase_add_test(tcase, long_sleep_is_interrupted);
+	ADD_VECTORS(tcase, method_that_does_not_work_is_invalid, bad_methods);
+	tcase_add_test(tcase, kdamond_without_targets_ends_by_itself);
+	ADD_VECTORS(tcase, kdamond_ends_with_its_last_process, death_vectors);
+	tcase_add_test(tcase, commands_are_answered_in_turn);
+	tcase_add_test(tcase, failed_commit_ends_it_and_is_answered_last);
+	tcase_add_test(tcase, what_waits_at_the_end_is_answered);
+	tcase_add_test(tcase, two_collections_at_once_are_both_answered);
+	tcase_add_test(tcase, many_kdamonds_run_at_once);
+	tcase_add_test(tcase, aggregations_keep_time);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
