@@ -36,8 +36,11 @@
 /* The largest folio, as a power of two of pages. */
 #define MAX_ORDER 9
 
-/* What access_probe.memory holds: tails of huge pages were found in the region. */
-enum { MEMORY_TAILS = 1 };
+/*
+ * What access_probe.memory holds: the order of the folio of which a tail was found last in the
+ * region; 0: there were none.
+ */
+#define UNKNOWN_ORDER MAX_ORDER
 
 /* A probe's frame, kept from arming to checking. */
 struct armed_frame {
@@ -132,18 +135,43 @@ static bool has_flag(uint64_t flags, int bit)
 	return flags >> bit & 1;
 }
 
-/* The frame by which FRAME is tracked: the head of a larger folio, found by its alignment. */
-static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame)
+static uint64_t aligned_frame(uint64_t frame, int order)
+{
+	return frame & ~((1ULL << order) - 1);
+}
+
+static bool is_head(const struct idle_session *s, uint64_t frame)
+{
+	uint64_t flags;
+
+	return read_word(s->kpageflags, frame, &flags) && has_flag(flags, KPF_COMPOUND_HEAD);
+}
+
+/* Whether the folio of the tail FRAME is likely of ORDER: nothing smaller begins in between. */
+static bool is_of_order(const struct idle_session *s, uint64_t frame, int order)
+{
+	uint64_t head = aligned_frame(frame, order), half = aligned_frame(frame, order - 1);
+
+	return is_head(s, head) && (half == head || !is_head(s, half));
+}
+
+/*
+ * The frame by which FRAME is tracked: the head of a larger folio, found by its alignment; that of
+ * the order that was found last in the region is looked at first.
+ */
+static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint16_t *memory)
 {
 	uint64_t flags;
 
 	if (!read_word(s->kpageflags, frame, &flags) || !has_flag(flags, KPF_COMPOUND_TAIL))
 		return frame;
+	if (is_of_order(s, frame, *memory))
+		return aligned_frame(frame, *memory);
 	for (int order = 1; order <= MAX_ORDER; order++) {
-		uint64_t head = frame & ~((1ULL << order) - 1);
-
-		if (read_word(s->kpageflags, head, &flags) && has_flag(flags, KPF_COMPOUND_HEAD))
-			return head;
+		if (!is_head(s, aligned_frame(frame, order)))
+			continue;
+		*memory = (uint16_t)order;
+		return aligned_frame(frame, order);
 	}
 	return frame;
 }
@@ -184,8 +212,8 @@ static int find_frames(struct idle_session *s, struct idle_space *space,
 		if (!(entry & PAGEMAP_PRESENT))
 			continue;
 		frame = entry & PAGEMAP_FRAME;
-		if (probes[i].memory & MEMORY_TAILS)
-			frame = tracked_frame(s, frame);
+		if (probes[i].memory)
+			frame = tracked_frame(s, frame, &probes[i].memory);
 		space->armed[space->nr++] = (struct armed_frame){ frame, probes[i].next, i };
 	}
 	return 0;
@@ -228,12 +256,12 @@ static bool really_accessed(const struct idle_session *s, uint64_t frame,
 	if (!read_word(s->kpageflags, frame, &flags))
 		return false;
 	if (has_flag(flags, KPF_COMPOUND_TAIL)) {
-		probe->memory |= MEMORY_TAILS;
+		probe->memory = UNKNOWN_ORDER;
 		return false;
 	}
 	/* The huge pages of the region may be gone. */
 	if (!has_flag(flags, KPF_COMPOUND_HEAD))
-		probe->memory &= (uint16_t)~MEMORY_TAILS;
+		probe->memory = 0;
 	return has_flag(flags, KPF_LRU) && !has_flag(flags, KPF_ZERO_PAGE);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libproc2/pids.h>
 #include <linux/ioctl.h>
+#include <linux/nsfs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,55 @@ static int translate(pid_t pid, const struct process_caller *caller, pid_t *out)
 	return scan_for(pid, theirs, status.nr_ns_pid - 1, out);
 }
 
+/* The inode number of the pid namespace of CALLER, or of our own; 0 if it cannot be told. */
+static ino_t namespace_of(const struct process_caller *caller)
+{
+	ino_t ns = 0;
+
+	if (!caller || caller->pid <= 0 || pid_namespace_of(caller->pid, &ns))
+		pid_namespace_of(getpid(), &ns);
+	return ns;
+}
+
+/* What PROCESS is called in the namespace NS, up the namespaces from its own; 0 if it is in none. */
+static pid_t pid_in(const struct process *process, ino_t ns)
+{
+	struct task_status status;
+	char path[64];
+	struct stat st;
+	int fd, parent;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", process->tid);
+	fd = process_open_file(process, "ns/pid", O_RDONLY);
+	if (fd < 0)
+		return 0;
+	/* It still exists, then the number is its own. */
+	if (read_status(path, &status) || !process_exists(process))
+		status.nr_ns_pid = 0;
+	for (int level = status.nr_ns_pid - 1; level >= 0; level--) {
+		if (!fstat(fd, &st) && st.st_ino == ns) {
+			close(fd);
+			return status.ns_pid[level];
+		}
+		parent = ioctl(fd, NS_GET_PARENT);
+		if (parent < 0)
+			break;
+		close(fd);
+		fd = parent;
+	}
+	close(fd);
+	return 0;
+}
+
+pid_t process_pid_for(const struct process *process, const struct process_caller *reader)
+{
+	ino_t ns = namespace_of(reader);
+
+	if (ns == process->given_ns)
+		return process->given_pid;
+	return ns == namespace_of(NULL) ? process->tid : pid_in(process, ns);
+}
+
 /* PTRACE_MODE_READ as ptrace(2) has it, for a caller without capabilities. */
 static int check_owner(const struct process *process, const struct task_status *status,
 		       const struct process_caller *caller)
@@ -167,6 +217,7 @@ int process_open(pid_t pid, const struct process_caller *caller, struct process 
 {
 	__attribute__((cleanup(process_putp))) struct process *process = NULL;
 	struct task_status status;
+	pid_t given = pid;
 	char path[64];
 	int r;
 
@@ -178,7 +229,12 @@ int process_open(pid_t pid, const struct process_caller *caller, struct process 
 	process = malloc(sizeof(*process));
 	if (!process)
 		return -ENOMEM;
-	*process = (struct process){ .refs = 1, .tid = pid, .pidfd = -1, .procfd = -1 };
+	*process = (struct process){ .refs = 1,
+				     .tid = pid,
+				     .pidfd = -1,
+				     .procfd = -1,
+				     .given_pid = given,
+				     .given_ns = namespace_of(caller) };
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	process->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);

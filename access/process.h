@@ -20,6 +20,9 @@ struct process {
 	pid_t pid; /* its thread group's leader */
 	int pidfd; /* of the leader: what process_madvise takes */
 	int procfd; /* O_PATH of /proc/PID or, for a thread, of /proc/PID/task/TID */
+	/* What it was named, and in which pid namespace (its inode number; 0 if unknown). */
+	pid_t given_pid;
+	ino_t given_ns;
 };
 
 /*
@@ -46,6 +49,12 @@ void process_putp(struct process **process);
 
 /* Whether the task still exists; a zombie does until it is reaped. */
 bool process_exists(const struct process *process);
+
+/*
+ * What READER, which may be NULL for the daemon, calls the task in its pid namespace; 0 if it is
+ * not visible there.  Whoever has gone is known only in ours and in the one where it was named.
+ */
+pid_t process_pid_for(const struct process *process, const struct process_caller *reader);
 
 /* Opens a file of the process's /proc directory.  Return: a descriptor or a negative errno. */
 int process_open_file(const struct process *process, const char *name, int flags);

@@ -107,6 +107,12 @@ struct damos_filter {
 	int target_idx;
 };
 
+struct damos_stat {
+	uint64_t nr_tried, sz_tried;
+	uint64_t nr_applied, sz_applied;
+	uint64_t qt_exceeds;
+};
+
 struct damos_desc {
 	struct damos_access_pattern pattern;
 	enum damos_action action;
@@ -116,10 +122,17 @@ struct damos_desc {
 	struct damos_watermarks wmarks;
 	struct damos_filter *filters;
 	size_t nr_filters;
+	/*
+	 * Counters that the kdamond adds to as it goes, beside its own, or NULL.  They belong to
+	 * whoever set them, outlive the kdamond, and may be read meanwhile by damos_stat_read().
+	 */
+	struct damos_stat *live;
 };
 
 struct damon_target_desc {
 	struct process *process; /* a reference; NULL for paddr */
+	/* The ranges are the first regions as they stand, not fitted to pages. */
+	bool as_they_stand;
 	struct damon_addr_range *ranges;
 	size_t nr_ranges;
 };
@@ -141,18 +154,21 @@ struct damon_desc {
 struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes);
 struct damon_desc *damon_desc_free(struct damon_desc *desc);
 
+/* Frees what DESC owns, not itself, and zeroes it. */
+void damon_desc_clear(struct damon_desc *desc);
+void damon_target_desc_clear(struct damon_target_desc *target);
+
+/* Return: a copy with references of its own, or NULL if there is no memory. */
+struct damon_desc *damon_desc_copy(const struct damon_desc *desc);
+
+struct damos_stat damos_stat_read(const struct damos_stat *live);
+
 /*
  * The checks that the kernel makes of attributes, and of a target's ranges.
  * Return: 0 or -EINVAL.
  */
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi);
 int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr);
-
-struct damos_stat {
-	uint64_t nr_tried, sz_tried;
-	uint64_t nr_applied, sz_applied;
-	uint64_t qt_exceeds;
-};
 
 /* A region that a scheme was applied to, as it was just before. */
 struct damos_tried_region {

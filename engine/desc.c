@@ -2,6 +2,7 @@
 /* The description of a context that a user of the engine hands in, and its checks. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/damon.h"
 
@@ -26,22 +27,86 @@ struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes)
 	return desc;
 }
 
-struct damon_desc *damon_desc_free(struct damon_desc *desc)
+void damon_target_desc_clear(struct damon_target_desc *target)
 {
-	if (!desc)
-		return NULL;
-	for (size_t i = 0; i < desc->nr_targets; i++) {
-		process_put(desc->targets[i].process);
-		free(desc->targets[i].ranges);
-	}
+	process_put(target->process);
+	free(target->ranges);
+	*target = (struct damon_target_desc){ 0 };
+}
+
+void damon_desc_clear(struct damon_desc *desc)
+{
+	for (size_t i = 0; i < desc->nr_targets; i++)
+		damon_target_desc_clear(&desc->targets[i]);
 	for (size_t i = 0; i < desc->nr_schemes; i++) {
 		free(desc->schemes[i].quota.goals);
 		free(desc->schemes[i].filters);
 	}
 	free(desc->targets);
 	free(desc->schemes);
+	*desc = (struct damon_desc){ 0 };
+}
+
+struct damon_desc *damon_desc_free(struct damon_desc *desc)
+{
+	if (desc)
+		damon_desc_clear(desc);
 	free(desc);
 	return NULL;
+}
+
+/* Return: a copy of the NR things at FROM of SIZE bytes each, not NULL for none, or NULL. */
+static void *copy_array(const void *from, size_t nr, size_t size)
+{
+	void *copy = calloc(nr + 1, size);
+
+	if (copy && nr)
+		memcpy(copy, from, nr * size);
+	return copy;
+}
+
+static int copy_target(const struct damon_target_desc *from, struct damon_target_desc *to)
+{
+	*to = *from;
+	to->process = from->process ? process_get(from->process) : NULL;
+	to->ranges = copy_array(from->ranges, from->nr_ranges, sizeof(*to->ranges));
+	return to->ranges ? 0 : -ENOMEM;
+}
+
+static int copy_scheme(const struct damos_desc *from, struct damos_desc *to)
+{
+	*to = *from;
+	to->quota.goals =
+		copy_array(from->quota.goals, from->quota.nr_goals, sizeof(*to->quota.goals));
+	to->filters = copy_array(from->filters, from->nr_filters, sizeof(*to->filters));
+	return to->quota.goals && to->filters ? 0 : -ENOMEM;
+}
+
+struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
+{
+	struct damon_desc *copy = damon_desc_new(desc->nr_targets, desc->nr_schemes);
+	int r = 0;
+
+	if (!copy)
+		return NULL;
+	copy->ops = desc->ops;
+	copy->attrs = desc->attrs;
+	for (size_t i = 0; !r && i < desc->nr_targets; i++)
+		r = copy_target(&desc->targets[i], &copy->targets[i]);
+	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
+		r = copy_scheme(&desc->schemes[i], &copy->schemes[i]);
+	return r ? damon_desc_free(copy) : copy;
+}
+
+struct damos_stat damos_stat_read(const struct damos_stat *live)
+{
+	return (struct damos_stat){
+		.nr_tried = __atomic_load_n(&live->nr_tried, __ATOMIC_RELAXED),
+		.sz_tried = __atomic_load_n(&live->sz_tried, __ATOMIC_RELAXED),
+		.nr_applied = __atomic_load_n(&live->nr_applied, __ATOMIC_RELAXED),
+		.sz_applied = __atomic_load_n(&live->sz_applied, __ATOMIC_RELAXED),
+		.qt_exceeds = __atomic_load_n(&live->qt_exceeds, __ATOMIC_RELAXED),
+	};
 }
 
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi)

@@ -123,7 +123,8 @@ void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t no
 		return;
 	}
 	if (!quota->has_window || now_ms - quota->charged_from >= quota->desc.reset_interval_ms) {
-		scheme->stat.qt_exceeds += quota->esz && quota->charged_sz >= quota->esz;
+		if (quota->esz && quota->charged_sz >= quota->esz)
+			damos_count(scheme, &(struct damos_stat){ .qt_exceeds = 1 });
 		quota->total_charged_sz += quota->charged_sz;
 		quota->charged_from = now_ms;
 		quota->charged_sz = 0;

@@ -144,6 +144,28 @@ static uint64_t act(struct damon_ctx *ctx, struct damon_target *target, size_t i
 	return applied;
 }
 
+/* Only the kdamond's thread writes the counter; others may read it. */
+static void count(uint64_t *counter, uint64_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
+static void count_all(struct damos_stat *stat, const struct damos_stat *more)
+{
+	count(&stat->nr_tried, more->nr_tried);
+	count(&stat->sz_tried, more->sz_tried);
+	count(&stat->nr_applied, more->nr_applied);
+	count(&stat->sz_applied, more->sz_applied);
+	count(&stat->qt_exceeds, more->qt_exceeds);
+}
+
+void damos_count(struct damos *scheme, const struct damos_stat *more)
+{
+	count_all(&scheme->stat, more);
+	if (scheme->desc.live)
+		count_all(scheme->desc.live, more);
+}
+
 static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
 {
 	struct damon_target *target = &ctx->targets[t];
@@ -176,10 +198,12 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	if (scheme->desc.action != DAMOS_STAT)
 		target->regions[index].age = 0;
 update_stat:
-	scheme->stat.nr_tried++;
-	scheme->stat.sz_tried += sz;
-	scheme->stat.nr_applied += applied > 0;
-	scheme->stat.sz_applied += applied;
+	damos_count(scheme, &(struct damos_stat){
+				    .nr_tried = 1,
+				    .sz_tried = sz,
+				    .nr_applied = applied > 0,
+				    .sz_applied = applied,
+			    });
 }
 
 static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)

@@ -9,6 +9,9 @@
 void damos_init(struct damos *scheme, struct damos_desc *desc);
 void damos_clear(struct damos *scheme);
 
+/* Adds to the scheme's counters, and to those of its owner. */
+void damos_count(struct damos *scheme, const struct damos_stat *more);
+
 /* Begins the scheme's apply interval. */
 void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
 

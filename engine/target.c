@@ -23,7 +23,11 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 				 target->process->pid, strerror(-r));
 	}
 	r = damon_reserve_regions(target, 1);
-	return r ? r : damon_set_regions(target, desc->ranges, desc->nr_ranges);
+	if (!r && !desc->as_they_stand)
+		return damon_set_regions(target, desc->ranges, desc->nr_ranges);
+	for (size_t i = 0; !r && i < desc->nr_ranges; i++)
+		r = damon_insert_region(target, i, desc->ranges[i].start, desc->ranges[i].end);
+	return r;
 }
 
 void damon_target_clear(struct damon_target *target)

@@ -4,6 +4,8 @@
  * bear them.  Source: damos_wmark_wait_us() of mm/damon/core.c, Linux 6.12; spec/engine.md
  * section 12.
  */
+#include <errno.h>
+
 #include "access/cleanup.h"
 #include "access/meminfo.h"
 #include "engine/scheme.h"
@@ -29,19 +31,26 @@ uint64_t damos_watermark_wait(struct damos *scheme, uint64_t metric)
 	return scheme->active ? 0 : wmarks->interval;
 }
 
+/* A number that is no metric, which the debugfs files take, measures as an error does in 6.1. */
+static uint64_t wait_of(struct damos *scheme, uint64_t rate)
+{
+	switch (scheme->desc.wmarks.metric) {
+	case DAMOS_WMARK_NONE:
+		return 0;
+	case DAMOS_WMARK_FREE_MEM_RATE:
+		return damos_watermark_wait(scheme, rate);
+	default:
+		return damos_watermark_wait(scheme, (uint64_t)-EINVAL);
+	}
+}
+
 uint64_t damos_check_watermarks(struct damon_ctx *ctx)
 {
 	uint64_t shortest = UINT64_MAX, rate = 0;
 
 	if (!damos_has_watermarks(ctx) || meminfo_free_rate(&rate))
 		return 0;
-	for (size_t s = 0; s < ctx->nr_schemes; s++) {
-		struct damos *scheme = &ctx->schemes[s];
-		uint64_t wait = scheme->desc.wmarks.metric == DAMOS_WMARK_NONE ?
-					0 :
-					damos_watermark_wait(scheme, rate);
-
-		shortest = min_ul(shortest, wait);
-	}
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		shortest = min_ul(shortest, wait_of(&ctx->schemes[s], rate));
 	return shortest;
 }

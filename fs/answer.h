@@ -46,6 +46,7 @@ struct pending;
 
 struct write {
 	struct process_caller caller;
+	size_t size; /* of the text, in which there may be NULs */
 	struct pending *pending; /* where to hold it; taken by write_hold() */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static int hold_entry(int dir, const char *name, struct entries *entries)
 	return 0;
 }
 
-static int hold_entries(const char *parent, struct entries *entries)
+/* All of PARENT but what is called WITHOUT. */
+static int hold_entries(const char *parent, const char *without, struct entries *entries)
 {
 	_cleanup_closedir_ DIR *dir = opendir(parent);
 	struct dirent *entry;
@@ -72,7 +74,8 @@ static int hold_entries(const char *parent, struct entries *entries)
 	if (!dir)
 		return -errno;
 	while (!r && (entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+		    strcmp(entry->d_name, without))
 			r = hold_entry(dirfd(dir), entry->d_name, entries);
 	return r;
 }
@@ -94,28 +97,58 @@ static int put_back(int dir, const struct entry *entry)
 	return move_mount(entry->mount, "", dir, entry->name, MOVE_MOUNT_F_EMPTY_PATH) ? -errno : 0;
 }
 
-int cover_for(const char *parent, const char *name)
+/* Covers PARENT by a tmpfs with all that it has but NAME.  Return: its descriptor or an errno. */
+static int cover(const char *parent, const char *name)
 {
 	__attribute__((cleanup(entries_free))) struct entries entries = { 0 };
 	_cleanup_close_ int dir = -1;
-	char path[PATH_MAX];
 	struct stat st;
-	int r;
+	char mode[16];
+	int r = hold_entries(parent, name, &entries);
 
-	snprintf(path, sizeof(path), "%s/%s", parent, name);
-	if (!stat(path, &st) && S_ISDIR(st.st_mode))
-		return 0;
-	r = hold_entries(parent, &entries);
 	if (r)
 		return r;
-	if (mount("damonfs", parent, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"))
+	if (stat(parent, &st))
+		return -errno;
+	snprintf(mode, sizeof(mode), "mode=%o", st.st_mode & 0777);
+	if (mount("damonfs", parent, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, mode))
 		return -errno;
 	dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
 	for (size_t i = 0; !r && i < entries.nr; i++)
 		r = put_back(dir, &entries.entry[i]);
-	if (!r && mkdirat(dir, name, 0755))
-		r = -errno;
-	return r;
+	return r ? r : steal_fd(dir);
+}
+
+static bool has(const char *parent, const char *name, struct stat *st)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", parent, name);
+	return !lstat(path, st);
+}
+
+int cover_for(const char *parent, const char *name)
+{
+	_cleanup_close_ int dir = -1;
+	struct stat st;
+
+	if (has(parent, name, &st) && S_ISDIR(st.st_mode))
+		return 0;
+	dir = cover(parent, name);
+	if (dir < 0)
+		return dir;
+	return mkdirat(dir, name, 0755) ? -errno : 0;
+}
+
+int cover_without(const char *parent, const char *name)
+{
+	_cleanup_close_ int dir = -1;
+	struct stat st;
+
+	if (!has(parent, name, &st))
+		return 0;
+	dir = cover(parent, name);
+	return dir < 0 ? dir : 0;
 }

@@ -12,4 +12,7 @@
  */
 int cover_for(const char *parent, const char *name);
 
+/* The other way round: makes sure that there is no NAME in PARENT.  Return: 0 or a negative errno. */
+int cover_without(const char *parent, const char *name);
+
 #endif

@@ -155,15 +155,10 @@ static int store_count(const struct file_type *file, struct dir *dir, struct wri
 	return r ? r : dir_populate(dir, file, (size_t)count);
 }
 
-static int show_own(const struct file_type *file, struct dir *dir, struct text *out)
-{
-	return file->show(dir, out);
-}
-
 static int store_own(const struct file_type *file, struct dir *dir, struct write *write,
 		     const char *text)
 {
-	return file->store(dir, write, text);
+	return file->store ? file->store(dir, write, text) : -EINVAL;
 }
 
 static const struct {
@@ -178,11 +173,14 @@ static const struct {
 	[FILE_KEYWORD] = { show_keyword, store_keyword },
 	[FILE_TEXT] = { show_text, store_text },
 	[FILE_COUNT] = { show_count, store_count },
-	[FILE_OWN] = { show_own, store_own },
+	[FILE_OWN] = { NULL, store_own },
 };
 
-int file_show(const struct file_type *file, struct dir *dir, struct text *out)
+int file_show(const struct file_type *file, struct dir *dir, const struct process_caller *reader,
+	      struct text *out)
 {
+	if (file->format == FILE_OWN)
+		return file->show ? file->show(dir, reader, out) : -EINVAL;
 	return formats[file->format].show(file, dir, out);
 }
 

@@ -58,9 +58,17 @@ struct file_type {
 	mode_t mode;
 	size_t offset; /* of the field in the directory's struct */
 	unsigned int since; /* DAMON_ABI() of the first kernel that has it; 0: all */
+	unsigned int until; /* of the first kernel that has it no more; 0: none */
 	bool range_is_invalid; /* a number out of range is EINVAL, not ERANGE */
+	/*
+	 * A file of debugfs: its size is 0, and a write, of up to STREAM_MAX bytes, is refused but
+	 * at the start.  It cannot be read or written at a position, if not `positioned'.
+	 */
+	bool stream;
+	bool positioned;
 	const struct keyword *words;
-	int (*show)(struct dir *dir, struct text *out);
+	/* FILE_OWN; where one is missing, it answers EINVAL.  READER is who asks. */
+	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);
 	int (*store)(struct dir *dir, struct write *write, const char *text);
 	/* FILE_COUNT and FILE_LIST: what the directories are. */
 	const struct dir_kind *children;
@@ -95,11 +103,15 @@ struct file_type {
 /* The word of VALUE, or NULL. */
 const char *keyword_name(const struct keyword *words, int value);
 
+/* The most that is taken in one write of a stream. */
+#define STREAM_MAX ((4UL << 20) - 1)
+
 /*
- * Prints what the file FILE of DIR holds.  The tree is locked.
+ * Prints what the file FILE of DIR holds, for READER.  The tree is locked.
  * Return: 0, or a negative errno.
  */
-int file_show(const struct file_type *file, struct dir *dir, struct text *out);
+int file_show(const struct file_type *file, struct dir *dir, const struct process_caller *reader,
+	      struct text *out);
 
 /*
  * Takes TEXT, one complete command, for the file FILE of DIR.  The tree is locked.

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,19 +16,34 @@
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "access/privileges.h"
 #include "fs/cover.h"
 #include "fs/namespace.h"
 #include "fs/options.h"
 #include "fs/session.h"
 
-#define SYSFS_PARENT "/sys/kernel/mm"
-#define SYSFS_NAME   "damon"
-#define SYSFS_TREE   SYSFS_PARENT "/" SYSFS_NAME
+#define DEBUGFS "/sys/kernel/debug"
+
+/* Where a part of the mount is to stand. */
+struct place {
+	const char *what; /* for --only */
+	const char *parent;
+	const char *path; /* NAME in PARENT */
+	const char *part; /* of the mount; "" is all of it */
+};
+
+#define NAME "damon"
+
+static const struct place places[] = {
+	{ "sysfs", "/sys/kernel/mm", "/sys/kernel/mm/" NAME, "" },
+	{ "debugfs", DEBUGFS, DEBUGFS "/" NAME, "/" NAME },
+};
 
 /* Exit statuses, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -44,20 +60,71 @@ static int fail(const char *what, int r)
 	return EXIT_OURS;
 }
 
-static int enter_namespace(void)
+static bool is_wanted(const struct place *place, const char *only)
 {
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return -errno;
-	return cover_for(SYSFS_PARENT, SYSFS_NAME);
+	return !only || !strcmp(only, place->what);
 }
 
-static pid_t start_command(char **argv, const sigset_t *mask)
+/* Tools look for a debugfs; where none is mounted, this is the time. */
+static void mount_debugfs(void)
+{
+	struct statfs fs;
+
+	if (!statfs(DEBUGFS, &fs) && fs.f_type != DEBUGFS_MAGIC &&
+	    mount("debugfs", DEBUGFS, "debugfs", 0, NULL))
+		log_debug("debugfs cannot be mounted: %s", strerror(errno));
+}
+
+/* A namespace with a mount point for each part that is wanted, and without those that are not. */
+static int enter_namespace(const char *only)
+{
+	int r = 0;
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return fail("a mount namespace", -errno);
+	mount_debugfs();
+	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++) {
+		r = (is_wanted(&places[i], only) ? cover_for : cover_without)(places[i].parent,
+									      NAME);
+		if (r)
+			fail(places[i].path, r);
+	}
+	return r;
+}
+
+/* Puts the part of the mount at DIR where it is to stand; the daemon must be answering already. */
+static int bind_part(const char *dir, const struct place *place)
+{
+	char part[4096];
+
+	snprintf(part, sizeof(part), "%s%s", dir, place->part);
+	if (!strcmp(part, place->path))
+		return 0;
+	if (mount(part, place->path, NULL, MS_BIND, NULL))
+		return fail(place->path, -errno);
+	return 0;
+}
+
+static int bind_parts(const char *dir, const char *only)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++)
+		if (is_wanted(&places[i], only))
+			r = bind_part(dir, &places[i]);
+	return r;
+}
+
+/* DIR is where all of the mount is. */
+static pid_t start_command(const char *dir, const char *only, char **argv, const sigset_t *mask)
 {
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (bind_parts(dir, only))
+		_exit(EXIT_OURS);
 	execvp(argv[0], argv);
 	fprintf(stderr, "damonfs exec: %s: %s\n", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
@@ -106,40 +173,48 @@ static void ignore_terminal(void)
 }
 
 /* The command on a damonfs that is mounted already. */
-static int run_at(const char *dir, char **argv)
+static int run_at(const char *at, const char *only, char **argv)
 {
-	char kdamonds[4096];
+	char kdamonds[4096 + 32], dir[4096];
 	struct stat st;
 	int r;
 
+	/* A relative path may lead elsewhere when something is covered. */
+	if (!realpath(at, dir))
+		return fail(at, -errno);
 	snprintf(kdamonds, sizeof(kdamonds), "%s/admin/kdamonds", dir);
 	if (stat(kdamonds, &st))
-		return fail(dir, -errno);
-	r = enter_namespace();
-	if (r)
-		return fail(SYSFS_TREE, r);
-	if (mount(dir, SYSFS_TREE, NULL, MS_BIND, NULL))
-		return fail(SYSFS_TREE, -errno);
+		return fail(at, -errno);
+	if (enter_namespace(only) || bind_parts(dir, only))
+		return EXIT_OURS;
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);
 	return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-static int run_on_own(struct options *options, char **argv)
+/* All of the mount stands at the first place that is wanted; a part of it may cover it there. */
+static const char *mount_place(const char *only)
+{
+	return is_wanted(&places[0], only) ? places[0].path : places[1].path;
+}
+
+static int run_on_own(struct options *options, const char *only, char **argv)
 {
 	struct command command = { 0 };
 	struct session *session;
 	sigset_t before;
 	_cleanup_close_ int signals = open_signals(&before);
-	int r = signals < 0 ? -errno : enter_namespace();
+	int r;
 
-	if (r)
-		return fail(SYSFS_TREE, r);
-	r = session_mount(options, SYSFS_TREE, &session);
+	if (signals < 0)
+		return fail("signals", -errno);
+	if (enter_namespace(only))
+		return EXIT_OURS;
+	r = session_mount(options, mount_place(only), &session);
 	if (r)
 		return fail("mount", r);
-	command.pid = start_command(argv, &before);
+	command.pid = start_command(mount_place(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
@@ -158,18 +233,20 @@ static int run_on_own(struct options *options, char **argv)
 static int usage(int status)
 {
 	fprintf(status ? stderr : stdout,
-		"Usage: damonfs exec [--at DIR] [-o OPTIONS] [--] COMMAND [ARGUMENT...]\n");
+		"Usage: damonfs exec [--at DIR] [--only sysfs|debugfs] [-o OPTIONS] [--] COMMAND "
+		"[ARGUMENT...]\n");
 	return status;
 }
 
 int namespace_exec(int argc, char **argv)
 {
 	static const struct option longs[] = { { "at", required_argument, NULL, 'a' },
+					       { "only", required_argument, NULL, 'y' },
 					       { "help", no_argument, NULL, 'h' },
 					       { 0 } };
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
 	char given[4096] = "log=error", *mount_argv[] = { "damonfs", "-o", given, "/", NULL };
-	const char *at = NULL;
+	const char *at = NULL, *only = NULL;
 	int c, r;
 
 	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
@@ -179,6 +256,9 @@ int namespace_exec(int argc, char **argv)
 			return usage(0);
 		if (c == 'a')
 			at = optarg;
+		else if (c == 'y' &&
+			 (is_wanted(&places[0], optarg) || is_wanted(&places[1], optarg)))
+			only = optarg;
 		else if (c != 'o' || (size_t)snprintf(given + length, sizeof(given) - length, ",%s",
 						      optarg) >= sizeof(given) - length)
 			return usage(EXIT_OURS);
@@ -186,7 +266,7 @@ int namespace_exec(int argc, char **argv)
 	if (optind == argc)
 		return usage(EXIT_OURS);
 	if (at)
-		return run_at(at, argv + optind);
+		return run_at(at, only, argv + optind);
 	/* It wants a mount point that exists; ours may have to be made first. */
 	r = options_parse(4, mount_argv, &options);
 	if (r)
@@ -195,5 +275,5 @@ int namespace_exec(int argc, char **argv)
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);
 	log_setup(options.log_level, false);
-	return run_on_own(&options, argv + optind);
+	return run_on_own(&options, only, argv + optind);
 }

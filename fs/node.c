@@ -68,7 +68,7 @@ static int layout_fill(struct tree *tree, struct layout *layout)
 		struct layout *children = NULL;
 		int row, list;
 
-		if (file->since > tree->abi)
+		if (file->since > tree->abi || (file->until && file->until <= tree->abi))
 			continue;
 		row = add_path(layout, file);
 		if (row < 0)
@@ -143,6 +143,7 @@ static void dir_free(struct dir *dir)
 		layout->kind->clear(dir);
 	HASH_DEL(dir->tree->dirs, dir);
 	free(dir->overrides);
+	free(dir->name);
 	free(dir);
 }
 
@@ -203,6 +204,14 @@ bool tree_find(struct tree *tree, uint64_t ino, struct node *out)
 	return true;
 }
 
+static struct dir *list_find_named(const struct dir_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->nr; i++)
+		if (!strcmp(list->dirs[i]->name, name))
+			return list->dirs[i];
+	return NULL;
+}
+
 /* The directory that is called NAME in LIST, if that is how a number is written. */
 static struct dir *list_find(const struct dir_list *list, const char *name)
 {
@@ -210,6 +219,8 @@ static struct dir *list_find(const struct dir_list *list, const char *name)
 	unsigned long number;
 	char *end;
 
+	if (list->nr && list->dirs[0]->name)
+		return list_find_named(list, name);
 	if (*name < '0' || *name > '9' || (*name == '0' && name[1]))
 		return NULL;
 	number = strtoul(name, &end, 10);
@@ -273,7 +284,7 @@ void node_stat(struct node node, struct stat *out)
 		.st_uid = tree->uid,
 		.st_gid = tree->gid,
 		/* As in sysfs, whatever is in it. */
-		.st_size = row->file ? 4096 : 0,
+		.st_size = row->file && !row->file->stream ? 4096 : 0,
 		.st_blksize = 4096,
 		.st_atim = tree->created,
 		.st_mtim = tree->created,
@@ -317,6 +328,15 @@ static uint64_t parent_ino(struct node node)
 			     node_ino(node);
 }
 
+/* What DIR is called where it is listed; ROOM is for a number. */
+static const char *name_of(const struct dir *dir, char room[static 16])
+{
+	if (dir->name)
+		return dir->name;
+	snprintf(room, 16, "%u", dir->number);
+	return room;
+}
+
 void node_list(struct node node,
 	       bool (*visit)(const char *name, uint64_t ino, bool is_dir, void *argument),
 	       void *argument)
@@ -337,10 +357,9 @@ void node_list(struct node node,
 	}
 	for (size_t i = 0; list && i < list->nr; i++) {
 		struct node child = { list->dirs[i], 0 };
-		char name[16];
+		char room[16];
 
-		snprintf(name, sizeof(name), "%u", child.dir->number);
-		if (!visit(name, node_ino(child), true, argument))
+		if (!visit(name_of(child.dir, room), node_ino(child), true, argument))
 			return;
 	}
 }
@@ -348,12 +367,12 @@ void node_list(struct node node,
 /* Notes that NAME in the directory with number INO is not what it was; "": its attributes. */
 static void note_change(struct tree *tree, uint64_t ino, const char *name)
 {
-	struct invalidation *change = malloc(sizeof(*change));
+	struct invalidation *change = malloc(sizeof(*change) + strlen(name) + 1);
 
 	if (!change)
 		return; /* stale names are then found out by ESTALE at the next use */
 	change->parent_ino = ino;
-	snprintf(change->name, sizeof(change->name), "%s", name);
+	strcpy(change->name, name);
 	change->next = tree->changes;
 	tree->changes = change;
 }
@@ -380,11 +399,10 @@ static void list_empty(struct dir *dir, const struct file_type *file)
 	uint64_t ino = node_ino((struct node){ dir, list_row(dir, file) });
 
 	for (size_t i = 0; i < list->nr; i++) {
-		char name[16];
+		char room[16];
 
-		snprintf(name, sizeof(name), "%u", list->dirs[i]->number);
 		if (list->dirs[i]->known)
-			note_change(dir->tree, ino, name);
+			note_change(dir->tree, ino, name_of(list->dirs[i], room));
 	}
 	list_free(list);
 	note_change(dir->tree, ino, "");
@@ -413,6 +431,38 @@ struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int 
 	child->number = number;
 	list->dirs[list->nr++] = child;
 	return child;
+}
+
+struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name)
+{
+	char *copy = strdup(name);
+	struct dir *child = copy ? dir_add(dir, file, 0) : NULL;
+
+	if (!child) {
+		free(copy);
+		return NULL;
+	}
+	child->name = copy;
+	note_change(dir->tree, node_ino((struct node){ dir, child->parent_row }), "");
+	return child;
+}
+
+void dir_remove(struct dir *dir)
+{
+	struct dir *parent = dir->parent;
+	struct dir_list *list = dir_list_of(parent, parent->layout->rows[dir->parent_row].list);
+	uint64_t ino = node_ino((struct node){ parent, dir->parent_row });
+	char room[16];
+	size_t i = 0;
+
+	while (list->dirs[i] != dir)
+		i++;
+	list->nr--;
+	memmove(&list->dirs[i], &list->dirs[i + 1], (list->nr - i) * sizeof(*list->dirs));
+	if (dir->known)
+		note_change(dir->tree, ino, name_of(dir, room));
+	note_change(dir->tree, ino, "");
+	dir_free(dir);
 }
 
 int dir_populate(struct dir *dir, const struct file_type *file, size_t count)

@@ -32,7 +32,7 @@ struct dir_kind {
 	void (*clear)(struct dir *dir);
 };
 
-/* Ascending by number. */
+/* Ascending by number, or in the order in which named ones were made. */
 struct dir_list {
 	struct dir **dirs;
 	size_t nr;
@@ -69,6 +69,7 @@ struct dir {
 	struct dir *parent; /* object; NULL for the root */
 	unsigned int parent_row; /* the row that it is listed in */
 	unsigned int number; /* its name there */
+	char *name; /* the same, instead, in a list of named directories; else NULL */
 	struct row_override *overrides; /* by row; NULL while there are none */
 	bool known; /* the kernel may have its name cached */
 	uint16_t nr_held; /* see node_hold() */
@@ -78,8 +79,8 @@ struct dir {
 /* Something that the kernel may have cached and must forget: a name in a directory. */
 struct invalidation {
 	uint64_t parent_ino;
-	char name[16]; /* "": the directory's attributes only */
 	struct invalidation *next;
+	char name[]; /* "": the directory's attributes only */
 };
 
 struct tree {
@@ -184,6 +185,12 @@ int dir_populate(struct dir *dir, const struct file_type *file, size_t count);
  * number must be above all others'.  Return: it, or NULL if there is no memory.
  */
 struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int number);
+
+/* The same in a list of named directories; NAME must be new in it. */
+struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name);
+
+/* Removes one directory of a list. */
+void dir_remove(struct dir *dir);
 
 /* The row of a kind's table with this path: for functions that handle a list of their own. */
 const struct file_type *dir_file(const struct dir_kind *kind, const char *path);

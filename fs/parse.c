@@ -94,3 +94,67 @@ bool parse_is_word(const char *text, const char *word)
 	return !strncmp(text, word, length) &&
 	       (!text[length] || (text[length] == '\n' && !text[length + 1]));
 }
+
+/* The kernel takes the no-break space of Latin-1 for one too. */
+static bool is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r') || c == '\xa0';
+}
+
+static const char *skip_spaces(const char *text)
+{
+	while (is_space(*text))
+		text++;
+	return text;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool scan_digits(const char **text, uint64_t *out)
+{
+	const char *c = *text;
+
+	if (!is_digit(*c))
+		return false;
+	for (*out = 0; is_digit(*c); c++)
+		*out = *out * 10 + (uint64_t)(*c - '0');
+	*text = c;
+	return true;
+}
+
+bool scan_unsigned(const char **text, uint64_t *out)
+{
+	const char *c = skip_spaces(*text);
+
+	if (!scan_digits(&c, out))
+		return false;
+	*text = c;
+	return true;
+}
+
+bool scan_int(const char **text, int *out)
+{
+	const char *c = skip_spaces(*text);
+	bool negative = *c == '-';
+	uint64_t value;
+
+	c += negative;
+	if (!scan_digits(&c, &value))
+		return false;
+	*out = (int)(uint32_t)(negative ? -value : value);
+	*text = c;
+	return true;
+}
+
+size_t scan_word(const char *text, const char **word)
+{
+	const char *end;
+
+	*word = skip_spaces(text);
+	for (end = *word; *end && !is_space(*end);)
+		end++;
+	return (size_t)(end - *word);
+}

@@ -16,10 +16,20 @@
 /* A write hands at most so much to a file, as sysfs does. */
 #define MAX_WRITE 4096
 
+/*
+ * The kernel cuts a write into pieces of so much, or of a page less where the writer's memory does
+ * not begin with a page.
+ */
+#define PIECE (1UL << 20)
+
 /* An open file, with what it was read to hold, or an open directory with its listing. */
 struct handle {
 	struct text text;
 	bool filled;
+	int gone; /* the errno of whoever uses a file that is gone */
+	/* Of a stream: */
+	off_t position; /* where the next read or write is */
+	struct text written; /* a write that may go on in another piece */
 	struct handle *prev, *next;
 };
 
@@ -116,6 +126,7 @@ static void handle_free(struct requests *requests, struct handle *handle)
 {
 	DL_DELETE(requests->handles, handle);
 	free(handle->text.data);
+	free(handle->written.data);
 	free(handle);
 }
 
@@ -197,12 +208,16 @@ static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		fuse_reply_open(req, fi);
 }
 
+/* Return: how many of SIZE bytes at OFFSET TEXT has. */
+static size_t part_of(const struct text *text, size_t size, off_t offset)
+{
+	return min_ul(size, text->length - min_ul((size_t)offset, text->length));
+}
+
 static void reply_text(fuse_req_t req, const struct text *text, size_t size, off_t offset)
 {
-	size_t start = min_ul((size_t)offset, text->length);
-
-	fuse_reply_buf(req, text->data ? text->data + start : NULL,
-		       min_ul(size, text->length - start));
+	fuse_reply_buf(req, text->data ? text->data + min_ul((size_t)offset, text->length) : NULL,
+		       part_of(text, size, offset));
 }
 
 static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -240,12 +255,16 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct stat st;
 	int access = fi->flags & O_ACCMODE;
 	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666, mode = 0;
-	bool found;
+	bool found, stream = false, nonseekable = false;
 
 	tree_lock(requests->tree);
 	found = tree_find(requests->tree, ino, &node);
 	if (found && node_row(node)->file) {
-		mode = node_row(node)->file->mode;
+		const struct file_type *file = node_row(node)->file;
+
+		mode = file->mode;
+		stream = file->stream;
+		nonseekable = file->stream && !file->positioned;
 		node_stat(node, &st);
 	}
 	tree_unlock(requests->tree);
@@ -264,9 +283,11 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	handle->gone = stream ? EIO : ENODEV;
 	fi->fh = (uintptr_t)handle;
 	fi->direct_io = 1;
 	fi->noflush = 1;
+	fi->nonseekable = nonseekable;
 	fuse_reply_open(req, fi);
 }
 
@@ -274,25 +295,27 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	struct tree *tree = requests_of(req)->tree;
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct process_caller reader = { ctx->pid, ctx->uid };
 	struct handle *handle = handle_of(fi);
 	struct node node;
-	int r = -ENODEV;
+	int r;
 
 	tree_lock(tree);
+	r = tree_find(tree, ino, &node) ? 0 : -handle->gone;
 	/* What is read from the start is read anew; the rest of it is of the same text. */
-	if (tree_find(tree, ino, &node)) {
-		r = 0;
-		if (!offset || !handle->filled) {
-			handle->text.length = 0;
-			r = file_show(node_row(node)->file, node.dir, &handle->text);
-			handle->filled = !r;
-		}
+	if (!r && (!offset || !handle->filled)) {
+		handle->text.length = 0;
+		r = file_show(node_row(node)->file, node.dir, &reader, &handle->text);
+		handle->filled = !r;
 	}
 	tree_unlock(tree);
-	if (r)
+	if (r) {
 		fuse_reply_err(req, -r);
-	else
-		reply_text(req, &handle->text, size, offset);
+		return;
+	}
+	reply_text(req, &handle->text, size, offset);
+	handle->position = offset + (off_t)part_of(&handle->text, size, offset);
 }
 
 static void finish_event(struct event *event)
@@ -325,32 +348,104 @@ static void reply_write(struct requests *requests, struct write *write, int resu
 	}
 }
 
+/*
+ * The next piece of a write to a stream is added to what HANDLE holds of it.  What ends in the
+ * middle of a word may go on in another piece: the word is left for that, which is then the whole
+ * again. Return: 0 or a negative errno.
+ */
+static int take_piece(struct handle *handle, const char *data, size_t size, off_t offset, int flags)
+{
+	struct text *written = &handle->written;
+	bool goes_on = written->length && (size_t)offset == written->length;
+	char *more;
+
+	/* Where appending begins, the kernel has from a size that may be old. */
+	if (flags & O_APPEND && !goes_on)
+		offset = handle->position;
+	if (!goes_on) {
+		written->length = 0;
+		if (offset)
+			return -EINVAL;
+	}
+	if (written->length + size > STREAM_MAX)
+		return -ENOMEM;
+	more = realloc(written->data, written->length + size + 1);
+	if (!more)
+		return -ENOMEM;
+	memcpy(more + written->length, data, size);
+	written->data = more;
+	written->length += size;
+	more[written->length] = '\0';
+	return 0;
+}
+
+/* How much of TEXT is to be handled now that a piece of SIZE bytes came. */
+static size_t whole_words(const struct text *text, size_t size)
+{
+	size_t length = text->length;
+
+	if (size <= PIECE - 4096)
+		return length;
+	while (length && !strchr(" \t\n\v\f\r", text->data[length - 1]))
+		length--;
+	return length;
+}
+
+static int store_stream(struct handle *handle, struct node node, struct write *write,
+			const char *data, size_t size, off_t offset, int flags)
+{
+	int r = take_piece(handle, data, size, offset, flags);
+
+	if (r)
+		return r;
+	write->size = whole_words(&handle->written, size);
+	char *end = &handle->written.data[write->size], was = *end;
+
+	*end = '\0';
+	r = file_store(node_row(node)->file, node.dir, write, handle->written.data);
+	*end = was;
+	if (r >= 0)
+		handle->position = (off_t)handle->written.length;
+	if (r < 0 || size <= PIECE - 4096)
+		handle->written.length = 0;
+	return r;
+}
+
+/* Each write to a file of sysfs is one command. */
+static int store_text(struct node node, struct write *write, const char *data, size_t size)
+{
+	char text[MAX_WRITE + 1];
+
+	memcpy(text, data, size);
+	text[size] = '\0';
+	write->size = size;
+	return file_store(node_row(node)->file, node.dir, write, text);
+}
+
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct write write = { .caller = { ctx->pid, ctx->uid } };
-	char text[MAX_WRITE + 1];
+	struct handle *handle = handle_of(fi);
+	struct pending *pending;
 	struct node node;
 	bool changed;
-	int r = -ENODEV;
+	int r = -handle->gone;
 
-	(void)offset; /* each write is one command */
-	(void)fi;
-	size = min_ul(size, MAX_WRITE);
-	memcpy(text, data, size);
-	text[size] = '\0';
-	write.pending = pending_new(req, size);
-	if (!write.pending) {
+	if (handle->gone == ENODEV)
+		size = min_ul(size, MAX_WRITE);
+	pending = write.pending = pending_new(req, size);
+	if (!pending) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	struct pending *pending = write.pending;
-
 	tree_lock(requests->tree);
 	if (tree_find(requests->tree, ino, &node))
-		r = file_store(node_row(node)->file, node.dir, &write, text);
+		r = node_row(node)->file->stream ?
+			    store_stream(handle, node, &write, data, size, offset, fi->flags) :
+			    store_text(node, &write, data, size);
 	changed = requests->tree->changes;
 	/* While the tree is locked nobody can answer it. */
 	if (r == STORE_HELD) {

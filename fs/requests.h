@@ -12,7 +12,7 @@
 
 #include <fuse_lowlevel.h>
 
-#include "fs/sysfs/sysfs.h"
+#include "fs/run.h"
 
 /* What the requests work on: the user data of the FUSE session. */
 struct requests {

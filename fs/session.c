@@ -14,6 +14,7 @@
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "fs/requests.h"
+#include "fs/root.h"
 #include "fs/session.h"
 
 /* After a request another one is likely: look for it this long before going to sleep. */
@@ -151,7 +152,7 @@ void session_end(struct session *session)
 {
 	if (session->requests.tree) {
 		tree_lock(session->requests.tree);
-		kdamonds_stop_all(session->requests.tree);
+		runs_stop_all(session->requests.tree);
 		tree_unlock(session->requests.tree);
 	}
 	if (session->requests.damonfs.answerer)

@@ -12,11 +12,13 @@ const struct keyword operations_words[] = {
 	{ 0 },
 };
 
-static int show_avail_operations(struct dir *dir, struct text *out)
+static int show_avail_operations(struct dir *dir, const struct process_caller *reader,
+				 struct text *out)
 {
 	int r = 0;
 
 	(void)dir;
+	(void)reader;
 	for (const struct keyword *word = operations_words; !r && word->name; word++)
 		r = text_add(out, "%s\n", word->name);
 	return r;

@@ -16,24 +16,10 @@
 
 #define V(major, minor) DAMON_ABI(major, minor)
 
-/* One that failed to start still has to end. */
-enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
-
-/* A kdamond from `on' to the next `on'.  Its directory cannot go while it has a thread. */
-struct run {
-	struct kdamond_dir *dir;
-	struct damon_kdamond *kdamond;
-	enum run_state state;
-	int start_result; /* the thread's, until `started' is posted */
-	int result; /* the same, once the state is not RUN_STARTING */
-	struct pending *on, *off; /* held writes */
-	struct command_run *command; /* the one under way */
-	struct event started, ended;
-};
-
+/* The command under way; what it needs to be answered. */
 struct command_run {
 	struct damon_command command;
-	struct run *run;
+	struct kdamond_dir *dir;
 	struct pending *pending;
 	/* Takes the answers into the tree. */
 	void (*apply)(struct context_dir *context, const struct damon_command *command);
@@ -47,119 +33,45 @@ static struct context_dir *context_of(const struct kdamond_dir *dir)
 	return dir->contexts.nr ? (struct context_dir *)dir->contexts.dirs[0] : NULL;
 }
 
-static bool has_thread(const struct kdamond_dir *dir)
-{
-	return dir->run && dir->run->state != RUN_ENDED;
-}
-
 bool kdamond_is_busy(const struct kdamond_dir *dir)
 {
-	return has_thread(dir) || (dir->run && dir->run->command);
+	return run_has_thread(dir->run) || dir->command;
 }
 
-/* ---- the life of a run ---- */
-
-static void on_started(void *argument, int result)
-{
-	struct run *run = argument;
-
-	run->start_result = result;
-	answerer_post(damonfs_of(&run->dir->base)->answerer, &run->started);
-}
-
-static void on_ended(void *argument)
-{
-	struct run *run = argument;
-
-	answerer_post(damonfs_of(&run->dir->base)->answerer, &run->ended);
-}
-
-static void run_started(struct event *event)
-{
-	struct run *run = container_of(event, struct run, started);
-
-	run->result = run->start_result;
-	run->state = run->result ? RUN_FAILED : RUN_ON;
-}
-
-static void finish_started(struct event *event)
-{
-	struct run *run = container_of(event, struct run, started);
-
-	/* One that did not start is answered when its thread has ended. */
-	if (!run->result)
-		pending_answer(steal_ptr(run->on), 0);
-}
-
-/* The event is part of the run, which may be freed by the next `on' once it is RUN_ENDED. */
-static void finish_ended(struct event *event)
-{
-	struct run *run = container_of(event, struct run, ended);
-	struct tree *tree = run->dir->base.tree;
-	struct damonfs *damonfs = tree->owner;
-	struct pending *on, *off;
-	int result;
-
-	tree_lock(tree);
-	on = steal_ptr(run->on);
-	off = steal_ptr(run->off);
-	result = run->result;
-	run->state = RUN_ENDED;
-	damonfs->nr_running--;
-	pthread_cond_signal(&damonfs->ended);
-	tree_unlock(tree);
-	pending_answer(on, result);
-	pending_answer(off, 0);
-}
-
-static void run_free(struct run *run)
-{
-	if (!run)
-		return;
-	if (run->kdamond)
-		damon_join(run->kdamond);
-	free(run);
-}
+/* ---- on and off ---- */
 
 static void kdamond_clear(struct dir *dir)
 {
 	run_free(((struct kdamond_dir *)dir)->run);
 }
 
+/* `on' is told how the start went. */
+static void on_started(struct run *run)
+{
+	run->on.result = run->result;
+}
+
 static int turn_on(struct kdamond_dir *dir, struct write *write)
 {
-	static const struct event started = { .run = run_started, .finish = finish_started };
-	static const struct event ended = { .finish = finish_ended };
-	struct damonfs *damonfs = damonfs_of(&dir->base);
-	struct damon_callbacks callbacks = { .started = on_started, .ended = on_ended };
+	static const struct run model = { .started = on_started };
 	struct damon_desc *desc;
-	struct run *run;
 	int r;
 
 	if (kdamond_is_busy(dir))
 		return -EBUSY;
-	run_free(steal_ptr(dir->run));
+	dir->run = run_free(dir->run);
 	r = describe_context(context_of(dir), &write->caller, &desc);
 	if (r)
 		return r;
-	run = calloc(1, sizeof(*run));
-	if (!run) {
+	/* Those of the debugfs files want to be alone. */
+	if (damonfs_of(&dir->base)->exclusive) {
 		damon_desc_free(desc);
-		return -ENOMEM;
+		return -EBUSY;
 	}
-	run->dir = dir;
-	run->started = started;
-	run->ended = ended;
-	callbacks.argument = run;
-	/* Both events come through the tree's lock, which we hold: no hurry with the fields. */
-	r = damon_start(desc, damonfs->method, damonfs->nr_running, &callbacks, &run->kdamond);
-	if (r) {
-		free(run);
+	r = run_start(dir->base.tree, desc, &model, &dir->run);
+	if (r)
 		return r;
-	}
-	damonfs->nr_running++;
-	dir->run = run;
-	run->on = write_hold(write);
+	dir->run->on.pending = write_hold(write);
 	return STORE_HELD;
 }
 
@@ -167,31 +79,16 @@ static int turn_off(struct kdamond_dir *dir, struct write *write)
 {
 	struct run *run = dir->run;
 
-	if (run && (run->state == RUN_STARTING || run->off))
+	if (run && (run->state == RUN_STARTING || run->off.pending))
 		return -EBUSY;
 	/* One that failed to start is as if it had never been turned on. */
 	if (!run || run->result)
 		return -EINVAL;
 	if (run->state == RUN_ENDED)
 		return -EPERM;
-	run->off = write_hold(write);
+	run->off.pending = write_hold(write);
 	damon_stop(run->kdamond);
 	return STORE_HELD;
-}
-
-void kdamonds_stop_all(struct tree *tree)
-{
-	const struct root_dir *root = (struct root_dir *)tree->root;
-	struct damonfs *damonfs = tree->owner;
-
-	for (size_t i = 0; i < root->kdamonds.nr; i++) {
-		struct kdamond_dir *dir = (struct kdamond_dir *)root->kdamonds.dirs[i];
-
-		if (has_thread(dir))
-			damon_stop(dir->run->kdamond);
-	}
-	while (damonfs->nr_running)
-		pthread_cond_wait(&damonfs->ended, &tree->lock);
 }
 
 /* ---- commands to a running kdamond ---- */
@@ -200,15 +97,15 @@ static void on_command_done(struct damon_command *command)
 {
 	struct command_run *c = container_of(command, struct command_run, command);
 
-	answerer_post(damonfs_of(&c->run->dir->base)->answerer, &c->event);
+	answerer_post(damonfs_of(&c->dir->base)->answerer, &c->event);
 }
 
 static void run_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
-	struct context_dir *context = context_of(c->run->dir);
+	struct context_dir *context = context_of(c->dir);
 
-	c->run->command = NULL;
+	c->dir->command = NULL;
 	if (c->apply && context)
 		c->apply(context, &c->command);
 }
@@ -232,7 +129,7 @@ static int send(struct kdamond_dir *dir, struct write *write, struct damon_comma
 	if (!r) {
 		c->command = command;
 		c->command.done = on_command_done;
-		c->run = dir->run;
+		c->dir = dir;
 		c->apply = apply;
 		c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
 		r = damon_call(dir->run->kdamond, &c->command);
@@ -243,7 +140,7 @@ static int send(struct kdamond_dir *dir, struct write *write, struct damon_comma
 		return r;
 	}
 	/* The answer comes through the tree's lock, which we hold. */
-	dir->run->command = c;
+	dir->command = c;
 	c->pending = write_hold(write);
 	return STORE_HELD;
 }
@@ -401,7 +298,7 @@ static int store_state(struct dir *base, struct write *write, const char *text)
 			continue;
 		if (commands[i].act != turn_off && !context_of(dir))
 			return -EINVAL;
-		if (commands[i].running_only && dir->run && dir->run->command)
+		if (commands[i].running_only && dir->command)
 			return -EBUSY;
 		if (commands[i].running_only && (!dir->run || dir->run->state != RUN_ON))
 			return -EINVAL;
@@ -410,17 +307,19 @@ static int store_state(struct dir *base, struct write *write, const char *text)
 	return -EINVAL;
 }
 
-static int show_state(struct dir *base, struct text *out)
+static int show_state(struct dir *base, const struct process_caller *reader, struct text *out)
 {
 	const struct run *run = ((struct kdamond_dir *)base)->run;
 
+	(void)reader;
 	return text_add(out, "%s\n", run && run->state == RUN_ON ? "on" : "off");
 }
 
-static int show_pid(struct dir *base, struct text *out)
+static int show_pid(struct dir *base, const struct process_caller *reader, struct text *out)
 {
 	const struct run *run = ((struct kdamond_dir *)base)->run;
 
+	(void)reader;
 	return text_add(out, "%d\n",
 			run && run->state == RUN_ON ? damon_kdamond_tid(run->kdamond) : -1);
 }

@@ -6,26 +6,14 @@
 #ifndef DAMONFS_FS_SYSFS_H
 #define DAMONFS_FS_SYSFS_H
 
-#include "fs/answer.h"
 #include "fs/node.h"
-
-/* What the files' functions share: one for a mount; struct tree.owner. */
-struct damonfs {
-	const char *method; /* for damon_start() */
-	struct answerer *answerer;
-	pthread_cond_t ended; /* a kdamond ended; with the tree's lock */
-	unsigned int nr_running; /* kdamonds with a thread; under the tree's lock */
-};
-
-struct root_dir {
-	struct dir base;
-	struct dir_list kdamonds;
-};
+#include "fs/run.h"
 
 struct kdamond_dir {
 	struct dir base;
 	struct dir_list contexts;
 	struct run *run; /* since it was turned on last; NULL: never, or that failed */
+	struct command_run *command; /* the one under way */
 };
 
 struct context_dir {
@@ -93,23 +81,14 @@ struct tried_region_dir {
 	uint32_t nr_accesses, age;
 };
 
-extern const struct dir_kind root_kind, kdamond_kind, context_kind, target_kind, region_kind,
-	scheme_kind, goal_kind, filter_kind, tried_region_kind;
+extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kind, scheme_kind,
+	goal_kind, filter_kind, tried_region_kind;
 
 /* Shown and taken as they stand in the tree's files. */
 extern const struct keyword operations_words[];
 
-/* What the files of DIR's mount share. */
-static inline struct damonfs *damonfs_of(const struct dir *dir)
-{
-	return dir->tree->owner;
-}
-
 /* Whether the kdamond has a thread or a command that is not answered: nr_kdamonds is EBUSY then. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
-
-/* Asks every kdamond to end and waits for it; the tree is locked, and unlocked while waiting. */
-void kdamonds_stop_all(struct tree *tree);
 
 /*
  * Copies what the directories of CONTEXT hold into a description for the engine, and checks it in

@@ -105,10 +105,11 @@ static bool visit_all(const char *name, uint64_t ino, bool is_dir, void *argumen
 START_TEST(each_kernel_has_its_files_and_no_others)
 {
 	TREE(tree, DAMON_ABI(6, minors[_i]));
-	struct walk walk = { .tree = tree, .dir = { tree->root, 0 } };
+	struct walk walk = { .tree = tree };
 	size_t expected = 0;
 
 	populate(tree);
+	ck_assert(find(tree, "admin", &walk.dir));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		bool has = files[i].since <= minors[_i];
 		struct node node;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/root.h"
 #include "fs/sysfs/sysfs.h"
 #include "tests/unit/unit.h"
 
@@ -59,10 +60,10 @@ static inline bool exists(struct tree *tree, const char *path)
 	return find(tree, path, &node);
 }
 
-/* Writes TEXT to a file, by the daemon itself. */
-static inline int store(struct tree *tree, const char *path, const char *text)
+/* Writes SIZE bytes of TEXT, behind which there is a NUL, to a file, by the daemon itself. */
+static inline int store_bytes(struct tree *tree, const char *path, const char *text, size_t size)
 {
-	struct write write = { .caller = { getpid(), 0 } };
+	struct write write = { .caller = { getpid(), 0 }, .size = size };
 	struct node node;
 	int r;
 
@@ -73,6 +74,11 @@ static inline int store(struct tree *tree, const char *path, const char *text)
 	return r;
 }
 
+static inline int store(struct tree *tree, const char *path, const char *text)
+{
+	return store_bytes(tree, path, text, strlen(text));
+}
+
 static inline void assert_shows(struct tree *tree, const char *path, const char *expected)
 {
 	struct text text = { 0 };
@@ -80,11 +86,12 @@ static inline void assert_shows(struct tree *tree, const char *path, const char 
 
 	ck_assert_msg(find(tree, path, &node) && !node_is_dir(node), "%s", path);
 	tree_lock(tree);
-	ck_assert_int_eq(file_show(node_row(node)->file, node.dir, &text), 0);
+	ck_assert_int_eq(file_show(node_row(node)->file, node.dir, NULL, &text), 0);
 	tree_unlock(tree);
-	ck_assert_uint_eq(text.length, strlen(expected));
-	ck_assert_msg(!memcmp(text.data, expected, text.length), "%s holds %.*s", path,
-		      (int)text.length, text.data);
+	ck_assert_msg(text.length == strlen(expected), "%s holds %.*s", path, (int)text.length,
+		      text.data);
+	ck_assert_msg(!text.length || !memcmp(text.data, expected, text.length), "%s holds %.*s",
+		      path, (int)text.length, text.data);
 	free(text.data);
 }
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * damon/: the tree of <debugfs>/damon, rules in spec/abi-debugfs.md.
+ *
+ * Its root is a context, and each directory in it that mk_contexts made is another.  A context is
+ * the engine's own description of one, which the files print and parse; `monitor_on' starts a
+ * kdamond on a copy of each.
+ */
+#ifndef DAMONFS_FS_DEBUGFS_H
+#define DAMONFS_FS_DEBUGFS_H
+
+#include "engine/damon.h"
+#include "fs/node.h"
+#include "fs/run.h"
+
+struct debugfs_context {
+	struct damon_desc desc; /* of a target, only what was written: no regions are derived */
+	struct damos_stat *stats; /* of each scheme: the kdamond counts in them */
+	struct run *run; /* since it was turned on last; NULL: never */
+};
+
+/* A directory that mk_contexts made. */
+struct debugfs_dir {
+	struct dir base;
+	struct debugfs_context context;
+};
+
+/* damon/ itself; part of the mount's root. */
+struct debugfs_root {
+	struct debugfs_context context;
+	struct dir_list made; /* struct debugfs_dir */
+	/* An `on' that is held: how many kdamonds have not said how it went. */
+	struct held on;
+	size_t nr_starting;
+	/* An `off' that is held: the context whose end it waits for. */
+	struct held off;
+	size_t stopping;
+};
+
+extern const struct dir_kind debugfs_context_kind;
+
+void debugfs_context_init(struct debugfs_context *context);
+void debugfs_context_clear(struct debugfs_context *context);
+
+/* The context whose files are in DIR, the mount's root or one that was made. */
+struct debugfs_context *debugfs_context_of(struct dir *dir);
+
+static inline bool debugfs_is_running(const struct debugfs_context *context)
+{
+	return run_has_thread(context->run);
+}
+
+/* What a kdamond that ended leaves of its context, as the kernel has it. */
+void debugfs_context_ended(struct debugfs_context *context);
+
+/* The files. */
+int debugfs_show_attrs(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_store_attrs(struct dir *dir, struct write *write, const char *text);
+int debugfs_show_target_ids(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *text);
+int debugfs_show_init_regions(struct dir *dir, const struct process_caller *reader,
+			      struct text *out);
+int debugfs_store_init_regions(struct dir *dir, struct write *write, const char *text);
+int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_store_schemes(struct dir *dir, struct write *write, const char *text);
+int debugfs_show_kdamond_pid(struct dir *dir, const struct process_caller *reader,
+			     struct text *out);
+int debugfs_show_monitor_on(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_store_monitor_on(struct dir *dir, struct write *write, const char *text);
+int debugfs_show_deprecated(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *text);
+int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *text);
+
+/* What is not shown or not taken is EINVAL, whatever the mode. */
+#define DEBUGFS(path, show, store, ...) OWN(path, 0600, show, store, .stream = true, __VA_ARGS__)
+
+#define DEBUGFS_CONTEXT_FILES(dir)                                                            \
+	DEBUGFS(dir "attrs", debugfs_show_attrs, debugfs_store_attrs),                        \
+		DEBUGFS(dir "target_ids", debugfs_show_target_ids, debugfs_store_target_ids), \
+		DEBUGFS(dir "init_regions", debugfs_show_init_regions,                        \
+			debugfs_store_init_regions),                                          \
+		DEBUGFS(dir "schemes", debugfs_show_schemes, debugfs_store_schemes),          \
+		DEBUGFS(dir "kdamond_pid", debugfs_show_kdamond_pid, NULL)
+
+#endif

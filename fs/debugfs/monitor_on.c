@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The files that concern all contexts: monitor_on, mk_contexts, rm_contexts.
+ *
+ * `on' starts a kdamond for each context and is answered when all have said how it went.  `off'
+ * ends them one after another, in the order in which the contexts were made, as the kernel does.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "fs/parse.h"
+#include "fs/root.h"
+
+#define V(major, minor) DAMON_ABI(major, minor)
+
+/* The kernel's room for a word. */
+#define MAX_WORD 32767
+
+static struct root_dir *root_of(const struct tree *tree)
+{
+	return (struct root_dir *)tree->root;
+}
+
+/* Context number INDEX in the order in which they were made, that of damon/ itself first; or NULL. */
+static struct debugfs_context *context_at(struct root_dir *root, size_t index)
+{
+	if (!index)
+		return &root->debugfs.context;
+	if (index > root->debugfs.made.nr)
+		return NULL;
+	return &((struct debugfs_dir *)root->debugfs.made.dirs[index - 1])->context;
+}
+
+int debugfs_show_monitor_on(struct dir *dir, const struct process_caller *reader, struct text *out)
+{
+	(void)reader;
+	return text_add(out, "%s\n", damonfs_of(dir)->nr_running ? "on" : "off");
+}
+
+/* ---- on ---- */
+
+static void on_started(struct run *run)
+{
+	struct debugfs_root *debugfs = &root_of(run->tree)->debugfs;
+
+	if (run->result)
+		debugfs->on.result = run->result;
+	/* The last one answers; one that failed does so when it has ended. */
+	if (!--debugfs->nr_starting)
+		run->on = (struct held){ steal_ptr(debugfs->on.pending), debugfs->on.result };
+}
+
+static int stop_next(struct root_dir *root);
+
+static void on_ended(struct run *run)
+{
+	struct root_dir *root = root_of(run->tree);
+	struct debugfs_root *debugfs = &root->debugfs;
+	struct debugfs_context *context = run->owner;
+	int r;
+
+	/* One that could not start keeps what it has. */
+	if (!run->result)
+		debugfs_context_ended(context);
+	if (!debugfs->off.pending || context != context_at(root, debugfs->stopping))
+		return;
+	debugfs->stopping++;
+	r = stop_next(root);
+	if (r != STORE_HELD)
+		run->off = (struct held){ steal_ptr(debugfs->off.pending), r };
+}
+
+/* Later kernels take a watermark metric that is none for no watermarks. */
+static void forget_unknown_metrics(struct damon_desc *desc)
+{
+	for (size_t s = 0; s < desc->nr_schemes; s++)
+		if ((unsigned int)desc->schemes[s].wmarks.metric >= NR_DAMOS_WMARK_METRICS)
+			desc->schemes[s].wmarks.metric = DAMOS_WMARK_NONE;
+}
+
+static int start(struct root_dir *root, struct debugfs_context *context)
+{
+	const struct run model = { .started = on_started, .ended = on_ended, .owner = context };
+	struct damon_desc *desc = damon_desc_copy(&context->desc);
+	int r;
+
+	if (!desc)
+		return -ENOMEM;
+	if (root->base.tree->abi >= V(6, 9))
+		forget_unknown_metrics(desc);
+	context->run = run_free(context->run);
+	r = run_start(root->base.tree, desc, &model, &context->run);
+	if (!r)
+		root->debugfs.nr_starting++;
+	return r;
+}
+
+static int turn_on(struct root_dir *root, struct write *write)
+{
+	struct damonfs *damonfs = damonfs_of(&root->base);
+	struct debugfs_context *context;
+	int r = 0;
+
+	for (size_t i = 0; (context = context_at(root, i)); i++)
+		if (!context->desc.nr_targets)
+			return -EINVAL;
+	if (damonfs->nr_running)
+		return -EBUSY;
+	for (size_t i = 0; !r && (context = context_at(root, i)); i++)
+		r = start(root, context);
+	if (!root->debugfs.nr_starting)
+		return r;
+	damonfs->exclusive = true;
+	/* As in the kernel, what was started before the one that could not be goes on. */
+	root->debugfs.on = (struct held){ write_hold(write), r };
+	return STORE_HELD;
+}
+
+/* ---- off ---- */
+
+/* Return: STORE_HELD while one is ending, 0 when all have, or -EPERM if the next is not running. */
+static int stop_next(struct root_dir *root)
+{
+	struct debugfs_context *context = context_at(root, root->debugfs.stopping);
+
+	if (!context)
+		return 0;
+	if (!debugfs_is_running(context))
+		return -EPERM;
+	damon_stop(context->run->kdamond);
+	return STORE_HELD;
+}
+
+static int turn_off(struct root_dir *root, struct write *write)
+{
+	int r;
+
+	/* After the one that is under way, nothing will be running. */
+	if (root->debugfs.off.pending)
+		return -EPERM;
+	root->debugfs.stopping = 0;
+	r = stop_next(root);
+	if (r == STORE_HELD)
+		root->debugfs.off.pending = write_hold(write);
+	return r;
+}
+
+int debugfs_store_monitor_on(struct dir *dir, struct write *write, const char *text)
+{
+	struct root_dir *root = (struct root_dir *)dir;
+	char word[8];
+	const char *begin;
+	size_t length = scan_word(text, &begin);
+
+	if (!*text)
+		return -EINVAL;
+	/* The kernel compares as many bytes as were written: a part of the word may do. */
+	snprintf(word, sizeof(word), "%.*s", (int)min_ul(length, sizeof(word)), begin);
+	if (!strncmp(word, "on", write->size))
+		return turn_on(root, write);
+	return strncmp(word, "off", write->size) ? -EINVAL : turn_off(root, write);
+}
+
+/* ---- contexts ---- */
+
+/* The name that TEXT begins with.  Return: 0, or a negative errno. */
+static int scan_name(const struct dir *dir, const char *text, char name[static MAX_WORD + 1])
+{
+	const char *word;
+	size_t length = scan_word(text, &word);
+
+	if (!*text)
+		return -EINVAL;
+	if (damonfs_of(dir)->nr_running)
+		return -EBUSY;
+	length = min_ul(length, MAX_WORD);
+	memcpy(name, word, length);
+	name[length] = '\0';
+	return 0;
+}
+
+static const struct file_type *made_file(void)
+{
+	return dir_file(&root_kind, "damon");
+}
+
+static struct node damon_directory(struct dir *dir)
+{
+	struct node damon = { dir, 0 };
+
+	node_lookup(damon, "damon", &damon);
+	return damon;
+}
+
+static bool is_no_name(const char *name)
+{
+	return !*name || !strcmp(name, ".") || !strcmp(name, "..") || strchr(name, '/');
+}
+
+int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *text)
+{
+	char name[MAX_WORD + 1];
+	struct node found;
+	int r = scan_name(dir, text, name);
+
+	(void)write;
+	if (r)
+		return r;
+	if (is_no_name(name))
+		return -EACCES;
+	if (strlen(name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	if (node_lookup(damon_directory(dir), name, &found))
+		return -EEXIST;
+	return dir_add_named(dir, made_file(), name) ? 0 : -ENOMEM;
+}
+
+int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *text)
+{
+	char name[MAX_WORD + 1];
+	struct node found;
+	int r = scan_name(dir, text, name);
+
+	(void)write;
+	if (r)
+		return r;
+	if (is_no_name(name) || !node_lookup(damon_directory(dir), name, &found))
+		return -ENOENT;
+	if (!node_is_dir(found))
+		return -EINVAL;
+	dir_remove(found.dir);
+	return 0;
+}
+
+int debugfs_show_deprecated(struct dir *dir, const struct process_caller *reader, struct text *out)
+{
+	(void)dir;
+	(void)reader;
+	return text_add(out, "The kernel has deprecated DAMON's debugfs files and dropped them in "
+			     "Linux 6.14; the files in admin/ of damonfs do all that they do.\n");
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A run: a kdamond as the files of both interfaces see it, from the `on' that started it until its
+ * thread has ended.
+ *
+ * The kdamond's call-backs post events to the answerer, which takes them into the tree and answers
+ * the writes that were held for them.  A struct run is freed by its owner, once it is RUN_ENDED.
+ */
+#ifndef DAMONFS_FS_RUN_H
+#define DAMONFS_FS_RUN_H
+
+#include "engine/damon.h"
+#include "fs/answer.h"
+#include "fs/node.h"
+
+struct run;
+
+/* What the files' functions share: one for a mount; struct tree.owner. */
+struct damonfs {
+	const char *method; /* for damon_start() */
+	struct answerer *answerer;
+	pthread_cond_t ended; /* a run ended; with the tree's lock */
+	/* Under the tree's lock: */
+	struct run *runs; /* with a thread */
+	unsigned int nr_running; /* of them */
+	bool exclusive; /* they were started by the debugfs files: no others may be */
+};
+
+/* One that failed to start still has to end. */
+enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
+
+/* A write that is held until something has happened to a run, and what it will be told. */
+struct held {
+	struct pending *pending;
+	int result;
+};
+
+/* All of it is under the tree's lock, but for what says otherwise. */
+struct run {
+	struct tree *tree;
+	struct damon_kdamond *kdamond;
+	enum run_state state;
+	int start_result; /* the thread's, until `start' is posted */
+	int result; /* the same, once the state is not RUN_STARTING */
+	struct held on, off; /* answered with the events */
+	/*
+	 * The owner's, or NULL: it is known how the start went, and the thread has ended.  They may
+	 * still change `on' and `off'; the tree is locked.
+	 */
+	void (*started)(struct run *run);
+	void (*ended)(struct run *run);
+	void *owner;
+	struct event start, end; /* the answerer's */
+	struct run *prev, *next; /* in damonfs.runs */
+};
+
+/* What the files of DIR's mount share. */
+static inline struct damonfs *damonfs_of(const struct dir *dir)
+{
+	return dir->tree->owner;
+}
+
+/*
+ * Starts a kdamond on DESC, of which it takes ownership also when it fails.  MODEL holds the
+ * owner's fields of the new run.
+ * Return: 0 and *OUT, or a negative errno.
+ */
+int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model,
+	      struct run **out);
+
+/* Whether RUN, which may be NULL, has a thread. */
+static inline bool run_has_thread(const struct run *run)
+{
+	return run && run->state != RUN_ENDED;
+}
+
+/* Frees a run, which may be NULL, that has no thread any more.  Return: NULL. */
+struct run *run_free(struct run *run);
+
+/* Asks every kdamond to end and waits for it; the tree is locked, and unlocked while waiting. */
+void runs_stop_all(struct tree *tree);
+
+#endif
