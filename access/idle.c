@@ -23,15 +23,9 @@
 
 #include "access/cleanup.h"
 #include "access/methods.h"
+#include "access/pagemap.h"
 
-#define PAGE	    4096UL
 #define WORD_FRAMES 64
-
-#define PAGEMAP_PRESENT (1ULL << 63)
-#define PAGEMAP_FRAME	((1ULL << 55) - 1)
-
-/* Addresses so near each other are looked up by one read of pagemap. */
-#define WINDOW_PAGES 512
 
 /* The largest folio, as a power of two of pages. */
 #define MAX_ORDER 9
@@ -56,7 +50,7 @@ struct idle_session {
 
 struct idle_space {
 	struct access_space base;
-	int pagemap;
+	struct pagemap pagemap;
 	struct armed_frame *armed; /* ascending by frame */
 	size_t nr, room;
 };
@@ -100,8 +94,7 @@ static void idle_space_close(struct access_space *base)
 {
 	struct idle_space *space = (struct idle_space *)base;
 
-	if (space->pagemap >= 0)
-		close(space->pagemap);
+	pagemap_close(&space->pagemap);
 	free(space->armed);
 	free(space);
 }
@@ -110,19 +103,17 @@ static int idle_space_open(struct access_session *session, struct process *proce
 			   struct access_space **out)
 {
 	struct idle_space *space = calloc(1, sizeof(*space));
+	int r;
 
 	(void)session;
 	if (!space)
 		return -ENOMEM;
-	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
-	if (space->pagemap < 0) {
-		int r = space->pagemap;
-
+	r = pagemap_open(&space->pagemap, process);
+	if (r)
 		idle_space_close(&space->base);
-		return r;
-	}
-	*out = &space->base;
-	return 0;
+	else
+		*out = &space->base;
+	return r;
 }
 
 static bool read_word(int fd, uint64_t index, uint64_t *out)
@@ -187,28 +178,13 @@ static int compare_frames(const void *a, const void *b)
 static int find_frames(struct idle_session *s, struct idle_space *space,
 		       struct access_probe *probes, size_t n)
 {
-	uint64_t window[WINDOW_PAGES], first = 0, nr = 0;
-
+	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t page = probes[i].next / PAGE, last = page, entry, frame;
-		ssize_t bytes;
+		uint64_t entry, frame;
+		int r = pagemap_read(&space->pagemap, probes, i, n, PAGEMAP_NEXT, &entry);
 
-		if (page - first >= nr) {
-			/* Up to the last probe that fits. */
-			for (size_t k = i; k < n && probes[k].next / PAGE - page < WINDOW_PAGES;
-			     k++)
-				last = max_ul(last, probes[k].next / PAGE);
-			first = page;
-			bytes = pread(space->pagemap, window, (last - first + 1) * 8,
-				      (off_t)(first * 8));
-			if (bytes < 0)
-				return -errno;
-			nr = (uint64_t)bytes / 8;
-			/* Nothing is mapped above the end of user space, or there is no memory. */
-			if (!nr)
-				continue;
-		}
-		entry = window[page - first];
+		if (r)
+			return r;
 		if (!(entry & PAGEMAP_PRESENT))
 			continue;
 		frame = entry & PAGEMAP_FRAME;

@@ -18,23 +18,16 @@
 
 #include "access/cleanup.h"
 #include "access/methods.h"
+#include "access/pagemap.h"
 #include "access/refs.h"
-
-#define PAGE		   4096UL
-#define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 
 /* What access_probe.memory holds: the page was written already when the probe was armed. */
 #define MEMORY_WRITTEN 1
 
-/* Addresses so near each other are looked up by one read of pagemap. */
-#define WINDOW_PAGES 512
-
 struct softdirty_space {
 	struct access_space base;
 	struct refs refs;
-	int pagemap;
-	/* Pagemap entries that were read together. */
-	uint64_t window[WINDOW_PAGES], first, nr;
+	struct pagemap pagemap;
 };
 
 static int softdirty_session_open(const char *argument, struct access_session **out, char *why,
@@ -59,8 +52,7 @@ static void softdirty_space_close(struct access_space *base)
 	struct softdirty_space *space = (struct softdirty_space *)base;
 
 	refs_close(&space->refs);
-	if (space->pagemap >= 0)
-		close(space->pagemap);
+	pagemap_close(&space->pagemap);
 	free(space);
 }
 
@@ -68,15 +60,16 @@ static int softdirty_space_open(struct access_session *session, struct process *
 				struct access_space **out)
 {
 	struct softdirty_space *space = calloc(1, sizeof(*space));
-	int r;
+	int r, opened;
 
 	(void)session;
 	if (!space)
 		return -ENOMEM;
+	/* Both, whatever comes of it: so both can be closed. */
 	r = refs_open(&space->refs, process);
-	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
-	if (!r && space->pagemap < 0)
-		r = space->pagemap;
+	opened = pagemap_open(&space->pagemap, process);
+	if (!r)
+		r = opened;
 	if (r) {
 		softdirty_space_close(&space->base);
 		return r;
@@ -86,41 +79,24 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	return 0;
 }
 
-static uint64_t page_of(const struct access_probe *probe, bool next)
-{
-	return (next ? probe->next : probe->armed) / PAGE;
-}
-
 /*
- * Whether the page of probe I, its next or its armed one, was written since the last clear.  The
- * probes behind it that are near are looked up with it.  Return: 1 or 0, or a negative errno.
+ * Whether the page of probe I, its next or its armed one, was written since the last clear.
+ * Return: 1 or 0, or a negative errno.
  */
 static int is_dirty(struct softdirty_space *space, const struct access_probe *probes, size_t i,
-		    size_t n, bool next)
+		    size_t n, enum pagemap_address which)
 {
-	uint64_t page = page_of(&probes[i], next), last = page;
-	ssize_t bytes;
+	uint64_t entry;
+	int r = pagemap_read(&space->pagemap, probes, i, n, which, &entry);
 
-	if (page - space->first >= space->nr) {
-		for (size_t k = i; k < n && page_of(&probes[k], next) - page < WINDOW_PAGES; k++)
-			last = max_ul(last, page_of(&probes[k], next));
-		bytes = pread(space->pagemap, space->window, (last - page + 1) * 8,
-			      (off_t)(page * 8));
-		if (bytes < 0)
-			return -errno;
-		space->first = page;
-		space->nr = (uint64_t)bytes / 8;
-		if (!space->nr)
-			return 0;
-	}
-	return !!(space->window[page - space->first] & PAGEMAP_SOFT_DIRTY);
+	return r ? r : !!(entry & PAGEMAP_SOFT_DIRTY);
 }
 
 static int check(struct softdirty_space *space, struct access_probe *probes, size_t n)
 {
-	space->nr = 0;
+	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
-		int dirty = is_dirty(space, probes, i, n, false);
+		int dirty = is_dirty(space, probes, i, n, PAGEMAP_ARMED);
 
 		if (dirty < 0)
 			return dirty;
@@ -135,9 +111,9 @@ static int arm(struct softdirty_space *space, struct access_probe *probes, size_
 	bool any = false;
 	int r;
 
-	space->nr = 0;
+	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
-		int dirty = is_dirty(space, probes, i, n, true);
+		int dirty = is_dirty(space, probes, i, n, PAGEMAP_NEXT);
 
 		if (dirty < 0)
 			return dirty;

@@ -5,8 +5,11 @@
  * sections 3, 4.
  */
 #include <errno.h>
+#include <string.h>
 
+#include "access/advice.h"
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
@@ -97,6 +100,36 @@ static int vaddr_update(struct damon_ctx *ctx)
 	return 0;
 }
 
+/* What has no advice of its own is not for virtual addresses: tried, and not applied. */
+static const struct {
+	bool is;
+	enum advice advice;
+} advices[NR_DAMOS_ACTIONS] = {
+	[DAMOS_WILLNEED] = { true, ADVICE_WILLNEED },
+	[DAMOS_COLD] = { true, ADVICE_COLD },
+	[DAMOS_PAGEOUT] = { true, ADVICE_PAGEOUT },
+	[DAMOS_HUGEPAGE] = { true, ADVICE_HUGEPAGE },
+	[DAMOS_NOHUGEPAGE] = { true, ADVICE_NOHUGEPAGE },
+};
+
+/* All of the region, or nothing, as madvise() answers.  Source: damos_madvise() of Linux 6.12. */
+static uint64_t vaddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
+				   const struct damon_region *region, const struct damos *scheme)
+{
+	enum damos_action action = scheme->desc.action;
+	uint64_t sz = align_up(damon_sz_region(region));
+	int r;
+
+	(void)ctx;
+	if (!advices[action].is || !target->process)
+		return 0;
+	r = advice_give(target->process, advices[action].advice, align_up(region->start), sz);
+	if (r)
+		log_debug("pid %d: advice %d for %lx-%lx: %s", target->process->pid, action,
+			  region->start, region->end, strerror(-r));
+	return r ? 0 : sz;
+}
+
 static uint32_t vaddr_scheme_score(const struct damon_ctx *ctx, const struct damon_region *region,
 				   const struct damos *scheme)
 {
@@ -110,11 +143,13 @@ const struct damon_operations damon_vaddr_ops = {
 	.has_process = true,
 	.init = vaddr_init,
 	.update = vaddr_update,
+	.apply_scheme = vaddr_apply_scheme,
 	.scheme_score = vaddr_scheme_score,
 };
 
 const struct damon_operations damon_fvaddr_ops = {
 	.id = DAMON_OPS_FVADDR,
 	.has_process = true,
+	.apply_scheme = vaddr_apply_scheme,
 	.scheme_score = vaddr_scheme_score,
 };
