@@ -6,6 +6,7 @@
 
 #include "access/log.h"
 #include "access/methods.h"
+#include "access/physical.h"
 
 /* In the order of preference. */
 static const struct {
@@ -84,12 +85,15 @@ void access_session_close(struct access_session *session)
 int access_space_open(struct access_session *session, struct process *process,
 		      struct access_space **out)
 {
-	int r = session->method->space_open(session, process, out);
+	int r;
 
+	if (!process && !session->method->physical)
+		return physical_space_open(session, out);
+	r = session->method->space_open(session, process, out);
 	if (r)
 		return r;
 	(*out)->session = session;
-	(*out)->process = process_get(process);
+	(*out)->process = process ? process_get(process) : NULL;
 	return 0;
 }
 

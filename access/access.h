@@ -43,7 +43,7 @@ struct access_session {
 
 struct access_space {
 	struct access_session *session;
-	struct process *process; /* a reference */
+	struct process *process; /* a reference; NULL for physical memory */
 };
 
 struct access_method {
@@ -51,6 +51,7 @@ struct access_method {
 	const char *sees; /* what it costs or cannot see, for the log */
 	bool takes_argument; /* what follows a colon in its name; refused for the others */
 	bool notices_exit; /* a round answers -ESRCH as soon as the process is gone */
+	bool physical; /* it can watch frames: a space without a process */
 
 	/*
 	 * Opens a session for the calling thread.  ARGUMENT is what followed the colon in the
@@ -61,7 +62,7 @@ struct access_method {
 			    size_t size);
 	void (*session_close)(struct access_session *session);
 
-	/* The method keeps no reference to PROCESS; access_space_open() does. */
+	/* The method keeps no reference to PROCESS, which is NULL for physical memory. */
 	int (*space_open)(struct access_session *session, struct process *process,
 			  struct access_space **out);
 	void (*space_close)(struct access_space *space);
@@ -94,7 +95,7 @@ int access_session_open(const char *name, struct access_session **out);
 void access_session_close(struct access_session *session);
 
 /*
- * Opens a space for PROCESS, of which it takes a reference.
+ * Opens a space for PROCESS, of which it takes a reference, or for physical memory if that is NULL.
  * Return: 0 and *OUT, or a negative errno.
  */
 int access_space_open(struct access_session *session, struct process *process,

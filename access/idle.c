@@ -26,6 +26,7 @@
 #include "access/pagemap.h"
 
 #define WORD_FRAMES 64
+#define NO_FRAME    UINT64_MAX
 
 /* The largest folio, as a power of two of pages. */
 #define MAX_ORDER 9
@@ -50,7 +51,8 @@ struct idle_session {
 
 struct idle_space {
 	struct access_space base;
-	struct pagemap pagemap;
+	bool physical; /* addresses are those of frames */
+	struct pagemap pagemap; /* of the process, else */
 	struct armed_frame *armed; /* ascending by frame */
 	size_t nr, room;
 };
@@ -94,7 +96,8 @@ static void idle_space_close(struct access_space *base)
 {
 	struct idle_space *space = (struct idle_space *)base;
 
-	pagemap_close(&space->pagemap);
+	if (!space->physical)
+		pagemap_close(&space->pagemap);
 	free(space->armed);
 	free(space);
 }
@@ -108,7 +111,8 @@ static int idle_space_open(struct access_session *session, struct process *proce
 	(void)session;
 	if (!space)
 		return -ENOMEM;
-	r = pagemap_open(&space->pagemap, process);
+	space->physical = !process;
+	r = process ? pagemap_open(&space->pagemap, process) : 0;
 	if (r)
 		idle_space_close(&space->base);
 	else
@@ -116,8 +120,10 @@ static int idle_space_open(struct access_session *session, struct process *proce
 	return r;
 }
 
+/* Return: whether there is one; errno is 0 if it is only that INDEX is behind the last frame. */
 static bool read_word(int fd, uint64_t index, uint64_t *out)
 {
+	errno = 0;
 	return pread(fd, out, sizeof(*out), (off_t)(index * sizeof(*out))) == sizeof(*out);
 }
 
@@ -174,20 +180,35 @@ static int compare_frames(const void *a, const void *b)
 	return x->frame < y->frame ? -1 : x->frame > y->frame;
 }
 
+/* The frame at the next address of probe I, or NO_FRAME.  Return: 0 or a negative errno. */
+static int find_frame(struct idle_space *space, const struct access_probe *probes, size_t i,
+		      size_t n, uint64_t *frame)
+{
+	uint64_t entry;
+	int r;
+
+	if (space->physical) {
+		*frame = probes[i].next / 4096;
+		return 0;
+	}
+	r = pagemap_read(&space->pagemap, probes, i, n, PAGEMAP_NEXT, &entry);
+	*frame = !r && entry & PAGEMAP_PRESENT ? entry & PAGEMAP_FRAME : NO_FRAME;
+	return r;
+}
+
 /* Notes the frames of the N probes; what is not present has none. */
 static int find_frames(struct idle_session *s, struct idle_space *space,
 		       struct access_probe *probes, size_t n)
 {
 	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
-		uint64_t entry, frame;
-		int r = pagemap_read(&space->pagemap, probes, i, n, PAGEMAP_NEXT, &entry);
+		uint64_t frame;
+		int r = find_frame(space, probes, i, n, &frame);
 
 		if (r)
 			return r;
-		if (!(entry & PAGEMAP_PRESENT))
+		if (frame == NO_FRAME)
 			continue;
-		frame = entry & PAGEMAP_FRAME;
 		if (probes[i].memory)
 			frame = tracked_frame(s, frame, &probes[i].memory);
 		space->armed[space->nr++] = (struct armed_frame){ frame, probes[i].next, i };
@@ -255,8 +276,11 @@ static int check(const struct idle_session *s, const struct idle_space *space,
 			continue;
 		if (armed->frame / WORD_FRAMES != index) {
 			index = armed->frame / WORD_FRAMES;
-			if (!read_word(s->bitmap, index, &word))
-				return -errno;
+			if (!read_word(s->bitmap, index, &word)) {
+				if (errno)
+					return -errno;
+				word = ~0ULL;
+			}
 		}
 		if (!(word >> armed->frame % WORD_FRAMES & 1))
 			probes[armed->probe].accessed =
@@ -299,6 +323,7 @@ static int idle_round(struct access_space *base, struct access_probe *probes, si
 const struct access_method access_idle = {
 	.name = "idle",
 	.sees = "reads and writes, page by page, of every process that has the page mapped",
+	.physical = true,
 	.session_open = idle_session_open,
 	.session_close = idle_session_close,
 	.space_open = idle_space_open,

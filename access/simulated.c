@@ -104,6 +104,7 @@ const struct access_method access_simulated = {
 	.sees = "what its script says",
 	.session_open = simulated_session_open,
 	.session_close = simulated_session_close,
+	.physical = true,
 	.space_open = simulated_space_open,
 	.space_close = simulated_space_close,
 	.maps = simulated_maps,

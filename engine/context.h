@@ -73,7 +73,7 @@ struct damon_ctx {
 	struct damos *schemes;
 	size_t nr_schemes;
 
-	struct access_session *session; /* borrowed; NULL in paddr contexts without a method */
+	struct access_session *session; /* borrowed; NULL in tests: nothing is seen */
 	uint64_t rng[4]; /* of random.h */
 
 	/* Counted in sampling intervals since the start. */

@@ -44,7 +44,7 @@ struct damon_kdamond {
 	bool closed; /* takes no more commands */
 
 	/* The thread's: */
-	struct access_session *session; /* NULL while it has watched no processes */
+	struct access_session *session;
 	struct damon_command *failed; /* answered when it has ended */
 };
 
@@ -97,38 +97,19 @@ static int read_stats(const struct damon_ctx *ctx, struct damon_command *command
 	return 0;
 }
 
-/* Opens the session for a context that watches processes; paddr has no eyes yet. */
-static int open_session(struct damon_kdamond *k, enum damon_ops_id ops)
+static int commit(struct damon_ctx *ctx, struct damon_command *command)
 {
-	if (ops == DAMON_OPS_PADDR) {
-		log_info("%s: paddr runs, but no access method sees physical frames yet: its "
-			 "regions will show no access",
-			 k->name);
-		return 0;
-	}
-	return k->session ? 0 : access_session_open(k->method, &k->session);
-}
-
-static int commit(struct damon_kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
-{
-	int r;
-
 	if (!command->desc)
 		return command->error;
-	/* It may have been started for another address space. */
-	r = command->desc->ops == ctx->ops->id ? 0 : open_session(k, command->desc->ops);
-	if (r)
-		return -EINVAL;
-	ctx->session = k->session;
 	return damon_ctx_commit(ctx, command->desc);
 }
 
 /* Return: 0, 1 if the command goes on, or a negative errno, which ends the kdamond. */
-static int carry_out(struct damon_kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
+static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 {
 	switch (command->kind) {
 	case DAMON_COMMIT:
-		return commit(k, ctx, command);
+		return commit(ctx, command);
 	case DAMON_COMMIT_QUOTA_GOALS:
 		return damos_commit_goals(ctx, command->desc);
 	case DAMON_READ_STATS:
@@ -147,7 +128,7 @@ static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool 
 	bool collected;
 
 	while ((command = take_command(k, commits, !ctx->collecting))) {
-		int r = carry_out(k, ctx, command);
+		int r = carry_out(ctx, command);
 
 		if (r < 0) {
 			log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
@@ -276,7 +257,7 @@ static void *kdamond_main(void *argument)
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	atomic_store(&k->tid, gettid());
 	/* Whoever turns it on is told that monitoring is not available, as for operations. */
-	r = open_session(k, k->desc->ops) ? -EINVAL : 0;
+	r = access_session_open(k->method, &k->session) ? -EINVAL : 0;
 	if (!r)
 		r = damon_ctx_new(k->desc, k->session, &ctx);
 	k->desc = damon_desc_free(k->desc);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The physical address space.  It is listed, taken and runs on the user's regions, but no access
- * method sees frames yet: regions show no access, which the log says when it starts.
+ * The physical address space: the user's regions, seen frame by frame.  Of the actions, none has a
+ * way to frames yet but `stat'.
  */
+#include "access/privileges.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
@@ -36,4 +37,9 @@ const struct damon_operations *damon_operations_of(enum damon_ops_id id)
 	};
 
 	return operations[id];
+}
+
+bool damon_ops_available(enum damon_ops_id ops)
+{
+	return ops != DAMON_OPS_PADDR || capable_of(CAP_SYS_ADMIN);
 }

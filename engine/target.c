@@ -13,14 +13,19 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 	int r;
 
 	*target = (struct damon_target){ .unsure = true };
-	if (ctx->ops->has_process && desc->process) {
+	if (ctx->ops->has_process && desc->process)
 		target->process = process_get(desc->process);
+	if (ctx->session && (target->process || !ctx->ops->has_process)) {
 		r = access_space_open(ctx->session, target->process, &target->space);
 		if (r == -ENOMEM)
 			return r;
-		if (r)
+		if (r && target->process)
 			log_info("pid %d cannot be watched: %s; its regions will show no access",
 				 target->process->pid, strerror(-r));
+		else if (r)
+			log_info("physical memory cannot be watched: %s; its regions will show no "
+				 "access",
+				 strerror(-r));
 	}
 	r = damon_reserve_regions(target, 1);
 	if (!r && !desc->as_they_stand)

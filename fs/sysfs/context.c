@@ -20,7 +20,8 @@ static int show_avail_operations(struct dir *dir, const struct process_caller *r
 	(void)dir;
 	(void)reader;
 	for (const struct keyword *word = operations_words; !r && word->name; word++)
-		r = text_add(out, "%s\n", word->name);
+		if (damon_ops_available((enum damon_ops_id)word->value))
+			r = text_add(out, "%s\n", word->name);
 	return r;
 }
 

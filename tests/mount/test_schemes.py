@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Schemes that act, on real processes whose memory is known."""
+import os
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+
+from damon import MIB, Mount, Workload, read, write
+
+PAGE = 4096
+KPF_REFERENCED, KPF_ACTIVE = 2, 6
+
+
+def memory_of(workload):
+    """The lines of smaps of the workload's memory, added up: kB by name, and the last VmFlags."""
+    sums, flags, inside = {}, [], False
+    with open('/proc/%d/smaps' % workload.pid) as f:
+        for line in f:
+            words = line.split()
+            if not words[0].endswith(':'):
+                start, end = (int(n, 16) for n in words[0].split('-'))
+                inside = start < workload.end and end > workload.start
+            elif inside and words[0] == 'VmFlags:':
+                flags = words[1:]
+            elif inside and len(words) == 3 and words[2] == 'kB':
+                sums[words[0][:-1]] = sums.get(words[0][:-1], 0) + int(words[1])
+    return sums, flags
+
+
+def faults_of(workload):
+    with open('/proc/%d/stat' % workload.pid) as f:
+        words = f.read().rpartition(')')[2].split()
+    return int(words[7]) + int(words[9])
+
+
+def page_flags(workload, start, end):
+    """The kpageflags of the present pages from START to END."""
+    with open('/proc/%d/pagemap' % workload.pid, 'rb', 0) as f:
+        f.seek(start // PAGE * 8)
+        entries = struct.unpack('%dQ' % ((end - start) // PAGE), f.read((end - start) // PAGE * 8))
+    flags = []
+    with open('/proc/kpageflags', 'rb', 0) as f:
+        for entry in entries:
+            if entry >> 63:
+                f.seek((entry & ((1 << 55) - 1)) * 8)
+                flags.append(struct.unpack('Q', f.read(8))[0])
+    return flags
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+class Actions(unittest.TestCase):
+    def setUp(self):
+        self.mount = Mount('log=info')
+        self.kdamond, = self.mount.kdamonds(1)
+
+    def tearDown(self):
+        self.assertEqual(self.mount.close(), 0)
+
+    def watch(self, workload, action, **pattern):
+        """A scheme with that action for what has PATTERN: nr_accesses and age, (least, most)."""
+        self.kdamond.target(workload.pid)
+        self.kdamond.attrs(update=1000000)
+        self.kdamond.stat_scheme()
+        for name, (least, most) in pattern.items():
+            write('%s/access_pattern/%s/min' % (self.kdamond.scheme, name), least)
+            write('%s/access_pattern/%s/max' % (self.kdamond.scheme, name), most)
+        write(self.kdamond.scheme + '/action', action)
+
+    def stats(self):
+        self.kdamond.state('update_schemes_stats')
+        return {name: int(read('%s/stats/%s' % (self.kdamond.scheme, name)))
+                for name in ('nr_tried', 'sz_tried', 'nr_applied', 'sz_applied', 'qt_exceeds')}
+
+    def test_pageout_of_cold_file_memory(self):
+        with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
+                Workload('--kind', 'file', '--file', directory + '/memory', '--size', '576M',
+                         '--hot', '64M', '--at', '256M', '--step', '512M') as workload:
+            subprocess.run(['sync', directory + '/memory'], check=True)
+            self.watch(workload, 'pageout', nr_accesses=(0, 0), age=(10, 2 ** 64 - 1))
+            self.assertGreater(memory_of(workload)[0]['Rss'], 570 * 1024)
+            self.kdamond.state('on')
+            # While it learns, regions are cut; then nobody may touch what is hot.
+            time.sleep(5)
+            faults = faults_of(workload)
+            self.assertTrue(until(lambda: memory_of(workload)[0]['Rss'] < (64 + 51) * 1024, 25),
+                            memory_of(workload)[0]['Rss'])
+            self.assertLess(faults_of(workload) - faults, 64 * MIB // PAGE * 0.02)
+            self.assertGreater(memory_of(workload)[0]['Rss'], 62 * 1024)
+            stats = self.stats()
+            self.assertGreater(stats['nr_applied'], 0)
+            self.assertGreaterEqual(stats['sz_tried'], stats['sz_applied'])
+            self.assertGreater(stats['sz_applied'], 460 * MIB)
+
+    def test_hugepage_and_nohugepage(self):
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as workload:
+            for action, flag in (('hugepage', 'hg'), ('nohugepage', 'nh'), ('hugepage', 'hg')):
+                self.watch(workload, action)
+                self.kdamond.state('on')
+                self.assertTrue(until(lambda: flag in memory_of(workload)[1], 10), action)
+                self.assertTrue(until(lambda: self.stats()['sz_applied'] > 0, 5))
+                self.kdamond.state('off')
+            self.assertIsNone(workload.process.poll())
+
+    def test_cold_deactivates(self):
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as workload:
+            cold = (workload.start, workload.hot_start - 8 * MIB)
+
+            def marked():
+                flags = page_flags(workload, *cold)
+                return sum(bool(f >> KPF_ACTIVE & 1 or f >> KPF_REFERENCED & 1) for f in flags) / len(flags)
+
+            # Touched twice by others, they are active.
+            with open('/proc/%d/mem' % workload.pid, 'rb', 0) as f:
+                for _ in range(3):
+                    for at in range(cold[0], cold[1], MIB):
+                        f.seek(at)
+                        f.read(MIB)
+            before = marked()
+            self.watch(workload, 'cold', nr_accesses=(0, 0), age=(5, 2 ** 64 - 1))
+            self.kdamond.state('on')
+            self.assertGreater(before, 0.5)
+            self.assertTrue(until(lambda: marked() < 0.05, 10), marked())
+
+    def test_willneed_reads_ahead(self):
+        with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
+                Workload('--kind', 'file', '--file', directory + '/memory', '--size', '128M',
+                         '--hot', '16M', '--at', '64M') as workload:
+            subprocess.run(['sync', directory + '/memory'], check=True)
+            self.watch(workload, 'pageout', nr_accesses=(0, 0), age=(5, 2 ** 64 - 1))
+            self.kdamond.state('on')
+            self.assertTrue(until(lambda: cached(directory + '/memory') < 40 * MIB, 20))
+            self.kdamond.state('off')
+            before = cached(directory + '/memory')
+            self.watch(workload, 'willneed')
+            self.kdamond.state('on')
+            # The kernel reads no more than its read-ahead for each call.
+            self.assertTrue(until(lambda: cached(directory + '/memory') > before + 8 * MIB, 15),
+                            cached(directory + '/memory'))
+
+    def test_actions_that_are_not_for_virtual_addresses(self):
+        with Workload('--size', '64M', '--hot', '16M', '--at', '16M') as workload:
+            for action in ('lru_prio', 'lru_deprio', 'migrate_hot', 'stat'):
+                self.watch(workload, action)
+                self.kdamond.state('on')
+                self.assertTrue(until(lambda: self.stats()['nr_tried'] > 0, 5))
+                self.assertEqual(self.stats()['nr_applied'], 0)
+                self.assertEqual(self.stats()['sz_applied'], 0)
+                self.kdamond.state('off')
+
+    def test_a_size_quota_is_kept_in_every_window(self):
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as workload:
+            self.watch(workload, 'cold', nr_accesses=(0, 0))
+            quota, window = 4 * MIB, 0.5
+            write(self.kdamond.scheme + '/quotas/bytes', quota)
+            write(self.kdamond.scheme + '/quotas/reset_interval_ms', int(window * 1000))
+            self.kdamond.state('on')
+            seen = []
+            while len(seen) < 2 or seen[-1][0] - seen[0][0] < 5:
+                tried = self.stats()['sz_tried']
+                seen.append((time.monotonic(), tried))
+                time.sleep(0.05)
+            self.assertGreater(seen[-1][1], 6 * quota)
+            for i, (began, before) in enumerate(seen):
+                for now, tried in seen[i:]:
+                    # Those windows may have begun in between, and one may be under way.
+                    self.assertLessEqual(tried - before, quota * (int((now - began) / window) + 2))
+            self.assertGreater(self.stats()['qt_exceeds'], 4)
+
+
+def cached(path):
+    """Bytes of a file in the page cache."""
+    out = subprocess.run(['fincore', '-b', '-n', '-o', 'RES', path], capture_output=True, text=True,
+                         check=True).stdout
+    return int(out)
