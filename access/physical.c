@@ -171,7 +171,8 @@ static void find_pages(struct physical_space *space, const struct access_probe *
 			};
 		}
 	}
-	qsort(space->armed, space->nr, sizeof(*space->armed), compare_pages);
+	if (space->nr)
+		qsort(space->armed, space->nr, sizeof(*space->armed), compare_pages);
 }
 
 static void arm(struct physical_space *space, const struct access_probe *probes, size_t n,

@@ -246,7 +246,10 @@ int damon_call(struct damon_kdamond *kdamond, struct damon_command *command);
 /* The thread id, in our pid namespace. */
 pid_t damon_kdamond_tid(struct damon_kdamond *kdamond);
 
-/* Waits for the thread and frees the kdamond.  Short once `ended' was called. */
-void damon_join(struct damon_kdamond *kdamond);
+/* Waits for the thread, which makes no call-back afterwards.  Short once `ended' was called. */
+void damon_wait(struct damon_kdamond *kdamond);
+
+/* Frees a kdamond whose thread was waited for. */
+void damon_free(struct damon_kdamond *kdamond);
 
 #endif

@@ -354,8 +354,12 @@ pid_t damon_kdamond_tid(struct damon_kdamond *k)
 	return atomic_load(&k->tid);
 }
 
-void damon_join(struct damon_kdamond *k)
+void damon_wait(struct damon_kdamond *k)
 {
 	pthread_join(k->thread, NULL);
+}
+
+void damon_free(struct damon_kdamond *k)
+{
 	kdamond_free(k);
 }

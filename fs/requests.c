@@ -272,9 +272,12 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOENT);
 		return;
 	}
-	/* Also root may not write what cannot be written, or what the mode forbids to everybody. */
-	if ((wanted & 0444 && !(mode & st.st_mode & 0444)) ||
-	    (wanted & 0222 && !(mode & 0222 && st.st_mode & 0222))) {
+	/*
+	 * Also root may not write what cannot be written, or what the mode forbids to everybody: in
+	 * sysfs.
+	 */
+	if (!stream && ((wanted & 0444 && !(mode & st.st_mode & 0444)) ||
+			(wanted & 0222 && !(mode & 0222 && st.st_mode & 0222)))) {
 		fuse_reply_err(req, EACCES);
 		return;
 	}
@@ -349,9 +352,9 @@ static void reply_write(struct requests *requests, struct write *write, int resu
 }
 
 /*
- * The next piece of a write to a stream is added to what HANDLE holds of it.  What ends in the
- * middle of a word may go on in another piece: the word is left for that, which is then the whole
- * again. Return: 0 or a negative errno.
+ * The next piece of a write to a stream is added to what HANDLE holds of it, so that each piece is
+ * the whole again, as far as it has come.
+ * Return: 0 or a negative errno.
  */
 static int take_piece(struct handle *handle, const char *data, size_t size, off_t offset, int flags)
 {
@@ -379,13 +382,11 @@ static int take_piece(struct handle *handle, const char *data, size_t size, off_
 	return 0;
 }
 
-/* How much of TEXT is to be handled now that a piece of SIZE bytes came. */
-static size_t whole_words(const struct text *text, size_t size)
+/* How much of TEXT there is up to its last complete word. */
+static size_t whole_words(const struct text *text)
 {
 	size_t length = text->length;
 
-	if (size <= PIECE - 4096)
-		return length;
 	while (length && !strchr(" \t\n\v\f\r", text->data[length - 1]))
 		length--;
 	return length;
@@ -395,18 +396,24 @@ static int store_stream(struct handle *handle, struct node node, struct write *w
 			const char *data, size_t size, off_t offset, int flags)
 {
 	int r = take_piece(handle, data, size, offset, flags);
+	bool may_go_on = size > PIECE - 4096;
 
 	if (r)
 		return r;
-	write->size = whole_words(&handle->written, size);
-	char *end = &handle->written.data[write->size], was = *end;
-
-	*end = '\0';
+	write->size = handle->written.length;
 	r = file_store(node_row(node)->file, node.dir, write, handle->written.data);
-	*end = was;
+	if (r < 0 && may_go_on) {
+		write->size = whole_words(&handle->written);
+
+		char *end = &handle->written.data[write->size], was = *end;
+
+		*end = '\0';
+		r = file_store(node_row(node)->file, node.dir, write, handle->written.data);
+		*end = was;
+	}
 	if (r >= 0)
 		handle->position = (off_t)handle->written.length;
-	if (r < 0 || size <= PIECE - 4096)
+	if (r < 0 || !may_go_on)
 		handle->written.length = 0;
 	return r;
 }
@@ -448,7 +455,8 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 			    store_text(node, &write, data, size);
 	changed = requests->tree->changes;
 	/* While the tree is locked nobody can answer it. */
-	if (r == STORE_HELD) {
+	/* The kernel's debugfs files wait for each other, and for signals they do not. */
+	if (r == STORE_HELD && !node_row(node)->file->stream) {
 		pending_allow_interrupt(pending);
 		make_way(requests, node);
 	}

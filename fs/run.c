@@ -68,6 +68,8 @@ static void finish_ended(struct event *event)
 	struct damonfs *damonfs = tree->owner;
 	struct held on, off;
 
+	/* Its thread may still have commands to answer, which others than we know of wait for. */
+	damon_wait(run->kdamond);
 	tree_lock(tree);
 	run->state = RUN_ENDED;
 	DL_DELETE(damonfs->runs, run);
@@ -89,12 +91,12 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 	static const struct event end = { .finish = finish_ended };
 	struct damon_callbacks callbacks = { .started = on_started, .ended = on_ended };
 	struct damonfs *damonfs = tree->owner;
-	struct run *run = malloc(sizeof(*run));
+	struct run *run = damonfs->stopping ? NULL : malloc(sizeof(*run));
 	int r;
 
 	if (!run) {
 		damon_desc_free(desc);
-		return -ENOMEM;
+		return damonfs->stopping ? -EBUSY : -ENOMEM;
 	}
 	*run = *model;
 	run->tree = tree;
@@ -117,18 +119,27 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 struct run *run_free(struct run *run)
 {
 	if (run)
-		damon_join(run->kdamond);
+		damon_free(run->kdamond);
 	free(run);
 	return NULL;
+}
+
+bool runs_stop(struct tree *tree)
+{
+	struct damonfs *damonfs = tree->owner;
+	struct run *run;
+
+	damonfs->stopping = true;
+	DL_FOREACH(damonfs->runs, run)
+		damon_stop(run->kdamond);
+	return !damonfs->nr_running;
 }
 
 void runs_stop_all(struct tree *tree)
 {
 	struct damonfs *damonfs = tree->owner;
-	struct run *run;
 
-	DL_FOREACH(damonfs->runs, run)
-		damon_stop(run->kdamond);
+	runs_stop(tree);
 	while (damonfs->nr_running)
 		pthread_cond_wait(&damonfs->ended, &tree->lock);
 }

@@ -24,6 +24,7 @@ struct damonfs {
 	struct run *runs; /* with a thread */
 	unsigned int nr_running; /* of them */
 	bool exclusive; /* they were started by the debugfs files: no others may be */
+	bool stopping; /* for good: no others may be either */
 };
 
 /* One that failed to start still has to end. */
@@ -77,7 +78,10 @@ static inline bool run_has_thread(const struct run *run)
 /* Frees a run, which may be NULL, that has no thread any more.  Return: NULL. */
 struct run *run_free(struct run *run);
 
-/* Asks every kdamond to end and waits for it; the tree is locked, and unlocked while waiting. */
+/* Asks every kdamond to end.  Return: whether there is none any more. */
+bool runs_stop(struct tree *tree);
+
+/* The same, and waits for them; the tree is locked, and unlocked while waiting. */
 void runs_stop_all(struct tree *tree);
 
 #endif

@@ -101,15 +101,29 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Waits for a request or a signal.  Return: whether to go on. */
-static bool wait_for_work(struct session *session, int signals,
+/*
+ * Whether all kdamonds have ended, which are asked to.  Until then requests are still answered: the
+ * kernel may need one before it forgets a name, which the answer to a held write waits for.
+ */
+static bool has_stopped(struct session *session)
+{
+	bool stopped;
+
+	tree_lock(session->requests.tree);
+	stopped = runs_stop(session->requests.tree);
+	tree_unlock(session->requests.tree);
+	return stopped;
+}
+
+/* Waits for a request or a signal, or a while if it is STOPPING.  Return: whether to go on. */
+static bool wait_for_work(struct session *session, int signals, bool stopping,
 			  bool (*on_signal)(int number, void *argument), void *argument)
 {
 	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
 	struct signalfd_siginfo info;
 
-	if (poll(fds, 2, -1) < 0)
+	if (poll(fds, 2, stopping ? 10 : -1) < 0)
 		return errno == EINTR;
 	if (!(fds[1].revents & POLLIN))
 		return true;
@@ -124,6 +138,7 @@ int session_serve(struct session *session, int signals,
 	int fd = fuse_session_fd(session->fuse);
 	struct fuse_buf buffer = { 0 };
 	uint64_t idle_since = 0;
+	bool stopping = false;
 	int r = answerer_start(session->requests.tree, invalidate, session,
 			       &session->requests.damonfs.answerer);
 
@@ -138,8 +153,10 @@ int session_serve(struct session *session, int signals,
 		} else if (r == -EAGAIN || r == -EINTR) {
 			if (now_ns() - idle_since < SPIN_NS)
 				continue;
-			if (!wait_for_work(session, signals, on_signal, argument))
+			if (stopping && has_stopped(session))
 				break;
+			if (!wait_for_work(session, signals, stopping, on_signal, argument))
+				stopping = true;
 		} else {
 			break;
 		}

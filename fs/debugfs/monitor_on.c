@@ -42,15 +42,21 @@ int debugfs_show_monitor_on(struct dir *dir, const struct process_caller *reader
 
 /* ---- on ---- */
 
-static void on_started(struct run *run)
+/* RUN is on, or failed to and has ended.  The last one answers. */
+static void start_is_over(struct run *run)
 {
 	struct debugfs_root *debugfs = &root_of(run->tree)->debugfs;
 
 	if (run->result)
 		debugfs->on.result = run->result;
-	/* The last one answers; one that failed does so when it has ended. */
 	if (!--debugfs->nr_starting)
 		run->on = (struct held){ steal_ptr(debugfs->on.pending), debugfs->on.result };
+}
+
+static void on_started(struct run *run)
+{
+	if (!run->result)
+		start_is_over(run);
 }
 
 static int stop_next(struct root_dir *root);
@@ -63,7 +69,9 @@ static void on_ended(struct run *run)
 	int r;
 
 	/* One that could not start keeps what it has. */
-	if (!run->result)
+	if (run->result)
+		start_is_over(run);
+	else
 		debugfs_context_ended(context);
 	if (!debugfs->off.pending || context != context_at(root, debugfs->stopping))
 		return;

@@ -56,7 +56,8 @@ class Chaos(unittest.TestCase):
         self.write(targets + 'nr_targets', count)
         for i in range(count):
             self.write('%s%d/pid_target' % (targets, i), self.rng.choice(self.processes).pid)
-            regions, at = '%s%d/regions/' % (targets, i), self.rng.randrange(1 << 40)
+            # Where there is no physical memory: that is the machine's.
+            regions, at = '%s%d/regions/' % (targets, i), (1 << 46) + self.rng.randrange(1 << 40)
             number = self.rng.randrange(3)
             self.write(regions + 'nr_regions', number)
             for k in range(number):

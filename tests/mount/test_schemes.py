@@ -140,8 +140,9 @@ class Actions(unittest.TestCase):
             self.kdamond.state('off')
             before = cached(directory + '/memory')
             self.watch(workload, 'willneed')
+            # The kernel reads no more than its read-ahead for each call: smaller regions, more of it.
+            self.kdamond.attrs(least=200, most=1000)
             self.kdamond.state('on')
-            # The kernel reads no more than its read-ahead for each call.
             self.assertTrue(until(lambda: cached(directory + '/memory') > before + 8 * MIB, 15),
                             cached(directory + '/memory'))
 

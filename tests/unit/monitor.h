@@ -133,7 +133,8 @@ static inline void stop(struct monitor *m, const char *order)
 {
 	damon_stop(m->kdamond);
 	ck_assert_msg(wait_for(m, order), "%s, not %s", m->order, order);
-	damon_join(m->kdamond);
+	damon_wait(m->kdamond);
+	damon_free(m->kdamond);
 }
 
 static inline int send_request(struct monitor *m, struct request *request,

@@ -54,7 +54,8 @@ START_TEST(method_that_does_not_work_is_invalid)
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, -EINVAL);
 	ck_assert_int_eq(send_request(&m, &request, DAMON_READ_STATS), -EINVAL);
-	damon_join(m.kdamond);
+	damon_wait(m.kdamond);
+	damon_free(m.kdamond);
 	ck_assert(!request.done);
 }
 END_TEST
@@ -69,7 +70,8 @@ START_TEST(kdamond_without_targets_ends_by_itself)
 	start(&m, desc, 0);
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, 0);
-	damon_join(m.kdamond);
+	damon_wait(m.kdamond);
+	damon_free(m.kdamond);
 }
 END_TEST
 
@@ -102,7 +104,8 @@ START_TEST(kdamond_ends_with_its_last_process)
 	end_child(child);
 	ended = wait_for(&m, "se");
 	damon_stop(m.kdamond);
-	damon_join(m.kdamond);
+	damon_wait(m.kdamond);
+	damon_free(m.kdamond);
 	ck_assert_msg(ended, "it still ran %d s later", PATIENCE_S);
 }
 END_TEST
@@ -165,7 +168,8 @@ START_TEST(failed_commit_ends_it_and_is_answered_last)
 	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
 	ck_assert_msg(wait_for(&m, "sec"), "%s", m.order);
 	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), -EINVAL);
-	damon_join(m.kdamond);
+	damon_wait(m.kdamond);
+	damon_free(m.kdamond);
 	ck_assert(!stats.done);
 }
 END_TEST
@@ -208,7 +212,8 @@ START_TEST(two_collections_at_once_are_both_answered)
 		ck_assert_int_eq(send_request(&m, &tried[i], DAMON_COLLECT_TRIED), 0);
 	both = wait_for(&m, "scc");
 	damon_stop(m.kdamond);
-	damon_join(m.kdamond);
+	damon_wait(m.kdamond);
+	damon_free(m.kdamond);
 	for (int i = 0; i < 2; i++)
 		damon_command_clear(&tried[i].command);
 	ck_assert_msg(both, "first %d, second %d", tried[0].done, tried[1].done);
