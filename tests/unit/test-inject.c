@@ -58,8 +58,8 @@ static void spin(void)
 		sum += a ^ b ^ c ^ d ^ e ^ f;
 		x = x * 1.0000001 + 0.5;
 	}
-	static uint64_t expected;
-	static double expected_x;
+	static _Thread_local uint64_t expected;
+	static _Thread_local double expected_x;
 
 	if (!expected)
 		expected = sum, expected_x = x;
@@ -186,19 +186,21 @@ static void tear_down(void)
 	}
 }
 
-/* Starts a victim with so many threads more. */
+/* Starts a victim with so many threads more, up to 8. */
 static void start_victim(void (*work)(void), int threads)
 {
 	victim.pid = fork();
 	ck_assert_int_ge(victim.pid, 0);
 	if (!victim.pid) {
-		pthread_t thread;
+		pthread_t thread[8];
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		signal(SIGUSR1, on_signal);
 		for (int i = 0; i < threads; i++)
-			pthread_create(&thread, NULL, work_forever, &work);
+			pthread_create(&thread[i], NULL, work_forever, &work);
 		work_forever(&work);
+		for (int i = 0; i < threads; i++)
+			pthread_join(thread[i], NULL);
 		_exit(0);
 	}
 	ck_assert_int_eq(process_open(victim.pid, NULL, &victim.process), 0);
@@ -347,10 +349,23 @@ START_TEST(whoever_is_traced_is_left_alone)
 }
 END_TEST
 
+/* The thread sanitizer has a thread of its own, which a process that may only exit(2) leaves
+ * behind. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAS_A_THREAD_MORE 1
+#endif
+#endif
+
 START_TEST(a_filter_of_system_calls_does_not_see_it)
 {
 	static const uint64_t none[INJECT_ARGUMENTS];
 	int64_t result;
+
+#ifdef HAS_A_THREAD_MORE
+	printf("SKIPPED: a filter of system calls: MISSING a process with one thread\n");
+	return;
+#endif
 
 	victim.pid = fork();
 	if (!victim.pid) {
