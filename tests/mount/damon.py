@@ -11,6 +11,9 @@ BUILD = os.environ.get('DAMONFS_BUILD', 'build')
 DAMONFS = os.path.abspath(os.path.join(BUILD, 'fs/damonfs'))
 WORKLOAD = os.path.abspath(os.path.join(BUILD, 'tests/workload'))
 MIB = 1 << 20
+# Under emulation all is slower, and workloads have to rest now and then: see tests/vm/README.md.
+EMULATED = os.path.exists('/vm/command')
+RESTS = ['--pause', '1000'] if EMULATED else []
 
 
 def write(path, text):

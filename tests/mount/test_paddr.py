@@ -5,7 +5,7 @@ import struct
 import time
 import unittest
 
-from damon import MIB, Mount, Workload, hot_regions, overlap, write
+from damon import MIB, RESTS, Mount, Workload, hot_regions, overlap, write
 
 PAGE = 4096
 
@@ -55,7 +55,8 @@ class Paddr(unittest.TestCase):
                 sum(overlap(hot, start, end) for start, end in truth) / true)
 
     def check_found(self, *arguments):
-        with Workload('--size', '256M', '--hot', '32M', '--at', '96M', *arguments) as workload:
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M', *RESTS,
+                      *arguments) as workload:
             ranges = frames_of(workload, workload.start, workload.end)
             # More regions than there are pieces of the process's memory cannot be.
             self.assertLess(len(ranges), 900)
