@@ -12,24 +12,39 @@
 #include "fs/node.h"
 #include "fs/parse.h"
 
+int text_reserve(struct text *text, size_t more)
+{
+	size_t room = max_ul(text->room, 64);
+	char *data;
+
+	if (text->length + more <= text->room)
+		return 0;
+	while (room < text->length + more)
+		room *= 2;
+	data = realloc(text->data, room);
+	if (!data)
+		return -ENOMEM;
+	text->data = data;
+	text->room = room;
+	return 0;
+}
+
 int text_add(struct text *text, const char *format, ...)
 {
 	va_list args, again;
-	char *more;
-	int length;
+	int length, r;
 
 	va_start(args, format);
 	va_copy(again, args);
 	length = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	more = realloc(text->data, text->length + (size_t)length + 1);
-	if (more) {
-		vsnprintf(more + text->length, (size_t)length + 1, format, again);
-		text->data = more;
+	r = text_reserve(text, (size_t)length + 1);
+	if (!r) {
+		vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
 		text->length += (size_t)length;
 	}
 	va_end(again);
-	return more ? 0 : -ENOMEM;
+	return r;
 }
 
 const char *keyword_name(const struct keyword *words, int value)

@@ -25,11 +25,15 @@ struct write;
 /* What a read returns: allocated text. */
 struct text {
 	char *data;
-	size_t length;
+	size_t length, room;
 };
 
+/* Makes room for MORE bytes behind the text.  Return: 0 or -ENOMEM. */
+int text_reserve(struct text *text, size_t more);
+
 /* Appends like printf().  Return: 0 or -ENOMEM. */
-int text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int text_add(struct text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3), nonnull(2)));
 
 struct keyword {
 	const char *name; /* NULL ends a table */

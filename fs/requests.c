@@ -156,15 +156,13 @@ static bool add_entry(const char *name, uint64_t ino, bool is_dir, void *argumen
 	struct text *text = listing->text;
 	struct stat st = { .st_ino = ino, .st_mode = is_dir ? S_IFDIR : S_IFREG };
 	size_t size = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
-	char *more = realloc(text->data, text->length + size);
 
-	if (!more) {
+	if (text_reserve(text, size)) {
 		listing->failed = true;
 		return false;
 	}
-	text->data = more;
 	/* An entry's offset is where the next one begins. */
-	fuse_add_direntry(listing->req, more + text->length, size, name, &st,
+	fuse_add_direntry(listing->req, text->data + text->length, size, name, &st,
 			  (off_t)(text->length + size));
 	text->length += size;
 	return true;
@@ -360,7 +358,6 @@ static int take_piece(struct handle *handle, const char *data, size_t size, off_
 {
 	struct text *written = &handle->written;
 	bool goes_on = written->length && (size_t)offset == written->length;
-	char *more;
 
 	/* Where appending begins, the kernel has from a size that may be old. */
 	if (flags & O_APPEND && !goes_on)
@@ -372,13 +369,11 @@ static int take_piece(struct handle *handle, const char *data, size_t size, off_
 	}
 	if (written->length + size > STREAM_MAX)
 		return -ENOMEM;
-	more = realloc(written->data, written->length + size + 1);
-	if (!more)
+	if (text_reserve(written, size + 1))
 		return -ENOMEM;
-	memcpy(more + written->length, data, size);
-	written->data = more;
+	memcpy(written->data + written->length, data, size);
 	written->length += size;
-	more[written->length] = '\0';
+	written->data[written->length] = '\0';
 	return 0;
 }
 

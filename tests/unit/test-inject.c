@@ -462,13 +462,101 @@ START_TEST(advice_is_like_madvise)
 }
 END_TEST
 
+/* A pattern that the victim looks after while it is advised about. */
+#define WORDS (4 * HUGE / sizeof(uint64_t))
+
+static uint64_t *kept;
+
+static void keep_memory(void)
+{
+	static uint64_t generation;
+
+	for (size_t i = 0; i < WORDS; i += 64) {
+		require(kept[i] == (generation ? generation * i : 0));
+		kept[i] = (generation + 1) * i;
+	}
+	generation++;
+	require(kept[0] == 0 && kept[64] == generation * 64);
+}
+
+START_TEST(memory_stays_what_it_was)
+{
+	void *room =
+		mmap(NULL, 6 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t at = ((uint64_t)room + HUGE - 1) & ~(HUGE - 1), given = 0;
+
+	ck_assert(room != MAP_FAILED);
+	kept = (uint64_t *)at;
+	memset(kept, 0, 4 * HUGE);
+	start_victim(keep_memory, 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		enum advice advice = i % NR_ADVICES;
+		uint64_t start = at + mix(i * 2 + 1) % 512 * 4096;
+		uint64_t length = (mix(i * 3 + 2) % 1024 + 1) * 4096;
+		int r = advice_give(victim.process, advice, start, length);
+
+		ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN, "advice %d: %s",
+			      advice, strerror(-r));
+		given += !r;
+	}
+	ck_assert_uint_ge(given, 900);
+	ck_assert_uint_gt(atomic_load(victim.rounds), 1);
+	end_victim();
+	munmap(room, 6 * HUGE);
+}
+END_TEST
+
+/* What a process may become while it is advised about. */
+static void become_another(int what)
+{
+	char *again = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(again, HUGE);
+	if (what == 0)
+		execl("/bin/true", "true", (char *)NULL);
+	if (what == 1 && fork())
+		_exit(0);
+	if (what == 2)
+		raise(SIGSTOP);
+	_exit(0);
+}
+
+START_TEST(a_process_may_become_another)
+{
+	static const uint64_t start = 1 << 21, length = 1ULL << 46;
+
+	int times = getenv("LONG") ? 1000 : 150;
+
+	for (int i = 0; i < times; i++) {
+		victim.pid = fork();
+		if (!victim.pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			become_another(i % 4);
+		}
+		/* It may have ended before it could be named. */
+		if (process_open(victim.pid, NULL, &victim.process)) {
+			victim.process = NULL;
+		} else {
+			usleep((unsigned int)(i * 13 % 400));
+			for (enum advice a = 0; a < NR_ADVICES; a++)
+				if (a != ADVICE_PAGEOUT && a != ADVICE_WILLNEED)
+					ck_assert_int_le(
+						advice_give(victim.process, a, start, length), 0);
+		}
+		kill(victim.pid, SIGKILL);
+		ck_assert_int_eq(waitpid(victim.pid, NULL, 0), victim.pid);
+		victim.process = process_put(victim.process);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("inject");
 	TCase *tcase = tcase_create("inject");
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 180);
 	ADD_VECTORS(tcase, nobody_notices, works);
 	ADD_VECTORS(tcase, one_thread_of_many_is_enough, works);
 	tcase_add_test(tcase, signals_come_through);
@@ -477,6 +565,8 @@ int main(void)
 	tcase_add_test(tcase, a_filter_of_system_calls_does_not_see_it);
 	tcase_add_test(tcase, a_process_may_end_meanwhile);
 	tcase_add_test(tcase, advice_is_like_madvise);
+	tcase_add_test(tcase, memory_stays_what_it_was);
+	tcase_add_test(tcase, a_process_may_become_another);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
