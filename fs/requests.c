@@ -9,6 +9,7 @@
 #include "access/cleanup.h"
 #include "fs/pending.h"
 #include "fs/requests.h"
+#include "fs/stream.h"
 
 /* How long the kernel may keep names and attributes, in seconds. */
 #define KEEP 86400.0
@@ -16,20 +17,12 @@
 /* A write hands at most so much to a file, as sysfs does. */
 #define MAX_WRITE 4096
 
-/*
- * The kernel cuts a write into pieces of so much, or of a page less where the writer's memory does
- * not begin with a page.
- */
-#define PIECE (1UL << 20)
-
 /* An open file, with what it was read to hold, or an open directory with its listing. */
 struct handle {
 	struct text text;
 	bool filled;
 	int gone; /* the errno of whoever uses a file that is gone */
-	/* Of a stream: */
-	off_t position; /* where the next read or write is */
-	struct text written; /* a write that may go on in another piece */
+	struct stream stream;
 	struct handle *prev, *next;
 };
 
@@ -126,7 +119,7 @@ static void handle_free(struct requests *requests, struct handle *handle)
 {
 	DL_DELETE(requests->handles, handle);
 	free(handle->text.data);
-	free(handle->written.data);
+	free(handle->stream.written.data);
 	free(handle);
 }
 
@@ -316,7 +309,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		return;
 	}
 	reply_text(req, &handle->text, size, offset);
-	handle->position = offset + (off_t)part_of(&handle->text, size, offset);
+	handle->stream.position = offset + (off_t)part_of(&handle->text, size, offset);
 }
 
 static void finish_event(struct event *event)
@@ -347,70 +340,6 @@ static void reply_write(struct requests *requests, struct write *write, int resu
 	} else {
 		pending_answer(pending, result);
 	}
-}
-
-/*
- * The next piece of a write to a stream is added to what HANDLE holds of it, so that each piece is
- * the whole again, as far as it has come.
- * Return: 0 or a negative errno.
- */
-static int take_piece(struct handle *handle, const char *data, size_t size, off_t offset, int flags)
-{
-	struct text *written = &handle->written;
-	bool goes_on = written->length && (size_t)offset == written->length;
-
-	/* Where appending begins, the kernel has from a size that may be old. */
-	if (flags & O_APPEND && !goes_on)
-		offset = handle->position;
-	if (!goes_on) {
-		written->length = 0;
-		if (offset)
-			return -EINVAL;
-	}
-	if (written->length + size > STREAM_MAX)
-		return -ENOMEM;
-	if (text_reserve(written, size + 1))
-		return -ENOMEM;
-	memcpy(written->data + written->length, data, size);
-	written->length += size;
-	written->data[written->length] = '\0';
-	return 0;
-}
-
-/* How much of TEXT there is up to its last complete word. */
-static size_t whole_words(const struct text *text)
-{
-	size_t length = text->length;
-
-	while (length && !strchr(" \t\n\v\f\r", text->data[length - 1]))
-		length--;
-	return length;
-}
-
-static int store_stream(struct handle *handle, struct node node, struct write *write,
-			const char *data, size_t size, off_t offset, int flags)
-{
-	int r = take_piece(handle, data, size, offset, flags);
-	bool may_go_on = size > PIECE - 4096;
-
-	if (r)
-		return r;
-	write->size = handle->written.length;
-	r = file_store(node_row(node)->file, node.dir, write, handle->written.data);
-	if (r < 0 && may_go_on) {
-		write->size = whole_words(&handle->written);
-
-		char *end = &handle->written.data[write->size], was = *end;
-
-		*end = '\0';
-		r = file_store(node_row(node)->file, node.dir, write, handle->written.data);
-		*end = was;
-	}
-	if (r >= 0)
-		handle->position = (off_t)handle->written.length;
-	if (r < 0 || !may_go_on)
-		handle->written.length = 0;
-	return r;
 }
 
 /* Each write to a file of sysfs is one command. */
@@ -445,12 +374,14 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	}
 	tree_lock(requests->tree);
 	if (tree_find(requests->tree, ino, &node))
-		r = node_row(node)->file->stream ?
-			    store_stream(handle, node, &write, data, size, offset, fi->flags) :
-			    store_text(node, &write, data, size);
+		r = node_row(node)->file->stream ? stream_store(&handle->stream, node, &write, data,
+								size, offset, fi->flags) :
+						   store_text(node, &write, data, size);
 	changed = requests->tree->changes;
-	/* While the tree is locked nobody can answer it. */
-	/* The kernel's debugfs files wait for each other, and for signals they do not. */
+	/*
+	 * While the tree is locked nobody can answer it.  Writes to the kernel's debugfs files wait
+	 * for each other, and no signal interrupts them.
+	 */
 	if (r == STORE_HELD && !node_row(node)->file->stream) {
 		pending_allow_interrupt(pending);
 		make_way(requests, node);

@@ -91,12 +91,13 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 	static const struct event end = { .finish = finish_ended };
 	struct damon_callbacks callbacks = { .started = on_started, .ended = on_ended };
 	struct damonfs *damonfs = tree->owner;
-	struct run *run = damonfs->stopping ? NULL : malloc(sizeof(*run));
-	int r;
+	struct run *run = malloc(sizeof(*run));
+	int r = damonfs->stopping ? -EBUSY : 0;
 
-	if (!run) {
+	if (!run || r) {
 		damon_desc_free(desc);
-		return damonfs->stopping ? -EBUSY : -ENOMEM;
+		free(run);
+		return r ? r : -ENOMEM;
 	}
 	*run = *model;
 	run->tree = tree;
