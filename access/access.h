@@ -80,6 +80,12 @@ struct access_method {
 	 */
 	int (*round)(struct access_space *space, struct access_probe *probes, size_t n,
 		     unsigned int what, uint64_t now, uint64_t sample);
+
+	/*
+	 * Whether the addresses `next' of N probes, ascending, were accessed since they were armed
+	 * by anybody last, without arming anything; NULL where that cannot be told.
+	 */
+	int (*look)(struct access_space *space, struct access_probe *probes, size_t n);
 };
 
 /* Whether NAME, as in "young" or "simulated:FILE", names a method or is "auto". */
@@ -103,6 +109,9 @@ int access_space_open(struct access_session *session, struct process *process,
 void access_space_close(struct access_space *space);
 
 int access_space_maps(struct access_space *space, struct maps *out);
+
+/* See access_method.look.  Return: 0 or a negative errno, -EOPNOTSUPP if it cannot be told. */
+int access_space_look(struct access_space *space, struct access_probe *probes, size_t n);
 
 /* See access_method.round. */
 int access_space_round(struct access_space *space, struct access_probe *probes, size_t n,

@@ -320,6 +320,30 @@ static int idle_round(struct access_space *base, struct access_probe *probes, si
 	return r;
 }
 
+static int idle_look(struct access_space *base, struct access_probe *probes, size_t n)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+
+	pagemap_forget(&space->pagemap);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t frame, word;
+		uint16_t order = UNKNOWN_ORDER;
+		int r = find_frame(space, probes, i, n, &frame);
+
+		if (r)
+			return r;
+		probes[i].accessed = false;
+		if (frame == NO_FRAME)
+			continue;
+		frame = tracked_frame(s, frame, &order);
+		if (read_word(s->bitmap, frame / WORD_FRAMES, &word) &&
+		    !(word >> frame % WORD_FRAMES & 1))
+			probes[i].accessed = really_accessed(s, frame, &probes[i]);
+	}
+	return 0;
+}
+
 const struct access_method access_idle = {
 	.name = "idle",
 	.sees = "reads and writes, page by page, of every process that has the page mapped",
@@ -329,4 +353,5 @@ const struct access_method access_idle = {
 	.space_open = idle_space_open,
 	.space_close = idle_space_close,
 	.round = idle_round,
+	.look = idle_look,
 };

@@ -108,14 +108,18 @@ static size_t take_batch(struct physical_space *space, size_t at)
 	return nr;
 }
 
+static int open_space(struct physical_space *space, uint32_t owner)
+{
+	return space->spaces[owner] ? 0 :
+				      access_space_open(space->inner, space->map->owners[owner],
+							&space->spaces[owner]);
+}
+
 static int round_of(struct physical_space *space, uint32_t owner, size_t nr, unsigned int what,
 		    uint64_t now, uint64_t sample)
 {
-	int r = 0;
+	int r = open_space(space, owner);
 
-	if (!space->spaces[owner])
-		r = access_space_open(space->inner, space->map->owners[owner],
-				      &space->spaces[owner]);
 	return r ? r :
 		   access_space_round(space->spaces[owner], space->batch, nr, what, now, sample);
 }
@@ -250,10 +254,39 @@ static int physical_round(struct access_space *base, struct access_probe *probes
 	return r;
 }
 
+static int physical_look(struct access_space *base, struct access_probe *probes, size_t n)
+{
+	struct physical_space *space = (struct physical_space *)base;
+	int r = reserve(space, n);
+
+	if (!r)
+		want(space, probes, n);
+	if (!r)
+		r = renew_map(space);
+	if (r || !space->map)
+		return r ? r : -EAGAIN;
+	for (size_t i = 0; i < n; i++)
+		probes[i].accessed = false;
+	find_pages(space, probes, n);
+	for (size_t at = 0, nr; at < space->nr; at += nr) {
+		uint32_t owner = space->armed[at].owner;
+
+		nr = take_batch(space, at);
+		if (open_space(space, owner) ||
+		    access_space_look(space->spaces[owner], space->batch, nr))
+			continue;
+		for (size_t k = 0; k < nr; k++)
+			probes[space->armed[at + k].probe].accessed |= space->batch[k].accessed;
+	}
+	space->nr = 0;
+	return 0;
+}
+
 static const struct access_method through_mappings = {
 	.name = "physical",
 	.space_close = physical_space_close,
 	.round = physical_round,
+	.look = physical_look,
 };
 
 int physical_space_open(struct access_session *session, struct access_space **out)

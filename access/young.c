@@ -329,6 +329,30 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 	return 0;
 }
 
+static int young_look(struct access_space *base, struct access_probe *probes, size_t n)
+{
+	struct young_space *space = (struct young_space *)base;
+	struct young_session *s = (struct young_session *)base->session;
+	struct young_batch *b = s->seat.batch;
+
+	for (size_t done = 0; done < n;) {
+		size_t nr = min_ul(n - done, YOUNG_BATCH);
+		int r;
+
+		b->nr_armed = (__u32)nr;
+		b->nr_next = 0;
+		for (size_t i = 0; i < nr; i++)
+			b->armed[i] = probes[done + i].next;
+		r = young_walk(&s->seat, &space->task);
+		if (r)
+			return r;
+		for (size_t i = 0; i < nr; i++)
+			probes[done + i].accessed = b->armed_flags[i] & YOUNG_YOUNG;
+		done += nr;
+	}
+	return 0;
+}
+
 const struct access_method access_young = {
 	.name = "young",
 	.sees = "reads and writes, page by page; memory shared with other processes with a delay",
@@ -338,4 +362,5 @@ const struct access_method access_young = {
 	.space_open = young_space_open,
 	.space_close = young_space_close,
 	.round = young_round,
+	.look = young_look,
 };

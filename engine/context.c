@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "access/cleanup.h"
+#include "access/frames.h"
 #include "engine/operations.h"
 #include "engine/random.h"
 #include "engine/scheme.h"
@@ -48,6 +49,7 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 		damon_target_clear(&ctx->targets[t]);
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_clear(&ctx->schemes[s]);
+	frames_close(ctx->frames);
 	free(ctx->targets);
 	free(ctx->schemes);
 	free(ctx);

@@ -74,6 +74,7 @@ struct damon_ctx {
 	size_t nr_schemes;
 
 	struct access_session *session; /* borrowed; NULL in tests: nothing is seen */
+	struct frames *frames; /* paddr's: what its schemes act by; NULL until one does */
 	uint64_t rng[4]; /* of random.h */
 
 	/* Counted in sampling intervals since the start. */

@@ -160,7 +160,10 @@ int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *t
 	if (!targets)
 		return -ENOMEM;
 	targets[0].as_they_stand = true;
-	if (!paddr)
+	/* Physical memory is everybody's. */
+	if (paddr)
+		r = write->caller.uid ? -EPERM : 0;
+	else
 		r = open_processes(text, &write->caller, targets, &nr);
 	if (r)
 		return r;

@@ -145,6 +145,9 @@ int describe_context(const struct context_dir *context, const struct process_cal
 	r = damon_check_attrs(&desc->attrs, context->base.tree->abi);
 	if (!r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)
 		r = -EINVAL;
+	/* Physical memory is everybody's. */
+	if (!r && desc->ops == DAMON_OPS_PADDR && caller->uid)
+		r = -EPERM;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = describe_target((struct target_dir *)context->targets.dirs[i], desc->ops,
 				    caller, &desc->targets[i]);

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -11,6 +12,7 @@ BUILD = os.environ.get('DAMONFS_BUILD', 'build')
 DAMONFS = os.path.abspath(os.path.join(BUILD, 'fs/damonfs'))
 WORKLOAD = os.path.abspath(os.path.join(BUILD, 'tests/workload'))
 MIB = 1 << 20
+PAGE = 4096
 # Under emulation all is slower, and workloads have to rest now and then: see tests/vm/README.md.
 EMULATED = os.path.exists('/vm/command')
 RESTS = ['--pause', '1000'] if EMULATED else []
@@ -190,3 +192,17 @@ def hot_regions(regions):
     """Those that were accessed at least half as often as the hottest."""
     most = max((r[2] for r in regions), default=0)
     return [r for r in regions if most and r[2] * 2 >= most]
+
+
+def page_flags(workload, start, end):
+    """The kpageflags of the present pages from START to END."""
+    with open('/proc/%d/pagemap' % workload.pid, 'rb', 0) as f:
+        f.seek(start // PAGE * 8)
+        entries = struct.unpack('%dQ' % ((end - start) // PAGE), f.read((end - start) // PAGE * 8))
+    flags = []
+    with open('/proc/kpageflags', 'rb', 0) as f:
+        for entry in entries:
+            if entry >> 63:
+                f.seek((entry & ((1 << 55) - 1)) * 8)
+                flags.append(struct.unpack('Q', f.read(8))[0])
+    return flags

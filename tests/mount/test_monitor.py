@@ -356,10 +356,13 @@ class Targets(unittest.TestCase):
                       'sleep 1000 >/dev/null 2>&1 & own=$!; sleep 0.2; '
                       'for p in $own 1; do echo $p > contexts/0/targets/0/pid_target; '
                       'echo on > state && echo taken; '
-                      'echo off > state 2>/dev/null; done; kill $own')
+                      'echo off > state 2>/dev/null; done; kill $own; '
+                      'echo paddr > contexts/0/operations; echo on > state && echo physical; '
+                      'echo paddr > "$2"/target_ids && echo physical')
             done = subprocess.run(['setpriv', '--reuid', '65534', '--regid', '65534',
                                    '--clear-groups', 'bash', '-c', script, 'bash',
-                                   mount.admin + '/kdamonds/0'], capture_output=True, text=True,
+                                   mount.admin + '/kdamonds/0', mount.dir + '/damon'],
+                                  capture_output=True, text=True,
                                   check=False)
             self.assertEqual(done.stdout.split(), ['taken'], done.stderr)
             self.assertIn('not permitted', done.stderr)

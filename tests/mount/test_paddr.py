@@ -2,12 +2,15 @@
 """Physical memory: frames of processes of our own, whose hot memory is known."""
 import os
 import struct
+import subprocess
+import tempfile
 import time
 import unittest
 
-from damon import MIB, RESTS, Mount, Workload, hot_regions, overlap, write
+from damon import (MIB, PAGE, RESTS, Mount, Workload, hot_regions, overlap, page_flags, read,
+                   write)
 
-PAGE = 4096
+KPF_ACTIVE = 6
 
 
 def frames_of(workload, start, end):
@@ -43,7 +46,7 @@ class Paddr(unittest.TestCase):
         for i, (start, end) in enumerate(ranges):
             write('%s%d/start' % (regions, i), start)
             write('%s%d/end' % (regions, i), end)
-        self.kdamond.attrs(update=1000000, least=least, most=1000)
+        self.kdamond.attrs(update=1000000, least=least, most=max(1000, 2 * len(ranges)))
         self.kdamond.stat_scheme()
 
     def found(self, workload):
@@ -77,6 +80,67 @@ class Paddr(unittest.TestCase):
             self.kdamond.state('on')
             time.sleep(4)
             self.assertEqual([r for r in self.kdamond.snapshot() if r[2] > 1], [])
+
+    def act(self, ranges, action, age=(5, 2 ** 64 - 1), filters=()):
+        """A scheme for what is cold, and as many filters as are given: (type, matching)."""
+        self.watch(ranges, least=100)
+        write(self.kdamond.scheme + '/access_pattern/nr_accesses/max', 0)
+        write(self.kdamond.scheme + '/access_pattern/age/min', age[0])
+        write(self.kdamond.scheme + '/action', action)
+        write(self.kdamond.scheme + '/filters/nr_filters', len(filters))
+        for i, (kind, matching) in enumerate(filters):
+            write('%s/filters/%d/type' % (self.kdamond.scheme, i), kind)
+            write('%s/filters/%d/matching' % (self.kdamond.scheme, i), matching)
+        self.kdamond.state('on')
+
+    def applied(self):
+        self.kdamond.state('update_schemes_stats')
+        return int(read(self.kdamond.scheme + '/stats/sz_applied'))
+
+    def until(self, condition, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.2)
+        return condition()
+
+    def test_pageout_and_what_filters_keep(self):
+        with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
+                Workload('--kind', 'file', '--file', directory + '/memory', '--size', '64M',
+                         '--hot', '8M', '--at', '16M', '--step', '32M', *RESTS) as workload:
+            subprocess.run(['sync', directory + '/memory'], check=True)
+            ranges = frames_of(workload, workload.start, workload.end)
+
+            def resident(start, end):
+                return sum(e - s for s, e in frames_of(workload, start, end))
+
+            # It is file memory: without that there is nothing to do.
+            self.act(ranges, 'pageout', filters=[('anon', 'N')])
+            time.sleep(5)
+            self.assertEqual(self.applied(), 0)
+            self.kdamond.state('off')
+            self.assertGreater(resident(workload.start, workload.end), 63 * MIB)
+            self.act(ranges, 'pageout', filters=[('anon', 'Y')])
+            self.assertTrue(self.until(lambda: resident(workload.start, workload.end) < 16 * MIB),
+                            resident(workload.start, workload.end) / MIB)
+            self.assertGreater(resident(workload.hot_start, workload.hot_end), 7 * MIB)
+            # A page that goes with the folio it is part of is not counted.
+            self.assertGreater(self.applied(), 20 * MIB)
+
+    def test_lists_of_reclaim(self):
+        with Workload('--size', '16M', '--hot', '1M', '--at', '2M', *RESTS) as workload:
+            cold = (workload.start + 12 * MIB, workload.end)
+            ranges = frames_of(workload, *cold)
+
+            def active():
+                flags = page_flags(workload, *cold)
+                return sum(f >> KPF_ACTIVE & 1 for f in flags) / len(flags)
+
+            self.act(ranges, 'lru_prio')
+            self.assertTrue(self.until(lambda: active() > 0.9), active())
+            self.kdamond.state('off')
+            self.act(ranges, 'lru_deprio')
+            self.assertTrue(self.until(lambda: active() < 0.1), active())
+            self.assertGreater(self.applied(), 0)
 
     def test_without_regions_nothing_is_monitored(self):
         self.watch([])

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Schemes that act, on real processes whose memory is known."""
 import os
-import struct
 import subprocess
 import tempfile
 import time
 import unittest
 
-from damon import EMULATED, MIB, RESTS, Mount, Workload, read, write
+from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, write
 
-PAGE = 4096
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
 
 
@@ -33,20 +31,6 @@ def faults_of(workload):
     with open('/proc/%d/stat' % workload.pid) as f:
         words = f.read().rpartition(')')[2].split()
     return int(words[7]) + int(words[9])
-
-
-def page_flags(workload, start, end):
-    """The kpageflags of the present pages from START to END."""
-    with open('/proc/%d/pagemap' % workload.pid, 'rb', 0) as f:
-        f.seek(start // PAGE * 8)
-        entries = struct.unpack('%dQ' % ((end - start) // PAGE), f.read((end - start) // PAGE * 8))
-    flags = []
-    with open('/proc/kpageflags', 'rb', 0) as f:
-        for entry in entries:
-            if entry >> 63:
-                f.seek((entry & ((1 << 55) - 1)) * 8)
-                flags.append(struct.unpack('Q', f.read(8))[0])
-    return flags
 
 
 def until(condition, seconds):
