@@ -98,6 +98,14 @@ static uint64_t pages_to_look_at(const struct process *process)
 	return resident ? (resident + 4096) * SPARSE : 0;
 }
 
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct mapping *x = a, *y = b;
+	uint64_t x_size = x->end - x->start, y_size = y->end - y->start;
+
+	return x_size < y_size ? -1 : x_size > y_size;
+}
+
 /* Return: 0, also for a process that cannot be looked at, or -ENOMEM. */
 static int add_process(struct builder *b, pid_t pid)
 {
@@ -113,11 +121,14 @@ static int add_process(struct builder *b, pid_t pid)
 	    maps_read(process, &maps) ||
 	    (pagemap = process_open_file(process, "pagemap", O_RDONLY)) < 0)
 		return 0;
+	/* The largest may be reserved only: they come last. */
+	if (maps.nr)
+		qsort(maps.mapping, maps.nr, sizeof(*maps.mapping), compare_sizes);
 	for (size_t i = 0; !r && i < maps.nr; i++) {
 		uint64_t pages = (maps.mapping[i].end - maps.mapping[i].start) / PAGE;
 
 		if (pages > left)
-			continue;
+			break;
 		left -= pages;
 		r = add_mapping(b, pagemap, &maps.mapping[i]);
 	}
