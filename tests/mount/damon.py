@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A damonfs mount, its tree and a workload to watch: what the tests of the real program share."""
 import ctypes
+import functools
 import os
 import signal
 import struct
@@ -16,6 +17,25 @@ PAGE = 4096
 # Under emulation all is slower, and workloads have to rest now and then: see tests/vm/README.md.
 EMULATED = os.path.exists('/vm/command')
 RESTS = ['--pause', '1000'] if EMULATED else []
+
+
+def tries(number):
+    """For a test that measures: on a machine that others use too it has so many tries, and says so."""
+    def decorate(test):
+        @functools.wraps(test)
+        def run(self):
+            for left in reversed(range(number)):
+                try:
+                    return test(self)
+                except AssertionError as e:
+                    if not left:
+                        raise
+                    print('trying again: %s' % e)
+                    self.tearDown()
+                    self.setUp()
+            return None
+        return run
+    return decorate
 
 
 def write(path, text):

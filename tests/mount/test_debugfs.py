@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from damon import MIB, Mount, Workload, overlap, read, write
+from damon import MIB, Mount, Workload, read, tries, write
 
 ABIS = {'6.1': 'monitor_on', '6.12': 'monitor_on_DEPRECATED'}
 SCHEME = '4096 8192 0 5 10 20 5 10 1073741824 1000 0 0 100 1 5000000 600 500 300'
@@ -369,6 +369,7 @@ class Running(Debugfs):
 
 
 class Watching(Debugfs):
+    @tries(3)
     def test_schemes_count_and_go_on_counting(self):
         """A real process: the bytes that a scheme for hot memory tried are those that are hot."""
         with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as workload:

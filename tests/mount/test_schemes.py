@@ -6,7 +6,7 @@ import tempfile
 import time
 import unittest
 
-from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, write
+from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, tries, write
 
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
 
@@ -70,6 +70,7 @@ class Actions(unittest.TestCase):
         return {name: int(read('%s/stats/%s' % (self.kdamond.scheme, name)))
                 for name in ('nr_tried', 'sz_tried', 'nr_applied', 'sz_applied', 'qt_exceeds')}
 
+    @tries(3)
     def test_pageout_of_cold_file_memory(self):
         with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
                 Workload('--kind', 'file', '--file', directory + '/memory', '--size', '576M',
@@ -78,6 +79,7 @@ class Actions(unittest.TestCase):
             self.check_pageout(workload)
 
     @unittest.skipUnless(has_swap(), 'MISSING: swap')
+    @tries(3)
     def test_pageout_of_cold_anonymous_memory(self):
         with Workload('--size', '576M', '--hot', '64M', '--at', '256M', '--step', '512M',
                       *RESTS) as workload:
@@ -110,6 +112,7 @@ class Actions(unittest.TestCase):
                 self.kdamond.state('off')
             self.assertIsNone(workload.process.poll())
 
+    @tries(3)
     def test_cold_deactivates(self):
         with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as workload:
             cold = (workload.start, workload.hot_start - 8 * MIB)
@@ -130,6 +133,7 @@ class Actions(unittest.TestCase):
             self.assertGreater(before, 0.5)
             self.assertTrue(until(lambda: marked() < 0.05, 10), marked())
 
+    @tries(3)
     def test_willneed_reads_ahead(self):
         with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
                 Workload('--kind', 'file', '--file', directory + '/memory', '--size', '128M',
