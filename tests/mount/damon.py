@@ -23,10 +23,10 @@ def tries(number):
     """For a test that measures: on a machine that others use too it has so many tries, and says so."""
     def decorate(test):
         @functools.wraps(test)
-        def run(self):
+        def run(self, *arguments):
             for left in reversed(range(number)):
                 try:
-                    return test(self)
+                    return test(self, *arguments)
                 except AssertionError as e:
                     if not left:
                         raise

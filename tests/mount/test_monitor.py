@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from damon import MIB, Mount, UnprivilegedMount, Workload, hot_regions, overlap, write
+from damon import MIB, Mount, UnprivilegedMount, Workload, hot_regions, overlap, tries, write
 
 HOT = 64 * MIB
 HAVE_YOUNG = os.path.exists('/sys/kernel/btf/vmlinux') and os.geteuid() == 0
@@ -34,6 +34,7 @@ class HotMemory(unittest.TestCase):
         return (sum(r[1] - r[0] for r in hot),
                 overlap(hot, workload.hot_start, workload.hot_end))
 
+    @tries(3)
     def watch(self, *arguments):
         with Workload(*arguments) as workload, Mount('method=young') as mount:
             huge = rollup(workload.pid, 'AnonHugePages')
@@ -367,6 +368,7 @@ class Targets(unittest.TestCase):
             self.assertEqual(done.stdout.split(), ['taken'], done.stderr)
             self.assertIn('not permitted', done.stderr)
 
+    @tries(3)
     def test_aggregations_keep_time(self):
         """100 ms stay 100 ms, by what a scheme that is applied once an aggregation has counted."""
         seconds = float(os.environ.get('DAMONFS_TIME_TEST_SECONDS', '20'))
