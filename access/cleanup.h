@@ -4,6 +4,7 @@
 #define DAMONFS_ACCESS_CLEANUP_H
 
 #include <dirent.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -49,6 +50,8 @@ static inline void cleanup_closedir(DIR **dir)
 		fd = -1;          \
 		stolen_;          \
 	})
+
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -145,7 +145,8 @@ static void choose(struct frames *f, uint64_t first, size_t nr, const struct fra
 	struct rmap_mapping mappings[2];
 
 	read_words(f->kpageflags, first, f->flags, nr);
-	read_words(f->kpagecgroup, first, f->cgroups, nr);
+	if (choice->wants_memcg)
+		read_words(f->kpagecgroup, first, f->cgroups, nr);
 	if (choice->wants_young) {
 		struct timespec now;
 
@@ -158,7 +159,7 @@ static void choose(struct frames *f, uint64_t first, size_t nr, const struct fra
 		struct frame_info info = {
 			.anon = has_flag(flags, KPF_ANON),
 			.young = choice->wants_young && f->probes[i].accessed,
-			.memcg_id = f->cgroups[i],
+			.memcg_id = choice->wants_memcg ? f->cgroups[i] : 0,
 		};
 
 		if (!has_flag(flags, KPF_LRU) || rmap_find(f->map, first + i, mappings, 2) != 1 ||
@@ -295,12 +296,7 @@ static void renew_map(struct frames *f, uint64_t first, uint64_t last)
 {
 	uint64_t generation = rmap_generation();
 
-	if (first < f->user.first || last > f->user.last) {
-		bool any = f->user.first < f->user.last;
-
-		rmap_want(&f->user, any ? min_ul(first, f->user.first) : first,
-			  any ? max_ul(last, f->user.last) : last);
-	}
+	rmap_want(&f->user, first, last);
 	if (generation == f->generation)
 		return;
 	rmap_put(f->map);

@@ -19,11 +19,12 @@ enum frames_action {
 struct frame_info {
 	bool anon;
 	bool young; /* used since it was looked at last; false if `wants_young' was */
-	uint64_t memcg_id; /* inode number of its cgroup; 0: none, or not known here */
+	uint64_t memcg_id; /* inode number of its cgroup; 0: none, not known here, or not wanted */
 };
 
 /* Which pages are meant. */
 struct frames_choice {
+	bool wants_memcg;
 	bool wants_young; /* look; what was young is young no more afterwards */
 	bool (*takes)(const struct frame_info *info, void *argument);
 	void *argument;

@@ -226,10 +226,6 @@ static void want(struct physical_space *space, const struct access_probe *probes
 
 	if (first >= space->user.first && last <= space->user.last)
 		return;
-	if (space->user.first < space->user.last) {
-		first = min_ul(first, space->user.first);
-		last = max_ul(last, space->user.last);
-	}
 	/* Addresses are drawn anew each time: so that it does not grow by pages. */
 	first -= min_ul(first, 1UL << 15);
 	rmap_want(&space->user, first, last + (1UL << 15));

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "access/process.h"
 
 #ifndef NS_GET_TGID_IN_PIDNS
@@ -253,6 +254,9 @@ int process_open(pid_t pid, const struct process_caller *caller, struct process 
 	if (!process_exists(process))
 		return -ESRCH;
 	r = check_owner(process, &status, caller);
+	if (r == -EPERM)
+		log_info("pid %d may not be targeted by user %u, who may not trace it", given,
+			 caller->uid);
 	if (r)
 		return r;
 	*out = steal_ptr(process);

@@ -340,9 +340,12 @@ void rmap_leave(struct rmap_user *user)
 
 void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
 {
+	/* Only the user's own thread changes them. */
+	if (first >= user->first && last <= user->last)
+		return;
 	pthread_mutex_lock(&keeper.lock);
-	user->first = first;
-	user->last = last;
+	user->first = user->first < user->last ? min_ul(first, user->first) : first;
+	user->last = max_ul(last, user->last);
 	pthread_cond_broadcast(&keeper.changed);
 	pthread_mutex_unlock(&keeper.lock);
 }

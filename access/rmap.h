@@ -58,7 +58,7 @@ struct rmap_user {
 /* Return: 0 or a negative errno, as of rmap_build(). */
 int rmap_join(struct rmap_user *user);
 void rmap_leave(struct rmap_user *user);
-/* What USER needs from now on; a map of it comes in a while. */
+/* USER needs these frames too from now on; a map of them comes in a while. */
 void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last);
 
 /* Counts the maps that were made, without a lock: when it has changed, there is a newer one. */

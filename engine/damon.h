@@ -37,6 +37,9 @@ struct damon_attrs {
 	uint64_t max_nr_regions;
 };
 
+/* Those of a new context. */
+extern const struct damon_attrs damon_default_attrs;
+
 struct damon_addr_range {
 	uint64_t start, end;
 };

@@ -12,6 +12,14 @@ const char *const damon_ops_names[NR_DAMON_OPS] = {
 	[DAMON_OPS_PADDR] = "paddr",
 };
 
+const struct damon_attrs damon_default_attrs = {
+	.sample_interval = 5000,
+	.aggr_interval = 100000,
+	.ops_update_interval = 60000000,
+	.min_nr_regions = 10,
+	.max_nr_regions = 1000,
+};
+
 struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes)
 {
 	struct damon_desc *desc = calloc(1, sizeof(*desc));

@@ -56,10 +56,10 @@ static bool is_for_pages(const struct damos_filter *filter)
 	       filter->type == DAMOS_FILTER_TYPE_YOUNG;
 }
 
-static bool has_young_filter(const struct damos *scheme)
+static bool has_filter(const struct damos *scheme, enum damos_filter_type type)
 {
 	for (size_t i = 0; i < scheme->desc.nr_filters; i++)
-		if (scheme->desc.filters[i].type == DAMOS_FILTER_TYPE_YOUNG)
+		if (scheme->desc.filters[i].type == type)
 			return true;
 	return false;
 }
@@ -75,7 +75,8 @@ static bool takes(const struct frame_info *info, void *argument)
 			return false;
 	}
 	/* What is in use is not paged out, unless the user has an opinion of their own. */
-	return scheme->desc.action != DAMOS_PAGEOUT || has_young_filter(scheme) || !info->young;
+	return scheme->desc.action != DAMOS_PAGEOUT ||
+	       has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG) || !info->young;
 }
 
 static uint64_t paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
@@ -83,7 +84,9 @@ static uint64_t paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *t
 {
 	enum damos_action action = scheme->desc.action;
 	struct frames_choice choice = {
-		.wants_young = action == DAMOS_PAGEOUT || has_young_filter(scheme),
+		.wants_memcg = has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
+		.wants_young = action == DAMOS_PAGEOUT ||
+			       has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
 		.takes = takes,
 		.argument = (void *)scheme,
 	};

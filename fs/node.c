@@ -377,6 +377,15 @@ static void note_change(struct tree *tree, uint64_t ino, const char *name)
 	tree->changes = change;
 }
 
+/* The same for a directory that is going, if the kernel may know it. */
+static void note_gone(struct dir *dir)
+{
+	char room[16];
+
+	if (dir->known)
+		note_change(dir->tree, parent_ino((struct node){ dir, 0 }), name_of(dir, room));
+}
+
 void node_hold(struct node node)
 {
 	node.dir->nr_held++;
@@ -398,12 +407,8 @@ static void list_empty(struct dir *dir, const struct file_type *file)
 	struct dir_list *list = dir_list_of(dir, file);
 	uint64_t ino = node_ino((struct node){ dir, list_row(dir, file) });
 
-	for (size_t i = 0; i < list->nr; i++) {
-		char room[16];
-
-		if (list->dirs[i]->known)
-			note_change(dir->tree, ino, name_of(list->dirs[i], room));
-	}
+	for (size_t i = 0; i < list->nr; i++)
+		note_gone(list->dirs[i]);
 	list_free(list);
 	note_change(dir->tree, ino, "");
 }
@@ -451,17 +456,14 @@ void dir_remove(struct dir *dir)
 {
 	struct dir *parent = dir->parent;
 	struct dir_list *list = dir_list_of(parent, parent->layout->rows[dir->parent_row].list);
-	uint64_t ino = node_ino((struct node){ parent, dir->parent_row });
-	char room[16];
 	size_t i = 0;
 
 	while (list->dirs[i] != dir)
 		i++;
 	list->nr--;
 	memmove(&list->dirs[i], &list->dirs[i + 1], (list->nr - i) * sizeof(*list->dirs));
-	if (dir->known)
-		note_change(dir->tree, ino, name_of(dir, room));
-	note_change(dir->tree, ino, "");
+	note_gone(dir);
+	note_change(dir->tree, parent_ino((struct node){ dir, 0 }), "");
 	dir_free(dir);
 }
 

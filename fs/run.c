@@ -7,8 +7,6 @@
 #include "access/cleanup.h"
 #include "fs/run.h"
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
 static struct held take_held(struct held *held)
 {
 	struct held taken = *held;

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "access/cleanup.h"
-#include "access/log.h"
 #include "fs/parse.h"
 #include "fs/root.h"
 
@@ -15,16 +14,7 @@
 
 void debugfs_context_init(struct debugfs_context *context)
 {
-	context->desc = (struct damon_desc){
-		.ops = DAMON_OPS_VADDR,
-		.attrs = {
-			.sample_interval = 5000,
-			.aggr_interval = 100000,
-			.ops_update_interval = 60000000,
-			.min_nr_regions = 10,
-			.max_nr_regions = 1000,
-		},
-	};
+	context->desc = (struct damon_desc){ .ops = DAMON_OPS_VADDR, .attrs = damon_default_attrs };
 }
 
 void debugfs_context_clear(struct debugfs_context *context)
@@ -133,9 +123,6 @@ static int open_processes(const char *text, const struct process_caller *caller,
 	for (*nr = 0; !r && *nr < MAX_PIDS && scan_int(&text, &pid); ++*nr) {
 		targets[*nr].as_they_stand = true;
 		r = process_open(pid, caller, &targets[*nr].process);
-		if (r == -EPERM)
-			log_info("pid %d may not be targeted by user %u, who may not trace it", pid,
-				 caller->uid);
 	}
 	/* The kernel says ENOMEM for whatever is wrong with a pid. */
 	return r == -EPERM ? r : r ? -ENOMEM : 0;

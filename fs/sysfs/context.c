@@ -44,13 +44,7 @@ static void context_init(struct dir *dir)
 	struct context_dir *context = (struct context_dir *)dir;
 
 	context->operations = DAMON_OPS_VADDR;
-	context->attrs = (struct damon_attrs){
-		.sample_interval = 5000,
-		.aggr_interval = 100000,
-		.ops_update_interval = 60000000,
-		.min_nr_regions = 10,
-		.max_nr_regions = 1000,
-	};
+	context->attrs = damon_default_attrs;
 }
 
 const struct dir_kind context_kind = {

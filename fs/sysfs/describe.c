@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "access/cleanup.h"
-#include "access/log.h"
 #include "fs/sysfs/sysfs.h"
 
 static void desc_freep(struct damon_desc **desc)
@@ -21,9 +20,6 @@ static int describe_process(const struct target_dir *target, const struct proces
 {
 	int r = process_open(target->pid, caller, out);
 
-	if (r == -EPERM)
-		log_info("pid %d may not be targeted by user %u, who may not trace it", target->pid,
-			 caller->uid);
 	return r == -EPERM || r == -ENOMEM ? r : r ? -EINVAL : 0;
 }
 

@@ -26,8 +26,6 @@ struct command_run {
 	struct event event;
 };
 
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
 static struct context_dir *context_of(const struct kdamond_dir *dir)
 {
 	return dir->contexts.nr ? (struct context_dir *)dir->contexts.dirs[0] : NULL;

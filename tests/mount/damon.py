@@ -214,15 +214,26 @@ def hot_regions(regions):
     return [r for r in regions if most and r[2] * 2 >= most]
 
 
-def page_flags(workload, start, end):
-    """The kpageflags of the present pages from START to END."""
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+def present_frames(workload, start, end):
+    """The numbers of the frames of the present pages from START to END."""
     with open('/proc/%d/pagemap' % workload.pid, 'rb', 0) as f:
         f.seek(start // PAGE * 8)
         entries = struct.unpack('%dQ' % ((end - start) // PAGE), f.read((end - start) // PAGE * 8))
+    return [e & ((1 << 55) - 1) for e in entries if e >> 63]
+
+
+def page_flags(workload, start, end):
+    """The kpageflags of the present pages from START to END."""
     flags = []
     with open('/proc/kpageflags', 'rb', 0) as f:
-        for entry in entries:
-            if entry >> 63:
-                f.seek((entry & ((1 << 55) - 1)) * 8)
-                flags.append(struct.unpack('Q', f.read(8))[0])
+        for frame in present_frames(workload, start, end):
+            f.seek(frame * 8)
+            flags.append(struct.unpack('Q', f.read(8))[0])
     return flags

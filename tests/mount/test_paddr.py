@@ -2,25 +2,21 @@
 """Physical memory: frames of processes of our own, whose hot memory is known."""
 import contextlib
 import os
-import struct
 import subprocess
 import tempfile
 import time
 import unittest
 
-from damon import (MIB, PAGE, RESTS, Mount, Workload, hot_regions, overlap, page_flags, read,
-                   tries, write)
+from damon import (MIB, PAGE, RESTS, Mount, Workload, hot_regions, overlap, page_flags,
+                   present_frames, read, tries, until, write)
 
 KPF_ACTIVE = 6
 
 
 def frames_of(workload, start, end):
     """The physical ranges of the present pages from START to END, ascending and joined."""
-    with open('/proc/%d/pagemap' % workload.pid, 'rb', 0) as f:
-        f.seek(start // PAGE * 8)
-        entries = struct.unpack('%dQ' % ((end - start) // PAGE), f.read((end - start) // PAGE * 8))
     ranges = []
-    for frame in sorted(e & ((1 << 55) - 1) for e in entries if e >> 63):
+    for frame in sorted(present_frames(workload, start, end)):
         if ranges and ranges[-1][1] == frame * PAGE:
             ranges[-1][1] += PAGE
         else:
@@ -111,12 +107,6 @@ class Paddr(unittest.TestCase):
         self.kdamond.state('update_schemes_stats')
         return int(read(self.kdamond.scheme + '/stats/sz_applied'))
 
-    def until(self, condition, seconds=20):
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.2)
-        return condition()
-
     @tries(3)
     def test_pageout_and_what_filters_keep(self):
         with tempfile.TemporaryDirectory(dir='/var/tmp') as directory, \
@@ -135,7 +125,7 @@ class Paddr(unittest.TestCase):
             self.kdamond.state('off')
             self.assertGreater(resident(workload.start, workload.end), 63 * MIB)
             self.act(ranges, 'pageout', filters=[('anon', 'Y')])
-            self.assertTrue(self.until(lambda: resident(workload.start, workload.end) < 16 * MIB),
+            self.assertTrue(until(lambda: resident(workload.start, workload.end) < 16 * MIB, 20),
                             resident(workload.start, workload.end) / MIB)
             self.assertGreater(resident(workload.hot_start, workload.hot_end), 7 * MIB)
             # A page that goes with the folio it is part of is not counted.
@@ -152,10 +142,10 @@ class Paddr(unittest.TestCase):
                 return sum(f >> KPF_ACTIVE & 1 for f in flags) / len(flags)
 
             self.act(ranges, 'lru_prio')
-            self.assertTrue(self.until(lambda: active() > 0.9), active())
+            self.assertTrue(until(lambda: active() > 0.9, 20), active())
             self.kdamond.state('off')
             self.act(ranges, 'lru_deprio')
-            self.assertTrue(self.until(lambda: active() < 0.1), active())
+            self.assertTrue(until(lambda: active() < 0.1, 20), active())
             self.assertGreater(self.applied(), 0)
 
     def test_without_regions_nothing_is_monitored(self):

@@ -6,7 +6,8 @@ import tempfile
 import time
 import unittest
 
-from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, tries, write
+from damon import (EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, tries, until,
+                   write)
 
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
 
@@ -31,13 +32,6 @@ def faults_of(workload):
     with open('/proc/%d/stat' % workload.pid) as f:
         words = f.read().rpartition(')')[2].split()
     return int(words[7]) + int(words[9])
-
-
-def until(condition, seconds):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.1)
-    return condition()
 
 
 def has_swap():
