@@ -7,7 +7,8 @@
  * signals.  It runs to the entry and to the exit of the call, where it is interrupted again, so
  * that it comes by the handling of signals once more before it is back in its own code (2).  It
  * gets back what it had at (1) and is let go: so the kernel restarts its system call, or delivers
- * its signals, as if (1) had been the only stop.  Neither stop is a signal to the process.
+ * its signals, as if (1) had been the only stop.  Neither stop is a signal to the process.  Who is
+ * frozen stops, but does not run: it is given back what it had where it is.
  *
  * All of it is done by a thread that ends with it: a tracer can let go of a thread that does not
  * stop only by ending itself.
@@ -33,7 +34,7 @@
 
 #if defined(__x86_64__)
 
-/* How long to wait for the first stop. */
+/* How long to wait for the first stop, and for the entry. */
 #define PATIENCE_NS 20000000UL
 
 #define VDSO_SIZE      (4 * 4096UL)
@@ -194,15 +195,18 @@ static int wait_for_interrupt(struct injection *in, bool patiently)
 	return stop;
 }
 
-/* Lets it run to the next entry to or exit from a system call. */
-static int run_to_syscall(struct injection *in)
+/*
+ * Lets it run to the next entry to or exit from a system call.
+ * Return: 0, -EBUSY if it is still on its way after PATIENCE_NS, or -ESRCH.
+ */
+static int run_to_syscall(struct injection *in, bool patiently)
 {
 	int stop, number = 0;
 
 	do {
 		if (ptrace(PTRACE_SYSCALL, in->tid, 0, (long)number))
 			return -ESRCH;
-		stop = wait_for_stop(in, true);
+		stop = wait_for_stop(in, patiently);
 		if (stop < 0)
 			return stop;
 		/* SIGSTOP cannot be blocked: it stops the process once it is let go. */
@@ -262,6 +266,28 @@ static int set(struct injection *in, struct user_regs_struct *registers, uint64_
 	return 0;
 }
 
+/*
+ * For a thread that does not come to the entry, as that of a frozen cgroup: stops it on its way.
+ * Return: 0 if it came to the entry meanwhile, -EBUSY if it was given back what it had, or -ESRCH.
+ */
+static int call_off(struct injection *in)
+{
+	int stop, r;
+
+	if (ptrace(PTRACE_INTERRUPT, in->tid, 0, 0))
+		return -ESRCH;
+	while ((stop = wait_for_stop(in, true)) >= 0 && stop != STOP_SYSCALL) {
+		if (stop >> 8 != PTRACE_EVENT_STOP) {
+			if (ptrace(PTRACE_SYSCALL, in->tid, 0, (long)stop))
+				return -ESRCH;
+			continue;
+		}
+		r = set(in, &in->registers, in->mask);
+		return r ? r : -EBUSY;
+	}
+	return stop < 0 ? stop : 0;
+}
+
 static int call(struct injection *in)
 {
 	struct user_regs_struct registers = in->registers;
@@ -278,9 +304,12 @@ static int call(struct injection *in)
 	registers.r8 = in->arguments[4];
 	registers.r9 = in->arguments[5];
 	r = set(in, &registers, ~0ULL);
-	/* To the entry, and to the exit. */
-	for (int i = 0; !r && i < 2; i++)
-		r = run_to_syscall(in);
+	if (!r)
+		r = run_to_syscall(in, false); /* the entry */
+	if (r == -EBUSY)
+		r = call_off(in);
+	if (!r)
+		r = run_to_syscall(in, true); /* the exit */
 	if (!r && ptrace(PTRACE_GETREGSET, in->tid, (long)NT_PRSTATUS, &all))
 		r = -ESRCH;
 	if (r)

@@ -12,8 +12,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -303,6 +305,15 @@ START_TEST(signals_come_through)
 }
 END_TEST
 
+static void write_number(const char *path, int number)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fprintf(file, "%d", number);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
 static bool is_stopped(void)
 {
 	char path[64], text[512] = "";
@@ -335,6 +346,98 @@ START_TEST(a_stopped_process_stays_stopped)
 		usleep(10000);
 	ck_assert_uint_gt(atomic_load(victim.rounds), rounds);
 	end_victim();
+}
+END_TEST
+
+/*
+ * Puts the victim into a cgroup of its own that can be frozen.  Return: the directory, which
+ * leave_cgroup() removes, or NULL: there is none to be had here.
+ */
+static char *enter_cgroup(void)
+{
+	static char group[96];
+	char top[] = "/tmp/damonfs-cgroup.XXXXXX", path[128];
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	snprintf(group, sizeof(group), "%s/test-inject.%d", top, victim.pid);
+	if (mount("none", top, "cgroup2", 0, NULL) || mkdir(group, 0755)) {
+		printf("SKIPPED: a frozen process: MISSING a cgroup (v2) of our own: %s\n",
+		       strerror(errno));
+		umount(top);
+		rmdir(top);
+		return NULL;
+	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	write_number(path, victim.pid);
+	return group;
+}
+
+static void leave_cgroup(char *group)
+{
+	for (int i = 0; i < 100 && rmdir(group); i++)
+		usleep(10000);
+	*strrchr(group, '/') = '\0';
+	umount(group);
+	rmdir(group);
+}
+
+static void write_frozen(const char *group, int frozen)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/cgroup.freeze", group);
+	write_number(path, frozen);
+}
+
+static void freeze(const char *group, int frozen)
+{
+	char path[128], text[64];
+
+	write_frozen(group, frozen);
+	snprintf(path, sizeof(path), "%s/cgroup.events", group);
+	for (int i = 0; i < 1000; i++) {
+		FILE *file = fopen(path, "r");
+		bool is = false;
+
+		while (fgets(text, sizeof(text), file))
+			is |= !strcmp(text, "frozen 1\n");
+		fclose(file);
+		if (is == !!frozen)
+			return;
+		usleep(1000);
+	}
+	ck_abort_msg("%s is not frozen %d", group, frozen);
+}
+
+START_TEST(a_frozen_process_stays_frozen)
+{
+	uint64_t rounds;
+	char *group;
+
+	start_victim(works[_i].work, 1);
+	group = enter_cgroup();
+	if (!group) {
+		end_victim();
+		return;
+	}
+	for (int i = 0; i < (getenv("LONG") ? 1000 : 10); i++) {
+		freeze(group, 1);
+		rounds = atomic_load(victim.rounds);
+		/* Whether it can be made to depends on where it was caught; it is unharmed. */
+		for (int j = 0; j < 3; j++) {
+			int r = inject_getpid();
+
+			ck_assert_msg(!r || r == -EBUSY, "%s", strerror(-r));
+		}
+		usleep(10000);
+		ck_assert_uint_eq(atomic_load(victim.rounds), rounds);
+		freeze(group, 0);
+		if (works[_i].work != read_pipe)
+			for (int j = 0; j < 1000 && atomic_load(victim.rounds) < rounds + 3; j++)
+				usleep(1000);
+	}
+	end_victim();
+	leave_cgroup(group);
 }
 END_TEST
 
@@ -506,6 +609,126 @@ START_TEST(memory_stays_what_it_was)
 }
 END_TEST
 
+START_TEST(memory_of_a_frozen_process)
+{
+	void *room =
+		mmap(NULL, 6 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t at = ((uint64_t)room + HUGE - 1) & ~(HUGE - 1), rounds;
+	char *group;
+
+	ck_assert(room != MAP_FAILED);
+	kept = (uint64_t *)at;
+	memset(kept, 0, 4 * HUGE);
+	start_victim(keep_memory, 0);
+	group = enter_cgroup();
+	for (int i = 0; group && i < (getenv("LONG") ? 1000 : 10); i++) {
+		/* In the middle of it, or before. */
+		if (i % 2)
+			freeze(group, 1);
+		else
+			write_frozen(group, 1);
+		for (enum advice a = 0; a < NR_ADVICES; a++) {
+			int r = advice_give(victim.process, a, at, 4 * HUGE);
+
+			ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN,
+				      "advice %d: %s", a, strerror(-r));
+		}
+		rounds = atomic_load(victim.rounds);
+		freeze(group, 0);
+		for (int j = 0; j < 1000 && atomic_load(victim.rounds) < rounds + 2; j++)
+			usleep(1000);
+		ck_assert_uint_ge(atomic_load(victim.rounds), rounds + 2);
+	}
+	end_victim();
+	if (group)
+		leave_cgroup(group);
+	munmap(room, 6 * HUGE);
+}
+END_TEST
+
+/* Memory that comes and goes at one place all the time; what is there is what was put there. */
+static void come_and_go(void)
+{
+	uint64_t *memory = mmap(kept, 4 * HUGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	require(memory == kept);
+	for (size_t i = 0; i < WORDS; i += 4096)
+		memory[i] = i + 1;
+	for (size_t i = 0; i < WORDS; i += 4096)
+		require(memory[i] == i + 1);
+	require(!munmap(kept, 4 * HUGE));
+}
+
+START_TEST(memory_may_go_meanwhile)
+{
+	void *room = mmap(NULL, 6 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t at = ((uint64_t)room + HUGE - 1) & ~(HUGE - 1), given = 0;
+	int times = getenv("LONG") ? 1000 : 100;
+
+	ck_assert(room != MAP_FAILED);
+	kept = (uint64_t *)at;
+	start_victim(come_and_go, 0);
+	for (int i = 0; i < times; i++) {
+		for (enum advice a = 0; a < NR_ADVICES; a++) {
+			int r = advice_give(victim.process, a, at, 4 * HUGE);
+
+			ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN ||
+					      r == -ENOMEM,
+				      "advice %d: %s", a, strerror(-r));
+			given += !r;
+		}
+		usleep((unsigned int)(i * 13 % 400));
+	}
+	ck_assert_uint_gt(given, 0);
+	end_victim();
+	munmap(room, 6 * HUGE);
+}
+END_TEST
+
+/* The program of meson.build that is for 32-bit processes: it looks after its memory, too. */
+START_TEST(a_process_of_32_bits)
+{
+#ifdef VICTIM32
+	static const uint64_t start = 1 << 21, length = (4ULL << 30) - (1 << 21);
+	char word;
+	int status;
+
+	victim.pid = fork();
+	if (!victim.pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(victim.to[0], 0);
+		dup2(victim.from[1], 1);
+		execl(VICTIM32, VICTIM32, (char *)NULL);
+		_exit(errno == ENOEXEC ? 77 : 1);
+	}
+	close(victim.from[1]);
+	victim.from[1] = -1;
+	if (read(victim.from[0], &word, 1) != 1) {
+		ck_assert_int_eq(waitpid(victim.pid, &status, 0), victim.pid);
+		ck_assert_int_eq(WEXITSTATUS(status), 77);
+		printf("SKIPPED: a 32-bit process: MISSING a kernel that runs it\n");
+		return;
+	}
+	ck_assert_int_eq(process_open(victim.pid, NULL, &victim.process), 0);
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(inject_getpid(), -EOPNOTSUPP);
+		for (enum advice a = 0; a < NR_ADVICES; a++)
+			ck_assert_int_le(advice_give(victim.process, a, start, length), 0);
+	}
+	/* A byte is a round; it ends when it may not read on, with 0 if its memory was as it left
+	 * it. */
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(read(victim.from[0], &word, 1), 1);
+	ck_assert_int_eq(write(victim.to[1], "x", 1), 1);
+	ck_assert_int_eq(waitpid(victim.pid, &status, 0), victim.pid);
+	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "it ended with %#x", status);
+#else
+	printf("SKIPPED: a 32-bit process: MISSING a compiler that makes one\n");
+#endif
+}
+END_TEST
+
 /* What a process may become while it is advised about. */
 static void become_another(int what)
 {
@@ -561,11 +784,15 @@ int main(void)
 	ADD_VECTORS(tcase, one_thread_of_many_is_enough, works);
 	tcase_add_test(tcase, signals_come_through);
 	tcase_add_test(tcase, a_stopped_process_stays_stopped);
+	ADD_VECTORS(tcase, a_frozen_process_stays_frozen, works);
 	tcase_add_test(tcase, whoever_is_traced_is_left_alone);
 	tcase_add_test(tcase, a_filter_of_system_calls_does_not_see_it);
 	tcase_add_test(tcase, a_process_may_end_meanwhile);
 	tcase_add_test(tcase, advice_is_like_madvise);
 	tcase_add_test(tcase, memory_stays_what_it_was);
+	tcase_add_test(tcase, memory_of_a_frozen_process);
+	tcase_add_test(tcase, memory_may_go_meanwhile);
+	tcase_add_test(tcase, a_process_of_32_bits);
 	tcase_add_test(tcase, a_process_may_become_another);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
