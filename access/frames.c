@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
+#include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,6 +40,7 @@ struct frames {
 	struct rmap_user user;
 	uint64_t generation;
 	struct rmap *map;
+	int node; /* to migrate to */
 	uint64_t flags[WINDOW], cgroups[WINDOW];
 	struct access_probe probes[WINDOW];
 	struct taken taken[WINDOW];
@@ -257,11 +259,51 @@ static size_t deprioritize(struct frames *f, struct process *process, const stru
 	return advise(f, process, taken, nr, MADV_COLD);
 }
 
+/* How many of the NR pages are on f->node; the others of them come to be at PAGES' beginning. */
+static size_t count_there(struct frames *f, struct process *process, void **pages, size_t *nr)
+{
+	int status[WINDOW];
+	size_t others = 0, there = 0;
+
+	if (syscall(SYS_move_pages, process->pid, *nr, pages, NULL, status, 0) < 0)
+		*nr = 0;
+	for (size_t i = 0; i < *nr; i++) {
+		if (status[i] == f->node)
+			there++;
+		else if (status[i] >= 0)
+			pages[others++] = pages[i];
+	}
+	*nr = others;
+	return there;
+}
+
+/*
+ * Moves pages as the process itself might: not to where it may not be (cpusets), nor to a node
+ * without memory.  The statuses of a move are no count: of a huge page all but the first are busy.
+ */
+static size_t migrate(struct frames *f, struct process *process, const struct taken *taken,
+		      size_t nr)
+{
+	void *pages[WINDOW];
+	int nodes[WINDOW], status[WINDOW];
+
+	for (size_t i = 0; i < nr; i++) {
+		pages[i] = (void *)(taken[i].page * PAGE);
+		nodes[i] = f->node;
+	}
+	count_there(f, process, pages, &nr);
+	if (!nr ||
+	    syscall(SYS_move_pages, process->pid, nr, pages, nodes, status, MPOL_MF_MOVE) < 0)
+		return 0;
+	return count_there(f, process, pages, &nr);
+}
+
 static size_t (*const actions[NR_FRAMES_ACTIONS])(struct frames *f, struct process *process,
 						  const struct taken *taken, size_t nr) = {
 	[FRAMES_PAGEOUT] = page_out,
 	[FRAMES_PRIO] = prioritize,
 	[FRAMES_DEPRIO] = deprioritize,
+	[FRAMES_MIGRATE] = migrate,
 };
 
 static int compare_taken(const void *a, const void *b)
@@ -310,6 +352,7 @@ uint64_t frames_apply(struct frames *f, enum frames_action action, uint64_t star
 	uint64_t first = start / PAGE, last = (end + PAGE - 1) / PAGE, applied = 0;
 
 	renew_map(f, first, last);
+	f->node = choice->node;
 	while (f->map && first < last) {
 		size_t nr = min_ul(last - first, WINDOW);
 

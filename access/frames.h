@@ -12,6 +12,7 @@ enum frames_action {
 	FRAMES_PAGEOUT,
 	FRAMES_PRIO, /* as if it had been used often */
 	FRAMES_DEPRIO, /* to the inactive list */
+	FRAMES_MIGRATE, /* to another node of memory */
 	NR_FRAMES_ACTIONS
 };
 
@@ -22,8 +23,9 @@ struct frame_info {
 	uint64_t memcg_id; /* inode number of its cgroup; 0: none, not known here, or not wanted */
 };
 
-/* Which pages are meant. */
+/* Which pages are meant, and where they are to go. */
 struct frames_choice {
+	int node; /* for FRAMES_MIGRATE */
 	bool wants_memcg;
 	bool wants_young; /* look; what was young is young no more afterwards */
 	bool (*takes)(const struct frame_info *info, void *argument);
@@ -43,7 +45,8 @@ void frames_close(struct frames *frames);
 /*
  * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  A first map has to be made
  * before anything is done.
- * Return: the bytes it was done to; of FRAMES_PAGEOUT, those that are no longer mapped.
+ * Return: the bytes it was done to; of FRAMES_PAGEOUT, those that are no longer mapped, of
+ * FRAMES_MIGRATE, those that were not on that node before and are now.
  */
 uint64_t frames_apply(struct frames *frames, enum frames_action action, uint64_t start,
 		      uint64_t end, const struct frames_choice *choice);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The physical address space: the user's regions, seen and acted upon frame by frame, as
- * mm/damon/paddr.c of Linux 6.12 has it (spec/engine.md sections 10 and 13).  Migration is missing.
+ * mm/damon/paddr.c of Linux 6.12 has it (spec/engine.md sections 10 and 13).
  */
 #include <errno.h>
 #include <string.h>
@@ -35,6 +35,8 @@ static const struct {
 	[DAMOS_PAGEOUT] = { true, FRAMES_PAGEOUT },
 	[DAMOS_LRU_PRIO] = { true, FRAMES_PRIO },
 	[DAMOS_LRU_DEPRIO] = { true, FRAMES_DEPRIO },
+	[DAMOS_MIGRATE_HOT] = { true, FRAMES_MIGRATE },
+	[DAMOS_MIGRATE_COLD] = { true, FRAMES_MIGRATE },
 };
 
 static bool matches(const struct damos_filter *filter, const struct frame_info *info)
@@ -84,6 +86,7 @@ static uint64_t paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *t
 {
 	enum damos_action action = scheme->desc.action;
 	struct frames_choice choice = {
+		.node = scheme->desc.target_nid,
 		.wants_memcg = has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
 		.wants_young = action == DAMOS_PAGEOUT ||
 			       has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),

@@ -24,6 +24,31 @@ def frames_of(workload, start, end):
     return ranges
 
 
+@contextlib.contextmanager
+def memory_cgroup():
+    """A memory cgroup of our own: its directory, and its path as the kernel names it."""
+    with open('/proc/self/mounts') as f:
+        mounts = [line.split() for line in f]
+    where = [m[1] for m in mounts if m[2] == 'cgroup' and 'memory' in m[3].split(',')] or \
+        [m[1] for m in mounts if m[2] == 'cgroup2' and 'memory' in
+         read(m[1] + '/cgroup.controllers').split()]
+    if not where:
+        raise unittest.SkipTest('MISSING: the memory controller of cgroups')
+    with open('/proc/self/cgroup') as f:
+        own = [line.rstrip().split(':', 2) for line in f]
+    path = [o[2] for o in own if 'memory' in o[1].split(',')] or [o[2] for o in own if not o[1]]
+    group = '%s/damonfs-test-%d' % (where[0] + path[0].rstrip('/'), os.getpid())
+    try:
+        os.mkdir(group)
+    except OSError as e:
+        raise unittest.SkipTest('MISSING: a memory cgroup of our own: %s' % e) from e
+    try:
+        yield group, group[len(where[0]):]
+    finally:
+        until(lambda: not read(group + '/cgroup.procs'), 5)
+        os.rmdir(group)
+
+
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for the numbers of frames')
 class Paddr(unittest.TestCase):
     METHOD = os.environ.get('DAMONFS_PADDR_METHOD', 'young')
@@ -98,9 +123,11 @@ class Paddr(unittest.TestCase):
         write(self.kdamond.scheme + '/access_pattern/age/min', age[0])
         write(self.kdamond.scheme + '/action', action)
         write(self.kdamond.scheme + '/filters/nr_filters', len(filters))
-        for i, (kind, matching) in enumerate(filters):
+        for i, (kind, matching, *path) in enumerate(filters):
             write('%s/filters/%d/type' % (self.kdamond.scheme, i), kind)
             write('%s/filters/%d/matching' % (self.kdamond.scheme, i), matching)
+            for name in path:
+                write('%s/filters/%d/memcg_path' % (self.kdamond.scheme, i), name)
         self.kdamond.state('on')
 
     def applied(self):
@@ -132,6 +159,35 @@ class Paddr(unittest.TestCase):
             self.assertGreater(self.applied(), 20 * MIB)
 
     @tries(3)
+    def test_filter_for_a_cgroup(self):
+        """Of two processes with cold memory, one of them in a cgroup, only that one's is deactivated."""
+        with memory_cgroup() as (group, path), \
+                self.workload('--size', '8M', '--hot', '1M', '--at', '1M') as one, \
+                contextlib.ExitStack() as moved:
+            # What it touches from then on is the group's.
+            before = read('/proc/self/cgroup')
+            write(group + '/cgroup.procs', os.getpid())
+            moved.callback(write, os.path.dirname(group) + '/cgroup.procs', os.getpid())
+            with self.workload('--size', '8M', '--hot', '1M', '--at', '1M') as other:
+                self.assertNotEqual(read('/proc/%d/cgroup' % other.pid), before)
+                ranges = frames_of(one, one.start + 4 * MIB, one.end) + \
+                    frames_of(other, other.start + 4 * MIB, other.end)
+
+                def active(workload):
+                    flags = page_flags(workload, workload.start + 4 * MIB, workload.end)
+                    return sum(f >> KPF_ACTIVE & 1 for f in flags) / len(flags)
+
+                self.act(sorted(ranges), 'lru_prio')
+                self.assertTrue(until(lambda: min(active(one), active(other)) > 0.9, 20),
+                                (active(one), active(other)))
+                self.kdamond.state('off')
+                # All that is not of the group is filtered out.
+                self.act(sorted(ranges), 'lru_deprio', filters=[('memcg', 'N', path)])
+                self.assertTrue(until(lambda: active(other) < 0.1, 20), active(other))
+                self.assertGreater(active(one), 0.9)
+                self.kdamond.state('off')
+
+    @tries(3)
     def test_lists_of_reclaim(self):
         with self.workload('--size', '16M', '--hot', '1M', '--at', '2M') as workload:
             cold = (workload.start + 12 * MIB, workload.end)
@@ -147,6 +203,48 @@ class Paddr(unittest.TestCase):
             self.act(ranges, 'lru_deprio')
             self.assertTrue(until(lambda: active() < 0.1, 20), active())
             self.assertGreater(self.applied(), 0)
+
+    @unittest.skipUnless(os.path.exists('/sys/devices/system/node/node1'),
+                         'MISSING: a second node of memory')
+    @tries(3)
+    def test_migrate_cold(self):
+        with self.workload('--size', '64M', '--hot', '8M', '--at', '16M',
+                           '--kind', 'huge') as workload:
+            def there(node):
+                """Bytes of the workload's memory on a node."""
+                with open('/proc/%d/numa_maps' % workload.pid) as f:
+                    maps = {int(line.split()[0], 16): line.split() for line in f}
+                start = max(at for at in maps if at <= workload.start)
+                return sum(int(word.partition('=')[2]) * PAGE for word in maps[start]
+                           if word.startswith('N%d=' % node))
+
+            total = there(0) + there(1)
+            target = int(there(0) > there(1))
+            before = there(target)
+            for node in (2, -1, 12345):     # none of those is there
+                self.migrate(workload, node)
+                time.sleep(3)
+                self.assertEqual(self.applied(), 0)
+                self.kdamond.state('off')
+            self.migrate(workload, target)
+            self.assertTrue(until(lambda: there(target) > total - 12 * MIB, 20),
+                            (before, there(target)))
+            self.assertLess(there(target), total)
+            self.assertAlmostEqual(self.applied(), there(target) - before, delta=MIB)
+
+    def migrate(self, workload, node):
+        self.watch(frames_of(workload, workload.start, workload.end), least=100)
+        write(self.kdamond.scheme + '/access_pattern/nr_accesses/max', 0)
+        write(self.kdamond.scheme + '/access_pattern/age/min', 5)
+        write(self.kdamond.scheme + '/action', 'migrate_cold')
+        write(self.kdamond.scheme + '/target_nid', node)
+        self.kdamond.state('on')
+
+    def test_one_node_is_nowhere_to_go(self):
+        with self.workload('--size', '16M', '--hot', '1M', '--at', '2M') as workload:
+            self.migrate(workload, 0 if not os.path.exists('/sys/devices/system/node/node1') else 9)
+            time.sleep(2)
+            self.assertEqual(self.applied(), 0)
 
     def test_without_regions_nothing_is_monitored(self):
         self.watch([])

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Schemes that act, on real processes whose memory is known."""
+import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -10,6 +12,7 @@ from damon import (EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read
                    write)
 
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
+THP = '/sys/kernel/mm/transparent_hugepage'
 
 
 def memory_of(workload):
@@ -105,6 +108,56 @@ class Actions(unittest.TestCase):
                 self.assertTrue(until(lambda: self.stats()['sz_applied'] > 0, 5))
                 self.kdamond.state('off')
             self.assertIsNone(workload.process.poll())
+
+    @unittest.skipIf('[never]' in read(THP + '/enabled'), 'MISSING: huge pages')
+    @tries(3)
+    def test_new_memory_is_huge_or_small(self):
+        """A process that gives its memory back and touches it again, when it is asked to."""
+        program = """if True:
+            import ctypes, mmap, sys
+            memory = mmap.mmap(-1, %d, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+            print(base, flush=True)
+            while True:
+                memory.madvise(mmap.MADV_DONTNEED)
+                memory[::4096] = bytes(len(memory) // 4096)
+                print('new', flush=True)
+                sys.stdin.readline()
+        """ % (64 * MIB)
+        with subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE,
+                              stdin=subprocess.PIPE, text=True) as process, \
+                contextlib.ExitStack() as end:
+            end.callback(process.kill)
+            process.start = int(process.stdout.readline())
+            process.end = process.start + 64 * MIB
+            process.stdout.readline()
+            for action, flag, least, most in (('hugepage', 'hg', 0.9, 1), ('nohugepage', 'nh', 0, 0)):
+                self.watch(process, action)
+                self.kdamond.state('on')
+                self.assertTrue(until(lambda: flag in memory_of(process)[1], 10), action)
+                time.sleep(1)
+                process.stdin.write('\n')
+                process.stdin.flush()
+                process.stdout.readline()
+                sums = memory_of(process)[0]
+                self.assertGreaterEqual(sums['Rss'], 64 * 1024)
+                share = sums['AnonHugePages'] / (64 * 1024)
+                self.assertTrue(least <= share <= most, (action, share))
+                self.kdamond.state('off')
+
+    @unittest.skipUnless(EMULATED, 'MISSING: a khugepaged that may be hurried')
+    @tries(3)
+    def test_hugepage_of_the_hot_block(self):
+        for name, value in (('scan_sleep_millisecs', 10), ('alloc_sleep_millisecs', 10),
+                            ('pages_to_scan', 100000)):
+            write('%s/khugepaged/%s' % (THP, name), value)
+        with Workload('--size', '256M', '--hot', '64M', '--at', '96M', *RESTS) as workload:
+            self.watch(workload, 'hugepage', nr_accesses=(10, 20), age=(2, 2 ** 64 - 1))
+            self.kdamond.state('on')
+            self.assertTrue(until(lambda: memory_of(workload)[0]['AnonHugePages'] >= 0.9 * 64 * 1024,
+                                  60), memory_of(workload)[0])
+            # What is cold stays as it is, but for where regions end.
+            self.assertLess(memory_of(workload)[0]['AnonHugePages'], 90 * 1024)
 
     @tries(3)
     def test_cold_deactivates(self):
