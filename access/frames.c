@@ -1,84 +1,110 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Acting on frames: see frames.h.
+ * Walking memory, a window of pages at a time: see frames.h.
  *
- * The frames of a range are looked up in the reverse map, a window at a time: who has them mapped,
- * their kpageflags and, if that matters, their cgroup and whether they are young.  Those that are
- * taken are sorted by process and handed over as ranges.  A page that several processes share is
- * left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
+ * First the frames of the window are found: those of physical memory are their own, those of a
+ * process are in its pagemap.  Then it is asked what is known of each and whether it is taken; and
+ * what is taken is acted upon.  Physical memory is acted upon by the processes that have it mapped:
+ * what is taken is sorted by process and handed over as ranges.  A page that several processes
+ * share is left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kernel-page-flags.h>
-#include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "access/cleanup.h"
+#include "access/folio.h"
 #include "access/frames.h"
+#include "access/log.h"
+#include "access/lookout.h"
+#include "access/migrate.h"
 #include "access/pagemap.h"
 #include "access/rmap.h"
 
-#define PAGE   4096UL
-#define WINDOW 512 /* frames that are handled together */
+#define PAGE   FOLIO_PAGE
+#define WINDOW 512 /* pages that are handled together */
+
+_Static_assert(WINDOW <= LOOKOUT_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
 
 /* A page that is taken. */
 struct taken {
-	uint32_t owner;
-	uint64_t page;
+	uint32_t owner; /* in the reverse map */
+	uint64_t page; /* of that process */
+	struct folio folio;
+};
+
+/* The pages of a window that there are. */
+struct window {
+	uint64_t frame[WINDOW],
+		page[WINDOW]; /* numbers; of physical memory, both are the frame's */
+	uint64_t address[WINDOW]; /* to look at */
+	bool young[WINDOW];
+	size_t nr;
 };
 
 struct frames {
-	int kpageflags, kpagecgroup;
 	struct access_session *session;
-	struct access_space *eyes; /* physical memory; NULL where its method cannot look */
+	struct process *process; /* a reference; NULL for physical memory */
+	struct folios *folios;
+	struct lookout *lookout; /* NULL until it is needed */
+	bool blind; /* nothing can be looked at */
+
+	/* Physical memory: */
 	struct rmap_user user;
+	bool joined;
 	uint64_t generation;
 	struct rmap *map;
-	int node; /* to migrate to */
-	uint64_t flags[WINDOW], cgroups[WINDOW];
-	struct access_probe probes[WINDOW];
+
+	/* A process: */
+	int pagemap;
+	struct maps maps;
+
+	struct window window;
 	struct taken taken[WINDOW];
+	size_t nr_taken;
+	struct migrant migrants[WINDOW];
 	struct iovec ranges[WINDOW];
-	size_t nr;
 };
 
 void frames_close(struct frames *f)
 {
 	if (!f)
 		return;
-	access_space_close(f->eyes);
+	lookout_close(f->lookout);
 	rmap_put(f->map);
-	rmap_leave(&f->user);
-	if (f->kpageflags >= 0)
-		close(f->kpageflags);
-	if (f->kpagecgroup >= 0)
-		close(f->kpagecgroup);
+	if (f->joined)
+		rmap_leave(&f->user);
+	if (f->pagemap >= 0)
+		close(f->pagemap);
+	maps_free(&f->maps);
+	folios_close(f->folios);
+	process_put(f->process);
 	free(f);
 }
 
-int frames_open(struct access_session *session, struct frames **out)
+int frames_open(struct access_session *session, struct process *process, struct frames **out)
 {
 	struct frames *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	r = rmap_join(&f->user);
-	if (r) {
-		free(f);
-		return r;
-	}
 	f->session = session;
-	f->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	/* Only kernels with memory cgroups have it. */
-	f->kpagecgroup = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
-	r = f->kpageflags < 0 ? -errno : 0;
+	f->pagemap = -1;
+	r = folios_open(&f->folios);
+	if (!r && process) {
+		f->process = process_get(process);
+		f->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+		r = f->pagemap < 0 ? f->pagemap : 0;
+	} else if (!r) {
+		r = rmap_join(&f->user);
+		f->joined = !r;
+	}
 	if (r)
 		frames_close(f);
 	else
@@ -86,89 +112,99 @@ int frames_open(struct access_session *session, struct frames **out)
 	return r;
 }
 
-/* ---- choosing ---- */
+/* ---- finding ---- */
 
-/* Reads NR words of a file that has one for each frame; what there is none of is 0. */
-static void read_words(int fd, uint64_t first, uint64_t *words, size_t nr)
+static void add_page(struct window *window, uint64_t frame, uint64_t page)
 {
-	ssize_t bytes = fd < 0 ? 0 : pread(fd, words, nr * 8, (off_t)(first * 8));
-	size_t have = bytes > 0 ? (size_t)bytes / 8 : 0;
-
-	memset(&words[have], 0, (nr - have) * 8);
+	window->frame[window->nr] = frame;
+	window->page[window->nr] = page;
+	window->address[window->nr++] = page * PAGE;
 }
 
-static bool has_flag(uint64_t flags, int bit)
+/* What is there of the NR pages from FIRST. */
+static void find_pages(struct frames *f, uint64_t first, size_t nr)
 {
-	return flags >> bit & 1;
-}
+	uint64_t entries[WINDOW];
+	ssize_t bytes;
 
-/* The flags of frame I of the window: of a huge page, those of its head. */
-static uint64_t folio_flags(const struct frames *f, uint64_t first, size_t i)
-{
-	uint64_t flags = f->flags[i], frame = first + i, head;
-
-	for (int order = 1; order <= 9 && has_flag(flags, KPF_COMPOUND_TAIL); order++) {
-		head = frame & ~((1ULL << order) - 1);
-		if (head >= first)
-			flags = f->flags[head - first];
-		else
-			read_words(f->kpageflags, head, &flags, 1);
-	}
-	return flags;
-}
-
-/* Which of the window's frames are young, and makes those old. */
-static void look(struct frames *f, uint64_t first, size_t nr, uint64_t now)
-{
-	size_t young = 0;
-
-	for (size_t i = 0; i < nr; i++)
-		f->probes[i] = (struct access_probe){ .armed = (first + i) * PAGE,
-						      .next = (first + i) * PAGE };
-	if (!f->eyes && access_space_open(f->session, NULL, &f->eyes))
-		f->eyes = NULL;
-	if (!f->eyes || access_space_look(f->eyes, f->probes, nr)) {
+	f->window.nr = 0;
+	if (!f->process) {
 		for (size_t i = 0; i < nr; i++)
-			f->probes[i].accessed = false;
+			add_page(&f->window, first + i, first + i);
 		return;
 	}
-	/* Arming makes old; it needs an array of its own. */
-	struct access_probe old[WINDOW];
-
-	for (size_t i = 0; i < nr; i++)
-		if (f->probes[i].accessed)
-			old[young++] = f->probes[i];
-	if (young)
-		access_space_round(f->eyes, old, young, ACCESS_ARM, now, 1000000);
+	bytes = pread(f->pagemap, entries, nr * 8, (off_t)(first * 8));
+	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / 8; i++)
+		if (entries[i] & PAGEMAP_PRESENT && entries[i] & PAGEMAP_FRAME)
+			add_page(&f->window, entries[i] & PAGEMAP_FRAME, first + i);
 }
 
-static void choose(struct frames *f, uint64_t first, size_t nr, const struct frames_choice *choice)
+/* ---- choosing ---- */
+
+/* Which of the window's pages are young, and makes those old. */
+static void look(struct frames *f)
+{
+	int r = f->lookout || f->blind ? 0 : lookout_open(f->session, f->process, &f->lookout);
+
+	if (r) {
+		f->blind = true;
+		log_info("whether pages are young cannot be told: %s; filters take them for old",
+			 strerror(-r));
+	}
+	if (f->lookout)
+		lookout_see(f->lookout, f->window.address, f->window.nr, f->window.young);
+	else
+		memset(f->window.young, 0, sizeof(f->window.young));
+}
+
+/* Where a page that is taken is to be acted upon.  Return: whether it can be. */
+static bool locate(const struct frames *f, size_t i, struct taken *out)
 {
 	struct rmap_mapping mappings[2];
 
-	read_words(f->kpageflags, first, f->flags, nr);
-	if (choice->wants_memcg)
-		read_words(f->kpagecgroup, first, f->cgroups, nr);
-	if (choice->wants_young) {
-		struct timespec now;
+	*out = (struct taken){ .page = f->window.page[i] };
+	if (f->process)
+		return true;
+	if (!f->map || rmap_find(f->map, f->window.frame[i], mappings, 2) != 1)
+		return false;
+	out->owner = mappings[0].owner;
+	out->page = mappings[0].page;
+	return true;
+}
 
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		look(f, first, nr, (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-	}
-	f->nr = 0;
-	for (size_t i = 0; i < nr; i++) {
-		uint64_t flags = folio_flags(f, first, i);
+/* Return: the bytes that pass. */
+static uint64_t choose(struct frames *f, const struct frames_choice *choice)
+{
+	uint64_t passed = 0;
+
+	if (choice->wants_young)
+		look(f);
+	f->nr_taken = 0;
+	for (size_t i = 0; i < f->window.nr; i++) {
+		struct taken taken;
+		struct folio folio;
+
+		folios_find(f->folios, f->window.frame[i], &folio);
+		if (!folio_has(&folio, KPF_LRU))
+			continue;
 		struct frame_info info = {
-			.anon = has_flag(flags, KPF_ANON),
-			.young = choice->wants_young && f->probes[i].accessed,
-			.memcg_id = choice->wants_memcg ? f->cgroups[i] : 0,
+			.anon = folio_has(&folio, KPF_ANON),
+			.active = folio_has(&folio, KPF_ACTIVE),
+			.mapped = f->process || folio_has(&folio, KPF_MMAP),
+			.young = choice->wants_young && f->window.young[i],
+			.folio_sz = folio.nr * PAGE,
+			.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, &folio) : 0,
 		};
 
-		if (!has_flag(flags, KPF_LRU) || rmap_find(f->map, first + i, mappings, 2) != 1 ||
-		    !choice->takes(&info, choice->argument))
+		if (!choice->takes(&info, choice->argument))
 			continue;
-		f->taken[f->nr++] = (struct taken){ mappings[0].owner, mappings[0].page };
+		passed += PAGE;
+		if (!locate(f, i, &taken))
+			continue;
+		taken.folio = folio;
+		f->taken[f->nr_taken++] = taken;
 	}
+	return passed;
 }
 
 /* ---- acting ---- */
@@ -226,10 +262,11 @@ static size_t advise(struct frames *f, struct process *process, const struct tak
 }
 
 static size_t page_out(struct frames *f, struct process *process, const struct taken *taken,
-		       size_t nr)
+		       size_t nr, const struct frames_choice *choice)
 {
 	size_t before = count_mapped(process, taken, nr), after;
 
+	(void)choice;
 	advise(f, process, taken, nr, MADV_PAGEOUT);
 	after = count_mapped(process, taken, nr);
 	return before - min_ul(before, after);
@@ -237,12 +274,13 @@ static size_t page_out(struct frames *f, struct process *process, const struct t
 
 /* A page that is read by others is marked as referenced, and the second time made active. */
 static size_t prioritize(struct frames *f, struct process *process, const struct taken *taken,
-			 size_t nr)
+			 size_t nr, const struct frames_choice *choice)
 {
 	size_t pages = 0;
 	char byte[WINDOW];
 
 	(void)f;
+	(void)choice;
 	for (size_t i = 0; i < nr; i++) {
 		struct iovec local = { byte, 1 }, remote = { (void *)(taken[i].page * PAGE), 1 };
 		ssize_t first = process_vm_readv(process->pid, &local, 1, &remote, 1, 0);
@@ -254,56 +292,50 @@ static size_t prioritize(struct frames *f, struct process *process, const struct
 }
 
 static size_t deprioritize(struct frames *f, struct process *process, const struct taken *taken,
-			   size_t nr)
+			   size_t nr, const struct frames_choice *choice)
 {
+	(void)choice;
 	return advise(f, process, taken, nr, MADV_COLD);
 }
 
-/* How many of the NR pages are on f->node; the others of them come to be at PAGES' beginning. */
-static size_t count_there(struct frames *f, struct process *process, void **pages, size_t *nr)
+/* The folios are counted from where the file, or the address space, begins. */
+static uint64_t index_of(const struct frames *f, const struct taken *taken)
 {
-	int status[WINDOW];
-	size_t others = 0, there = 0;
+	unsigned int order = 63U - (unsigned int)__builtin_clzll(taken->folio.nr);
+	const struct mapping *mapping = maps_find(&f->maps, taken->page * PAGE);
 
-	if (syscall(SYS_move_pages, process->pid, *nr, pages, NULL, status, 0) < 0)
-		*nr = 0;
-	for (size_t i = 0; i < *nr; i++) {
-		if (status[i] == f->node)
-			there++;
-		else if (status[i] >= 0)
-			pages[others++] = pages[i];
-	}
-	*nr = others;
-	return there;
+	if (!mapping)
+		return taken->page >> order;
+	return (mapping->pgoff >> order) + ((taken->page - mapping->start / PAGE) >> order);
 }
 
-/*
- * Moves pages as the process itself might: not to where it may not be (cpusets), nor to a node
- * without memory.  The statuses of a move are no count: of a huge page all but the first are busy.
- */
-static size_t migrate(struct frames *f, struct process *process, const struct taken *taken,
-		      size_t nr)
+/* Each folio once: with the first of its pages. */
+static size_t migrate_pages(struct frames *f, struct process *process, const struct taken *taken,
+			    size_t nr, const struct frames_choice *choice)
 {
-	void *pages[WINDOW];
-	int nodes[WINDOW], status[WINDOW];
+	size_t made = 0;
 
 	for (size_t i = 0; i < nr; i++) {
-		pages[i] = (void *)(taken[i].page * PAGE);
-		nodes[i] = f->node;
+		int node;
+
+		if (i && taken[i].folio.head == taken[i - 1].folio.head)
+			continue;
+		node = choice->node(f->process ? index_of(f, &taken[i]) : 0, choice->argument);
+		if (node >= 0)
+			f->migrants[made++] = (struct migrant){ .address = taken[i].page * PAGE,
+								.nr = taken[i].folio.nr,
+								.node = node };
 	}
-	count_there(f, process, pages, &nr);
-	if (!nr ||
-	    syscall(SYS_move_pages, process->pid, nr, pages, nodes, status, MPOL_MF_MOVE) < 0)
-		return 0;
-	return count_there(f, process, pages, &nr);
+	return migrate(process, f->migrants, made);
 }
 
 static size_t (*const actions[NR_FRAMES_ACTIONS])(struct frames *f, struct process *process,
-						  const struct taken *taken, size_t nr) = {
+						  const struct taken *taken, size_t nr,
+						  const struct frames_choice *choice) = {
 	[FRAMES_PAGEOUT] = page_out,
 	[FRAMES_PRIO] = prioritize,
 	[FRAMES_DEPRIO] = deprioritize,
-	[FRAMES_MIGRATE] = migrate,
+	[FRAMES_MIGRATE] = migrate_pages,
 };
 
 static int compare_taken(const void *a, const void *b)
@@ -315,23 +347,28 @@ static int compare_taken(const void *a, const void *b)
 	return x->page < y->page ? -1 : x->page > y->page;
 }
 
-static uint64_t act(struct frames *f, enum frames_action action)
+/* Return: bytes. */
+static uint64_t act(struct frames *f, enum frames_action action, const struct frames_choice *choice)
 {
 	size_t pages = 0;
 
-	if (f->nr)
-		qsort(f->taken, f->nr, sizeof(*f->taken), compare_taken);
-	for (size_t at = 0, nr; at < f->nr; at += nr) {
+	if (f->process)
+		return actions[action](f, f->process, f->taken, f->nr_taken, choice) * PAGE;
+	if (f->nr_taken)
+		qsort(f->taken, f->nr_taken, sizeof(*f->taken), compare_taken);
+	for (size_t at = 0, nr; at < f->nr_taken; at += nr) {
 		const struct taken *taken = &f->taken[at];
 		struct process *process = f->map->owners[taken->owner];
 
-		for (nr = 1; at + nr < f->nr && taken[nr].owner == taken->owner;)
+		for (nr = 1; at + nr < f->nr_taken && taken[nr].owner == taken->owner;)
 			nr++;
 		if (process_exists(process))
-			pages += actions[action](f, process, taken, nr);
+			pages += actions[action](f, process, taken, nr, choice);
 	}
 	return pages * PAGE;
 }
+
+/* ---- walking ---- */
 
 /* The newest map; asks for one that has the frames too if this one has not. */
 static void renew_map(struct frames *f, uint64_t first, uint64_t last)
@@ -346,19 +383,32 @@ static void renew_map(struct frames *f, uint64_t first, uint64_t last)
 	f->generation = generation;
 }
 
-uint64_t frames_apply(struct frames *f, enum frames_action action, uint64_t start, uint64_t end,
-		      const struct frames_choice *choice)
+static void renew_maps(struct frames *f)
 {
-	uint64_t first = start / PAGE, last = (end + PAGE - 1) / PAGE, applied = 0;
+	maps_free(&f->maps);
+	if (maps_read(f->process, &f->maps))
+		f->maps = (struct maps){ 0 };
+}
 
-	renew_map(f, first, last);
-	f->node = choice->node;
-	while (f->map && first < last) {
+struct frames_result frames_apply(struct frames *f, enum frames_action action, uint64_t start,
+				  uint64_t end, const struct frames_choice *choice)
+{
+	uint64_t first = start / PAGE, last = (end + PAGE - 1) / PAGE;
+	struct frames_result result = { 0 };
+
+	folios_forget(f->folios);
+	if (f->process && action == FRAMES_MIGRATE)
+		renew_maps(f);
+	else if (!f->process && action != FRAMES_COUNT)
+		renew_map(f, first, last);
+	while (first < last) {
 		size_t nr = min_ul(last - first, WINDOW);
 
-		choose(f, first, nr, choice);
-		applied += act(f, action);
+		find_pages(f, first, nr);
+		result.passed += choose(f, choice);
+		if (action != FRAMES_COUNT)
+			result.applied += act(f, action, choice);
 		first += nr;
 	}
-	return applied;
+	return result;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is done to physical memory: through the mappings of the processes that use it, which the
- * reverse map (rmap.h) knows.  What nobody has mapped is out of reach.
+ * Walking memory page by page, for what filters and actions need to know of pages: a range of
+ * physical memory, through the mappings of the processes that use it (rmap.h), or a range of a
+ * process.  What nobody has mapped can be looked at, but is out of reach.
  */
 #ifndef DAMONFS_ACCESS_FRAMES_H
 #define DAMONFS_ACCESS_FRAMES_H
@@ -9,6 +10,7 @@
 #include "access/access.h"
 
 enum frames_action {
+	FRAMES_COUNT, /* what would be done */
 	FRAMES_PAGEOUT,
 	FRAMES_PRIO, /* as if it had been used often */
 	FRAMES_DEPRIO, /* to the inactive list */
@@ -19,36 +21,51 @@ enum frames_action {
 /* What is known of a page that is on one of the lists of the kernel's reclaim. */
 struct frame_info {
 	bool anon;
+	bool active; /* on the list of what is in use */
+	bool mapped;
 	bool young; /* used since it was looked at last; false if `wants_young' was */
+	uint64_t folio_sz; /* bytes of the folio that it is part of */
 	uint64_t memcg_id; /* inode number of its cgroup; 0: none, not known here, or not wanted */
 };
 
-/* Which pages are meant, and where they are to go. */
+/* Which pages are meant. */
 struct frames_choice {
-	int node; /* for FRAMES_MIGRATE */
 	bool wants_memcg;
 	bool wants_young; /* look; what was young is young no more afterwards */
 	bool (*takes)(const struct frame_info *info, void *argument);
+	/*
+	 * FRAMES_MIGRATE: the node for a folio, negative: it stays.  INDEX counts folios of its
+	 * size from the beginning of what is mapped (a file), or of the address space.
+	 */
+	int (*node)(uint64_t index, void *argument);
 	void *argument;
+};
+
+struct frames_result {
+	uint64_t passed; /* bytes of the pages that were taken */
+	/*
+	 * Bytes it was done to: of FRAMES_PAGEOUT those that are no longer mapped, of
+	 * FRAMES_MIGRATE those that were not on their node before and are now.
+	 */
+	uint64_t applied;
 };
 
 /* A kdamond's; of its thread. */
 struct frames;
 
 /*
- * Makes what is needed to act on frames.  Whether pages are young is seen by the method of SESSION.
+ * Makes what is needed to walk memory: physical memory if PROCESS is NULL, else that process's, and
+ * only FRAMES_COUNT and FRAMES_MIGRATE.  Whether pages are young is seen by the method of SESSION.
  * Return: 0 and *OUT, or a negative errno.
  */
-int frames_open(struct access_session *session, struct frames **out);
+int frames_open(struct access_session *session, struct process *process, struct frames **out);
 void frames_close(struct frames *frames);
 
 /*
- * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  A first map has to be made
- * before anything is done.
- * Return: the bytes it was done to; of FRAMES_PAGEOUT, those that are no longer mapped, of
- * FRAMES_MIGRATE, those that were not on that node before and are now.
+ * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  Of physical memory, a
+ * first map has to be made before anything is done.
  */
-uint64_t frames_apply(struct frames *frames, enum frames_action action, uint64_t start,
-		      uint64_t end, const struct frames_choice *choice);
+struct frames_result frames_apply(struct frames *frames, enum frames_action action, uint64_t start,
+				  uint64_t end, const struct frames_choice *choice);
 
 #endif

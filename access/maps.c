@@ -37,10 +37,13 @@ int maps_parse(int fd, struct maps *out)
 	}
 	while (getline(&line, &size, file) > 0) {
 		struct mapping mapping;
+		uint64_t offset = 0, inode = 0;
 		int r;
 
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &mapping.start, &mapping.end) != 2)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64,
+			   &mapping.start, &mapping.end, &offset, &inode) < 2)
 			continue;
+		mapping.pgoff = (inode ? offset : mapping.start) / 4096;
 		if (strstr(line, " [vsyscall]\n"))
 			continue;
 		r = maps_append(&maps, mapping);

@@ -10,6 +10,7 @@
 
 struct mapping {
 	uint64_t start, end; /* bytes, [start, end) */
+	uint64_t pgoff; /* page of the file that it begins with; of no file, that of the address */
 };
 
 struct maps {

@@ -26,6 +26,22 @@ int meminfo_free_rate(uint64_t *out)
 	return total ? 0 : -EIO;
 }
 
+int meminfo_node(int nid, uint64_t *total, uint64_t *free)
+{
+	char path[64];
+	_cleanup_fclose_ FILE *file = NULL;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", nid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	/* libproc2 knows of no nodes' memory. */
+	if (fscanf(file, " Node %*d MemTotal: %" SCNu64 " kB Node %*d MemFree: %" SCNu64, total,
+		   free) != 2)
+		return -EIO;
+	return 0;
+}
+
 int meminfo_some_stall_us(uint64_t *out)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/pressure/memory", "re");

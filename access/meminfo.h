@@ -8,6 +8,12 @@
 /* Free memory in thousandths of all.  Return: 0 and *OUT, or a negative errno. */
 int meminfo_free_rate(uint64_t *out);
 
+/*
+ * All and free memory of a node, in kB.
+ * Return: 0 and *TOTAL and *FREE, or a negative errno: there is no such node.
+ */
+int meminfo_node(int nid, uint64_t *total, uint64_t *free);
+
 /* Microseconds for which some task has waited for memory, since boot (PSI). */
 int meminfo_some_stall_us(uint64_t *out);
 

@@ -34,8 +34,20 @@ static void merge_two(struct damon_region *left, const struct damon_region *righ
 	left->end = right->end;
 }
 
-void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit,
-			bool aging)
+void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero_is_another)
+{
+	for (size_t i = 0; i < target->nr_regions; i++) {
+		struct damon_region *region = &target->regions[i];
+
+		if (distance(region->nr_accesses, region->last_nr_accesses) > threshold ||
+		    (zero_is_another && !region->nr_accesses != !region->last_nr_accesses))
+			region->age = 0;
+		else
+			region->age++;
+	}
+}
+
+void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit)
 {
 	size_t kept = 0;
 
@@ -43,10 +55,6 @@ void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_
 		struct damon_region region = target->regions[i];
 		struct damon_region *previous = kept ? &target->regions[kept - 1] : NULL;
 
-		if (aging && distance(region.nr_accesses, region.last_nr_accesses) > threshold)
-			region.age = 0;
-		else if (aging)
-			region.age++;
 		if (previous && previous->end == region.start &&
 		    distance(previous->nr_accesses, region.nr_accesses) <= threshold &&
 		    damon_sz_region(previous) + damon_sz_region(&region) <= sz_limit)
@@ -60,7 +68,6 @@ void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_
 void damon_merge_regions(struct damon_ctx *ctx)
 {
 	uint32_t highest = 0, threshold, most;
-	bool aging = true;
 
 	for (size_t t = 0; t < ctx->nr_targets; t++)
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
@@ -68,10 +75,11 @@ void damon_merge_regions(struct damon_ctx *ctx)
 	threshold = highest / 10;
 	most = (uint32_t)min_ul(ctx->attrs.aggr_interval / max_ul(ctx->attrs.sample_interval, 1),
 				UINT32_MAX);
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		damon_age_target(&ctx->targets[t], threshold, ctx->abi >= DAMON_ABI(6, 18));
 	for (;;) {
 		for (size_t t = 0; t < ctx->nr_targets; t++)
-			damon_merge_target(&ctx->targets[t], threshold, ctx->sz_limit, aging);
-		aging = false;
+			damon_merge_target(&ctx->targets[t], threshold, ctx->sz_limit);
 		if (damon_nr_regions(ctx) <= ctx->attrs.max_nr_regions || threshold >= most)
 			return;
 		threshold = threshold < most / 2 ? (uint32_t)max_ul(1, threshold * 2) : most;
@@ -84,6 +92,9 @@ void damon_reset_aggregated(struct damon_ctx *ctx)
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
 			struct damon_region *region = &ctx->targets[t].regions[i];
 
+			/* The moving sum has come to this by now, but for what rounding lost. */
+			if (ctx->abi >= DAMON_ABI(6, 18))
+				region->nr_accesses_bp = region->nr_accesses * 10000;
 			region->last_nr_accesses = region->nr_accesses;
 			region->nr_accesses = 0;
 		}
@@ -97,11 +108,12 @@ static size_t split_randomly(struct damon_ctx *ctx, struct damon_region region, 
 	struct damon_region pieces[3]; /* from the right */
 	size_t nr = 0;
 
-	for (size_t i = 0; i + 1 < nr_pieces && damon_sz_region(&region) > 2 * DAMON_MIN_REGION;
+	for (size_t i = 0; i + 1 < nr_pieces && damon_sz_region(&region) > 2 * ctx->min_sz_region;
 	     i++) {
 		uint64_t sz = damon_sz_region(&region);
 		uint64_t left = align_down(
-			(uint64_t)((unsigned __int128)sz * random_range(ctx->rng, 1, 10) / 10));
+			(uint64_t)((unsigned __int128)sz * random_range(ctx->rng, 1, 10) / 10),
+			ctx->min_sz_region);
 
 		if (!left || left >= sz)
 			continue;

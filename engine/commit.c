@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "access/cleanup.h"
 #include "engine/operations.h"
@@ -31,9 +32,13 @@ static void commit_scheme(struct damos *scheme, struct damos_desc *desc)
 	quota.nr_goals = scheme->quota.desc.nr_goals;
 	scheme->quota.desc = quota;
 	free(scheme->desc.filters);
+	free(scheme->desc.dests);
 	scheme->desc = *desc;
 	desc->filters = NULL;
 	desc->nr_filters = 0;
+	desc->dests = NULL;
+	desc->nr_dests = 0;
+	damos_set_filter_defaults(scheme);
 	scheme->active = true;
 }
 
@@ -81,6 +86,15 @@ static void swap_regions(struct damon_target *a, struct damon_target *b)
 	b->probe_room = was.probe_room;
 }
 
+/* None given: they stay as they are. */
+static int set_ranges(struct damon_ctx *ctx, struct damon_target *target,
+		      const struct damon_target_desc *desc)
+{
+	if (!desc->nr_ranges)
+		return 0;
+	return damon_set_regions(target, desc->ranges, desc->nr_ranges, ctx->min_sz_region);
+}
+
 static int commit_target(struct damon_ctx *ctx, struct damon_target *target,
 			 struct damon_target_desc *desc)
 {
@@ -88,8 +102,7 @@ static int commit_target(struct damon_ctx *ctx, struct damon_target *target,
 	int r;
 
 	if (same_process(target->process, desc->process))
-		return desc->nr_ranges ? damon_set_regions(target, desc->ranges, desc->nr_ranges) :
-					 0;
+		return set_ranges(ctx, target, desc);
 	r = damon_target_init(ctx, &fresh, desc);
 	if (r) {
 		damon_target_clear(&fresh);
@@ -99,7 +112,7 @@ static int commit_target(struct damon_ctx *ctx, struct damon_target *target,
 	swap_regions(&fresh, target);
 	damon_target_clear(target);
 	*target = fresh;
-	return desc->nr_ranges ? damon_set_regions(target, desc->ranges, desc->nr_ranges) : 0;
+	return set_ranges(ctx, target, desc);
 }
 
 /* Schemes whose last window stopped in it begin the next one at the start. */
@@ -132,18 +145,31 @@ static int commit_targets(struct damon_ctx *ctx, struct damon_desc *desc)
 	return r;
 }
 
-void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
-			  const struct damon_attrs *to)
+static uint32_t rescale(uint32_t nr_accesses, uint64_t from, uint64_t to)
 {
-	uint32_t bp =
-		(uint32_t)((uint64_t)region->nr_accesses * 10000 / damon_max_nr_accesses(from));
+	uint32_t bp = (uint32_t)((uint64_t)nr_accesses * 10000 / from);
 
-	region->nr_accesses = (uint32_t)((uint64_t)bp * damon_max_nr_accesses(to) / 10000);
-	region->nr_accesses_bp = region->nr_accesses * 10000;
+	return (uint32_t)((uint64_t)bp * to / 10000);
+}
+
+void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
+			  const struct damon_attrs *to, bool inside)
+{
+	uint64_t most = damon_max_nr_accesses(from), will = damon_max_nr_accesses(to);
+
+	if (inside) {
+		/* The aggregation that has begun begins again. */
+		region->last_nr_accesses = rescale(region->last_nr_accesses, most, will);
+		region->nr_accesses_bp = region->last_nr_accesses * 10000;
+		region->nr_accesses = 0;
+	} else {
+		region->nr_accesses = rescale(region->nr_accesses, most, will);
+		region->nr_accesses_bp = region->nr_accesses * 10000;
+	}
 	region->age = (uint32_t)((uint64_t)region->age * from->aggr_interval / to->aggr_interval);
 }
 
-static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
+void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside)
 {
 	const struct damon_attrs from = ctx->attrs;
 
@@ -152,8 +178,25 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 	    attrs->aggr_interval)
 		for (size_t t = 0; t < ctx->nr_targets; t++)
 			for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
-				damon_rescale_region(&ctx->targets[t].regions[i], &from, attrs);
+				damon_rescale_region(&ctx->targets[t].regions[i], &from, attrs,
+						     inside);
 	damon_restart_intervals(ctx);
+}
+
+static bool same_attrs(const struct damon_attrs *a, const struct damon_attrs *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* Since Linux 6.15 those that are the same change nothing, and commits come at any time. */
+static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
+{
+	bool any_time = ctx->abi >= DAMON_ABI(6, 15);
+
+	if (any_time && same_attrs(&ctx->attrs, attrs))
+		return;
+	damon_set_attrs(ctx, attrs, any_time && ctx->passed < ctx->next_aggr);
+	ctx->max_nr_accesses = damon_max_nr_accesses(attrs);
 }
 
 int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
@@ -161,8 +204,10 @@ int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 	const struct damon_operations *ops = damon_operations_of(desc->ops);
 	int r = commit_schemes(ctx, desc);
 
-	/* Targets are named for the operations that come. */
+	/* Targets are named for the operations that come, and have their units. */
 	ctx->ops = ops;
+	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
+	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
 	if (!r)
 		r = commit_targets(ctx, desc);
 	if (!r)

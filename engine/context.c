@@ -38,7 +38,7 @@ void damon_update_size_limit(struct damon_ctx *ctx)
 			sz += damon_sz_region(&ctx->targets[t].regions[i]);
 	if (ctx->attrs.min_nr_regions)
 		sz /= ctx->attrs.min_nr_regions;
-	ctx->sz_limit = max_ul(sz, DAMON_MIN_REGION);
+	ctx->sz_limit = max_ul(sz, ctx->min_sz_region);
 }
 
 struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
@@ -67,7 +67,11 @@ int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struc
 
 	if (!ctx)
 		return -ENOMEM;
+	ctx->abi = desc->abi;
 	ctx->attrs = desc->attrs;
+	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
+	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
+	ctx->max_nr_accesses = damon_max_nr_accesses(&desc->attrs);
 	ctx->ops = damon_operations_of(desc->ops);
 	ctx->session = session;
 	random_seed(ctx->rng, (uintptr_t)ctx);
@@ -105,6 +109,7 @@ int damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 		return r;
 	damon_update_size_limit(ctx);
 	damon_restart_intervals(ctx);
+	ctx->next_tune = ctx->max_nr_accesses * ctx->attrs.intervals_goal.aggrs;
 	damon_sample(ctx, ACCESS_ARM, now, 1);
 	ctx->armed = true;
 	return 0;
@@ -134,9 +139,10 @@ uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
 	return next > ctx->passed ? next - ctx->passed : 0;
 }
 
-/* The end of an aggregation but for what schemes do before it: report, reset, split. */
+/* The end of an aggregation but for what schemes do before it: tune, report, reset, split. */
 static int end_aggregation(struct damon_ctx *ctx)
 {
+	damon_tune_intervals(ctx);
 	damon_trace_aggregated(ctx);
 	damon_reset_aggregated(ctx);
 	return damon_split_regions(ctx);

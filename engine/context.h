@@ -12,7 +12,7 @@
 #include "access/access.h"
 #include "engine/damon.h"
 
-/* Minimum size of a region, and what bounds of regions are aligned to. */
+/* Minimum size of a region, and what bounds are aligned to: a page; see damon_min_sz_region(). */
 #define DAMON_MIN_REGION 4096UL
 
 /* Scores for prioritisation go from 0 to this. */
@@ -31,6 +31,8 @@ struct damon_region {
 struct damon_target {
 	struct process *process; /* a reference; NULL for paddr */
 	struct access_space *space; /* NULL where nothing can be seen */
+	struct frames *frames; /* by which schemes see its pages; NULL until one does */
+	bool frames_failed;
 	bool unsure; /* the last round did not show that the process exists */
 	struct damon_region *regions;
 	size_t nr_regions, room;
@@ -58,6 +60,9 @@ struct damos {
 	struct damos_quota quota;
 	struct damos_stat stat;
 	bool active; /* by watermarks */
+	bool has_ops_filters;
+	bool core_default_reject, ops_default_reject; /* of what no filter matches */
+	bool allowed_by_core; /* a core filter let the region that was asked for last in */
 	uint64_t next_apply; /* in sampling intervals, as damon_ctx.passed */
 	bool due; /* in this round */
 	bool tried_done; /* had an application round since the collection began */
@@ -66,7 +71,12 @@ struct damos {
 struct damon_operations;
 
 struct damon_ctx {
+	unsigned int abi;
 	struct damon_attrs attrs;
+	uint64_t max_nr_accesses; /* of an aggregation; the tuner keeps it */
+	uint64_t next_tune; /* in sampling intervals, as `passed' */
+	uint64_t addr_unit; /* bytes that an address stands for; 1 but for paddr */
+	uint64_t min_sz_region; /* see damon_min_sz_region() */
 	const struct damon_operations *ops;
 	struct damon_target *targets;
 	size_t nr_targets;
@@ -75,6 +85,7 @@ struct damon_ctx {
 
 	struct access_session *session; /* borrowed; NULL in tests: nothing is seen */
 	struct frames *frames; /* paddr's: what its schemes act by; NULL until one does */
+	bool frames_failed;
 	uint64_t rng[4]; /* of random.h */
 
 	/* Counted in sampling intervals since the start. */
@@ -136,14 +147,15 @@ static inline uint64_t damon_sz_region(const struct damon_region *region)
 	return region->end - region->start;
 }
 
-static inline uint64_t align_down(uint64_t address)
+/* To multiples of UNIT, a power of two. */
+static inline uint64_t align_down(uint64_t address, uint64_t unit)
 {
-	return address & ~(DAMON_MIN_REGION - 1);
+	return address & ~(unit - 1);
 }
 
-static inline uint64_t align_up(uint64_t address)
+static inline uint64_t align_up(uint64_t address, uint64_t unit)
 {
-	return align_down(address + DAMON_MIN_REGION - 1);
+	return align_down(address + unit - 1, unit);
 }
 
 /* Makes room for NR regions and as many probes.  Return: 0 or -ENOMEM. */
@@ -159,11 +171,12 @@ int damon_insert_region(struct damon_target *target, size_t index, uint64_t star
 int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz);
 
 /*
- * Fits the target's regions to NR ascending ranges (spec: engine.md section 4; kernel:
- * damon_set_regions()).  Return: 0, -EINVAL and nothing changed, or -ENOMEM.
+ * Fits the target's regions to NR ascending ranges, whose bounds are aligned to MIN_SZ (spec:
+ * engine.md section 4; kernel: damon_set_regions()).
+ * Return: 0, -EINVAL and nothing changed, or -ENOMEM.
  */
-int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges,
-		      size_t nr);
+int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr,
+		      uint64_t min_sz);
 
 /* Splits region INDEX into NR_PIECES even pieces, the last with the remainder. */
 int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces);
@@ -172,9 +185,12 @@ int damon_evenly_split_region(struct damon_target *target, size_t index, size_t 
 
 /* Ages and merges by the counters of the aggregation that ends. */
 void damon_merge_regions(struct damon_ctx *ctx);
-/* One target with one threshold: what damon_merge_regions() is made of. */
-void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit,
-			bool aging);
+/*
+ * One target with one threshold: what damon_merge_regions() is made of.  Regions are as old as
+ * their counters have stayed alike; Linux 6.18 takes zero for unlike anything else.
+ */
+void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero_is_another);
+void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit);
 /* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */
 void damon_reset_aggregated(struct damon_ctx *ctx);
 int damon_split_regions(struct damon_ctx *ctx);
@@ -195,11 +211,23 @@ void damon_update_region_access(struct damon_region *region, bool accessed, uint
  */
 int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc);
 int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc);
-/* Converts the counters of REGION from one set of intervals to another. */
+/*
+ * Converts the counters of REGION from one set of intervals to another: INSIDE an aggregation, or
+ * at its end, when it has not been reported yet.
+ */
 void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
-			  const struct damon_attrs *to);
+			  const struct damon_attrs *to, bool inside);
+/* Takes new attributes, and begins the counting of intervals anew. */
+void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside);
 /* Begins the counting of intervals anew. */
 void damon_restart_intervals(struct damon_ctx *ctx);
+
+/* ---- tuning.c ---- */
+
+/* At the end of an aggregation: brings the intervals nearer to their goal, if it is time. */
+void damon_tune_intervals(struct damon_ctx *ctx);
+/* The sampling interval that comes after one whose accesses had a SCORE (10000: as wanted). */
+uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score);
 
 /* ---- target.c ---- */
 

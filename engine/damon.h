@@ -29,10 +29,18 @@ extern const char *const damon_ops_names[NR_DAMON_OPS];
 /* Whether what OPS needs is allowed here: physical memory needs to see the numbers of frames. */
 bool damon_ops_available(enum damon_ops_id ops);
 
+/* What the intervals are tuned to, every `aggrs' aggregations; 0: they are not. */
+struct damon_intervals_goal {
+	uint64_t access_bp; /* share of all accesses that could be seen, in 1/10000 */
+	uint64_t aggrs;
+	uint64_t min_sample_us, max_sample_us;
+};
+
 struct damon_attrs {
 	uint64_t sample_interval;
 	uint64_t aggr_interval;
 	uint64_t ops_update_interval;
+	struct damon_intervals_goal intervals_goal;
 	uint64_t min_nr_regions;
 	uint64_t max_nr_regions;
 };
@@ -68,6 +76,8 @@ struct damos_access_pattern {
 enum damos_quota_goal_metric {
 	DAMOS_QUOTA_USER_INPUT,
 	DAMOS_QUOTA_SOME_MEM_PSI_US,
+	DAMOS_QUOTA_NODE_MEM_USED_BP,
+	DAMOS_QUOTA_NODE_MEM_FREE_BP,
 	NR_DAMOS_QUOTA_GOAL_METRICS
 };
 
@@ -75,6 +85,7 @@ struct damos_quota_goal {
 	enum damos_quota_goal_metric metric;
 	uint64_t target_value;
 	uint64_t current_value;
+	int nid; /* of the metrics of a node */
 	uint64_t last_psi_total; /* the engine's */
 };
 
@@ -98,24 +109,39 @@ struct damos_watermarks {
 
 enum damos_filter_type {
 	DAMOS_FILTER_TYPE_ANON,
+	DAMOS_FILTER_TYPE_ACTIVE,
 	DAMOS_FILTER_TYPE_MEMCG,
 	DAMOS_FILTER_TYPE_YOUNG,
+	DAMOS_FILTER_TYPE_HUGEPAGE_SIZE,
+	DAMOS_FILTER_TYPE_UNMAPPED,
 	DAMOS_FILTER_TYPE_ADDR,
 	DAMOS_FILTER_TYPE_TARGET,
 	NR_DAMOS_FILTER_TYPES
 };
 
+/*
+ * Those for addresses and targets are core filters: they see regions.  The others are the
+ * operations': they see pages.  Of each sort the first that matches decides.
+ */
 struct damos_filter {
 	enum damos_filter_type type;
 	bool matching;
+	bool allow; /* what matches passes; else it is kept out */
 	uint64_t memcg_id; /* inode number of the cgroup */
 	struct damon_addr_range addr_range; /* not checked for alignment */
 	int target_idx;
+	uint64_t min_sz, max_sz; /* of a huge page; both included */
+};
+
+/* Where a part of what is migrated goes. */
+struct damos_dest {
+	uint32_t node, weight;
 };
 
 struct damos_stat {
 	uint64_t nr_tried, sz_tried;
 	uint64_t nr_applied, sz_applied;
+	uint64_t sz_ops_filter_passed;
 	uint64_t qt_exceeds;
 };
 
@@ -124,6 +150,8 @@ struct damos_desc {
 	enum damos_action action;
 	uint64_t apply_interval; /* 0: the aggregation interval */
 	int target_nid;
+	struct damos_dest *dests; /* of pages of virtual addresses, instead of target_nid */
+	size_t nr_dests;
 	struct damos_quota_desc quota;
 	struct damos_watermarks wmarks;
 	struct damos_filter *filters;
@@ -145,7 +173,9 @@ struct damon_target_desc {
 
 /* Owns all that it points to; made by damon_desc_new(), ended by damon_desc_free(). */
 struct damon_desc {
+	unsigned int abi; /* whose rules */
 	enum damon_ops_id ops;
+	uint64_t addr_unit; /* bytes of physical memory that an address of paddr stands for */
 	struct damon_attrs attrs;
 	struct damon_target_desc *targets;
 	size_t nr_targets;
@@ -170,23 +200,41 @@ struct damon_desc *damon_desc_copy(const struct damon_desc *desc);
 struct damos_stat damos_stat_read(const struct damos_stat *live);
 
 /*
- * The checks that the kernel makes of attributes, and of a target's ranges.
- * Return: 0 or -EINVAL.
+ * The smallest region, and what bounds of regions are aligned to, in units of addresses: a page, or
+ * where a unit of paddr is more than that, one unit.
  */
+uint64_t damon_min_sz_region(enum damon_ops_id ops, uint64_t addr_unit);
+
+/*
+ * The checks that the kernel makes of attributes, of the unit of addresses, and of a target's
+ * ranges. Return: 0 or -EINVAL.
+ */
+int damon_check_addr_unit(enum damon_ops_id ops, uint64_t addr_unit);
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi);
-int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr);
+int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr, uint64_t min_sz);
 
 /* A region that a scheme was applied to, as it was just before. */
 struct damos_tried_region {
 	uint32_t scheme; /* index */
 	uint64_t start, end;
 	uint32_t nr_accesses, age;
+	uint64_t sz_filter_passed;
 };
+
+/* How a kdamond is doing. */
+struct damon_report {
+	uint64_t sample_interval, aggr_interval;
+	size_t nr_schemes;
+	struct damos_stat *stats;
+	uint64_t *effective_sz;
+};
+
+void damon_report_clear(struct damon_report *report);
 
 enum damon_command_kind {
 	DAMON_COMMIT, /* take over `desc' */
 	DAMON_COMMIT_QUOTA_GOALS, /* take over the goals of `desc' */
-	DAMON_READ_STATS, /* fill `stats' and `effective_sz' */
+	DAMON_REPORT, /* fill `report' */
 	DAMON_COLLECT_TRIED, /* fill `tried', in one application round of each scheme */
 };
 
@@ -195,21 +243,21 @@ enum damon_command_kind {
  */
 struct damon_command {
 	enum damon_command_kind kind;
-	struct damon_desc *desc; /* COMMIT: NULL ends the kdamond with `error' */
+	struct damon_desc *desc; /* COMMIT: NULL fails with `error' */
+	/* How it went; -ECANCELED if the kdamond ended meanwhile. */
 	int error;
 
 	/* Answers; allocated by the engine, freed by damon_command_clear(). */
-	size_t nr_schemes;
-	struct damos_stat *stats;
-	uint64_t *effective_sz;
+	struct damon_report report;
 	struct damos_tried_region *tried;
 	size_t nr_tried, room_tried;
 	bool *has_tried; /* the engine's: which schemes had their round */
 
 	/*
 	 * Called by the kdamond's thread when the command is done, or when the kdamond ended
-	 * without getting to it; must not block.  A command that fails (COMMIT of something
-	 * invalid, no memory) ends the kdamond; it is called when that has happened.
+	 * without getting to it; must not block.  With the rules of kernels before 6.14 a command
+	 * that fails (COMMIT of something invalid, no memory) ends the kdamond; it is called when
+	 * that has happened.
 	 */
 	void (*done)(struct damon_command *command);
 	struct damon_command *next; /* the engine's */
@@ -245,6 +293,15 @@ void damon_stop(struct damon_kdamond *kdamond);
  * Return: 0, or -EINVAL if the kdamond is ending or has ended.
  */
 int damon_call(struct damon_kdamond *kdamond, struct damon_command *command);
+
+/* It is to make a report every MS milliseconds from now on; 0: none. */
+void damon_set_refresh(struct damon_kdamond *kdamond, uint64_t ms);
+
+/*
+ * The newest report that was made so, if nobody has taken it yet.
+ * Return: whether there is one; then it is in *OUT, for damon_report_clear().
+ */
+bool damon_take_report(struct damon_kdamond *kdamond, struct damon_report *out);
 
 /* The thread id, in our pid namespace. */
 pid_t damon_kdamond_tid(struct damon_kdamond *kdamond);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/damon.h"
+#include "access/cleanup.h"
+#include "engine/context.h"
 
 const char *const damon_ops_names[NR_DAMON_OPS] = {
 	[DAMON_OPS_VADDR] = "vaddr",
@@ -30,6 +31,7 @@ struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes)
 	desc->schemes = calloc(nr_schemes + 1, sizeof(*desc->schemes));
 	if (!desc->targets || !desc->schemes)
 		return damon_desc_free(desc);
+	desc->addr_unit = 1;
 	desc->nr_targets = nr_targets;
 	desc->nr_schemes = nr_schemes;
 	return desc;
@@ -49,6 +51,7 @@ void damon_desc_clear(struct damon_desc *desc)
 	for (size_t i = 0; i < desc->nr_schemes; i++) {
 		free(desc->schemes[i].quota.goals);
 		free(desc->schemes[i].filters);
+		free(desc->schemes[i].dests);
 	}
 	free(desc->targets);
 	free(desc->schemes);
@@ -87,7 +90,8 @@ static int copy_scheme(const struct damos_desc *from, struct damos_desc *to)
 	to->quota.goals =
 		copy_array(from->quota.goals, from->quota.nr_goals, sizeof(*to->quota.goals));
 	to->filters = copy_array(from->filters, from->nr_filters, sizeof(*to->filters));
-	return to->quota.goals && to->filters ? 0 : -ENOMEM;
+	to->dests = copy_array(from->dests, from->nr_dests, sizeof(*to->dests));
+	return to->quota.goals && to->filters && to->dests ? 0 : -ENOMEM;
 }
 
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
@@ -97,7 +101,9 @@ struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
 
 	if (!copy)
 		return NULL;
+	copy->abi = desc->abi;
 	copy->ops = desc->ops;
+	copy->addr_unit = desc->addr_unit;
 	copy->attrs = desc->attrs;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = copy_target(&desc->targets[i], &copy->targets[i]);
@@ -113,12 +119,43 @@ struct damos_stat damos_stat_read(const struct damos_stat *live)
 		.sz_tried = __atomic_load_n(&live->sz_tried, __ATOMIC_RELAXED),
 		.nr_applied = __atomic_load_n(&live->nr_applied, __ATOMIC_RELAXED),
 		.sz_applied = __atomic_load_n(&live->sz_applied, __ATOMIC_RELAXED),
+		.sz_ops_filter_passed =
+			__atomic_load_n(&live->sz_ops_filter_passed, __ATOMIC_RELAXED),
 		.qt_exceeds = __atomic_load_n(&live->qt_exceeds, __ATOMIC_RELAXED),
 	};
 }
 
+void damon_report_clear(struct damon_report *report)
+{
+	free(report->stats);
+	free(report->effective_sz);
+	*report = (struct damon_report){ 0 };
+}
+
+uint64_t damon_min_sz_region(enum damon_ops_id ops, uint64_t addr_unit)
+{
+	if (ops != DAMON_OPS_PADDR)
+		return DAMON_MIN_REGION;
+	return max_ul(DAMON_MIN_REGION / max_ul(addr_unit, 1), 1);
+}
+
+int damon_check_addr_unit(enum damon_ops_id ops, uint64_t addr_unit)
+{
+	uint64_t min = damon_min_sz_region(ops, addr_unit);
+
+	return addr_unit && !(min & (min - 1)) ? 0 : -EINVAL;
+}
+
+static bool is_valid_goal(const struct damon_intervals_goal *goal, uint64_t sample)
+{
+	return !goal->aggrs || (goal->min_sample_us <= goal->max_sample_us &&
+				goal->min_sample_us <= sample && sample <= goal->max_sample_us);
+}
+
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi)
 {
+	if (!is_valid_goal(&attrs->intervals_goal, attrs->sample_interval))
+		return -EINVAL;
 	if (attrs->min_nr_regions < 3 || attrs->min_nr_regions > attrs->max_nr_regions)
 		return -EINVAL;
 	/* Since Linux 6.7. */

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Core filters: by address and by target, handled before an action sees the region.  Source:
- * damos_filter_out() of mm/damon/core.c, Linux 6.12, restated in spec/engine.md section 13.
+ * Filters: core ones by address and by target, which are asked before an action sees the region,
+ * and the operations' own by page.  Of each sort the first that matches decides; what none matches
+ * is kept out if the last of them lets something in.  Sources: damos_filter_out() of
+ * mm/damon/core.c of Linux 6.12, restated in spec/engine.md section 13; docs/kernel-6.18.md
+ * section 2.5 for `allow', without which both are the same.
  */
 #include "engine/scheme.h"
 
 /* Whether the region is in the range; cut so that it is either in or out. */
-static bool in_range(struct damon_target *target, size_t index, struct damon_addr_range range)
+static bool in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_addr_range range)
 {
+	struct damon_target *target = &ctx->targets[t];
 	const struct damon_region *region = &target->regions[index];
-	uint64_t start = align_down(range.start), end = align_down(range.end);
+	uint64_t start = align_down(range.start, ctx->min_sz_region);
+	uint64_t end = align_down(range.end, ctx->min_sz_region);
 
 	if (region->end <= start || end <= region->start)
 		return false;
@@ -22,21 +27,83 @@ static bool in_range(struct damon_target *target, size_t index, struct damon_add
 	return true;
 }
 
-bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index,
-			const struct damos *scheme)
+static bool is_core(const struct damos_filter *filter)
 {
+	return filter->type == DAMOS_FILTER_TYPE_ADDR || filter->type == DAMOS_FILTER_TYPE_TARGET;
+}
+
+void damos_set_filter_defaults(struct damos *scheme)
+{
+	const struct damos_filter *last_core = NULL, *last_ops = NULL;
+
+	for (size_t f = 0; f < scheme->desc.nr_filters; f++) {
+		const struct damos_filter *filter = &scheme->desc.filters[f];
+
+		*(is_core(filter) ? &last_core : &last_ops) = filter;
+	}
+	scheme->has_ops_filters = last_ops;
+	scheme->ops_default_reject = last_ops && last_ops->allow;
+	scheme->core_default_reject = last_core && last_core->allow && !last_ops;
+}
+
+bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme)
+{
+	scheme->allowed_by_core = false;
 	for (size_t f = 0; f < scheme->desc.nr_filters; f++) {
 		const struct damos_filter *filter = &scheme->desc.filters[f];
 		bool matched;
 
+		if (!is_core(filter))
+			continue;
 		if (filter->type == DAMOS_FILTER_TYPE_TARGET)
 			matched = filter->target_idx >= 0 && (size_t)filter->target_idx == target;
-		else if (filter->type == DAMOS_FILTER_TYPE_ADDR)
-			matched = in_range(&ctx->targets[target], index, filter->addr_range);
 		else
-			continue; /* the address space's affair */
-		if (matched == filter->matching)
-			return true;
+			matched = in_range(ctx, target, index, filter->addr_range);
+		if (matched != filter->matching)
+			continue;
+		scheme->allowed_by_core = filter->allow;
+		return !filter->allow;
 	}
+	return scheme->core_default_reject;
+}
+
+static bool matches(const struct damos_filter *filter, const struct frame_info *info)
+{
+	switch (filter->type) {
+	case DAMOS_FILTER_TYPE_ANON:
+		return info->anon;
+	case DAMOS_FILTER_TYPE_ACTIVE:
+		return info->active;
+	case DAMOS_FILTER_TYPE_MEMCG:
+		return info->memcg_id == filter->memcg_id;
+	case DAMOS_FILTER_TYPE_YOUNG:
+		return info->young;
+	case DAMOS_FILTER_TYPE_HUGEPAGE_SIZE:
+		return filter->min_sz <= info->folio_sz && info->folio_sz <= filter->max_sz;
+	case DAMOS_FILTER_TYPE_UNMAPPED:
+		return !info->mapped;
+	default:
+		return false;
+	}
+}
+
+bool damos_page_passes(const struct damos *scheme, const struct frame_info *info)
+{
+	if (scheme->allowed_by_core)
+		return true;
+	for (size_t f = 0; f < scheme->desc.nr_filters; f++) {
+		const struct damos_filter *filter = &scheme->desc.filters[f];
+
+		if (!is_core(filter) && matches(filter, info) == filter->matching)
+			return filter->allow;
+	}
+	return !scheme->ops_default_reject;
+}
+
+bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type)
+{
+	for (size_t f = 0; f < scheme->desc.nr_filters; f++)
+		if (scheme->desc.filters[f].type == type)
+			return true;
 	return false;
 }

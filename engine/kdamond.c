@@ -4,9 +4,10 @@
  *
  * The context belongs to the thread alone.  Commands are put into the mailbox by others and carried
  * out while the thread sleeps between two samples, but for DAMON_COMMIT, which waits for the end of
- * an aggregation.  Deadlines are absolute, but what was armed is given its time before it is
- * checked: a round that takes too long delays the next one, and intervals that were missed are
- * counted with the answers of the round that came, so that an aggregation always spans its time.
+ * an aggregation, or since Linux 6.15 for that of the sampling interval.  Deadlines are absolute,
+ * but what was armed is given its time before it is checked: a round that takes too long delays the
+ * next one, and intervals that were missed are counted with the answers of the round that came, so
+ * that an aggregation always spans its time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -38,14 +39,19 @@ struct damon_kdamond {
 	int event; /* an eventfd: there is mail, or it is to stop */
 	atomic_int tid;
 	atomic_bool stopping;
+	atomic_bool commit_waits; /* there is one in the mailbox */
+	_Atomic uint64_t refresh_ms;
 
-	pthread_mutex_t lock; /* of the two below */
+	pthread_mutex_t lock; /* of the four below */
 	struct damon_command *queue; /* first come first */
 	bool closed; /* takes no more commands */
+	bool has_report; /* that nobody has taken yet */
+	struct damon_report report;
 
 	/* The thread's: */
 	struct access_session *session;
 	struct damon_command *failed; /* answered when it has ended */
+	uint64_t next_refresh; /* us */
 };
 
 static uint64_t now_us(void)
@@ -56,8 +62,7 @@ static uint64_t now_us(void)
 void damon_command_clear(struct damon_command *command)
 {
 	damon_desc_free(command->desc);
-	free(command->stats);
-	free(command->effective_sz);
+	damon_report_clear(&command->report);
 	free(command->tried);
 	*command = (struct damon_command){ 0 };
 }
@@ -83,18 +88,39 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 	return command;
 }
 
-static int read_stats(const struct damon_ctx *ctx, struct damon_command *command)
+/* Into a report that may be an older one.  Return: 0 or -ENOMEM. */
+static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 {
-	command->stats = calloc(ctx->nr_schemes + 1, sizeof(*command->stats));
-	command->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*command->effective_sz));
-	if (!command->stats || !command->effective_sz)
+	if (!report->stats || report->nr_schemes != ctx->nr_schemes) {
+		damon_report_clear(report);
+		report->stats = calloc(ctx->nr_schemes + 1, sizeof(*report->stats));
+		report->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*report->effective_sz));
+	}
+	if (!report->stats || !report->effective_sz) {
+		damon_report_clear(report);
 		return -ENOMEM;
-	command->nr_schemes = ctx->nr_schemes;
+	}
+	report->sample_interval = ctx->attrs.sample_interval;
+	report->aggr_interval = ctx->attrs.aggr_interval;
+	report->nr_schemes = ctx->nr_schemes;
 	for (size_t s = 0; s < ctx->nr_schemes; s++) {
-		command->stats[s] = ctx->schemes[s].stat;
-		command->effective_sz[s] = ctx->schemes[s].quota.esz;
+		report->stats[s] = ctx->schemes[s].stat;
+		report->effective_sz[s] = ctx->schemes[s].quota.esz;
 	}
 	return 0;
+}
+
+/* Makes a report for whoever takes it, now and then. */
+static void refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+{
+	uint64_t ms = atomic_load_explicit(&k->refresh_ms, memory_order_relaxed);
+
+	if (!ms || now < k->next_refresh)
+		return;
+	k->next_refresh = now + ms * 1000;
+	pthread_mutex_lock(&k->lock);
+	k->has_report = !make_report(ctx, &k->report);
+	pthread_mutex_unlock(&k->lock);
 }
 
 static int commit(struct damon_ctx *ctx, struct damon_command *command)
@@ -112,13 +138,22 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 		return commit(ctx, command);
 	case DAMON_COMMIT_QUOTA_GOALS:
 		return damos_commit_goals(ctx, command->desc);
-	case DAMON_READ_STATS:
-		return read_stats(ctx, command);
+	case DAMON_REPORT:
+		return make_report(ctx, &command->report);
 	case DAMON_COLLECT_TRIED:
 		damos_collect_start(ctx, command);
 		return 1;
 	}
 	return -EINVAL;
+}
+
+/*
+ * Whether the kdamond goes on after a command that failed: since Linux 6.14, unless it may have
+ * been carried out in part.
+ */
+static bool survives(const struct damon_ctx *ctx, const struct damon_command *command)
+{
+	return ctx->abi >= DAMON_ABI(6, 14) && (command->kind != DAMON_COMMIT || !command->desc);
 }
 
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
@@ -130,12 +165,14 @@ static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool 
 	while ((command = take_command(k, commits, !ctx->collecting))) {
 		int r = carry_out(ctx, command);
 
-		if (r < 0) {
+		if (r < 0)
+			command->error = r;
+		if (r < 0 && !survives(ctx, command)) {
 			log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
 			k->failed = command;
 			return r;
 		}
-		if (!r)
+		if (r <= 0)
 			command->done(command);
 	}
 	collected = ctx->collecting && damos_collect_finished(ctx);
@@ -202,6 +239,7 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 	uint64_t deadline = now_us(), now, sample;
 	int r = damon_ctx_start(ctx, deadline);
 
+	k->next_refresh = deadline + atomic_load(&k->refresh_ms) * 1000;
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
 		uint64_t rest = damos_check_watermarks(ctx);
 
@@ -211,6 +249,7 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 			if (!r)
 				r = sleep_until(k, ctx, now_us() + rest, true);
 			deadline = now_us();
+			refresh(k, ctx, deadline);
 			continue;
 		}
 		if (!ctx->armed)
@@ -224,8 +263,15 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 			break;
 		now = now_us();
 		r = damon_ctx_step(ctx, now, 1 + missed_rounds(ctx, now, &deadline));
-		if (!r && ctx->collecting)
+		if (!r && ctx->abi >= DAMON_ABI(6, 15) &&
+		    atomic_exchange(&k->commit_waits, false)) {
+			/* It may bring other regions. */
+			ctx->armed = false;
+			r = handle_commands(k, ctx, true);
+		} else if (!r && ctx->collecting) {
 			r = handle_commands(k, ctx, false);
+		}
+		refresh(k, ctx, now);
 	}
 	return r;
 }
@@ -241,8 +287,10 @@ static void close_mailbox(struct damon_kdamond *k)
 	k->callbacks.ended(k->callbacks.argument);
 	if (k->failed)
 		k->failed->done(k->failed);
-	while ((command = take_command(k, true, true)))
+	while ((command = take_command(k, true, true))) {
+		command->error = -ECANCELED;
 		command->done(command);
+	}
 }
 
 static void *kdamond_main(void *argument)
@@ -263,7 +311,7 @@ static void *kdamond_main(void *argument)
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);
 	if (!r) {
-		ctx->after_merge = commit_after_merge;
+		ctx->after_merge = ctx->abi < DAMON_ABI(6, 15) ? commit_after_merge : NULL;
 		ctx->argument = k;
 		monitor(k, ctx);
 		collecting = steal_ptr(ctx->collecting);
@@ -272,8 +320,10 @@ static void *kdamond_main(void *argument)
 	damon_ctx_free(ctx);
 	access_session_close(k->session);
 	close_mailbox(k);
-	if (collecting)
+	if (collecting) {
+		collecting->error = -ECANCELED;
 		collecting->done(collecting);
+	}
 	return NULL;
 }
 
@@ -282,6 +332,7 @@ static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
 	if (k->event >= 0)
 		close(k->event);
 	damon_desc_free(k->desc);
+	damon_report_clear(&k->report);
 	pthread_mutex_destroy(&k->lock);
 	free(k->method);
 	free(k);
@@ -342,11 +393,33 @@ int damon_call(struct damon_kdamond *k, struct damon_command *command)
 		;
 	if (!closed)
 		*at = command;
+	if (command->kind == DAMON_COMMIT)
+		atomic_store(&k->commit_waits, true);
 	pthread_mutex_unlock(&k->lock);
 	if (closed)
 		return -EINVAL;
 	wake(k);
 	return 0;
+}
+
+void damon_set_refresh(struct damon_kdamond *k, uint64_t ms)
+{
+	atomic_store(&k->refresh_ms, ms);
+}
+
+bool damon_take_report(struct damon_kdamond *k, struct damon_report *out)
+{
+	bool has;
+
+	pthread_mutex_lock(&k->lock);
+	has = k->has_report;
+	if (has) {
+		*out = k->report;
+		k->report = (struct damon_report){ 0 };
+		k->has_report = false;
+	}
+	pthread_mutex_unlock(&k->lock);
+	return has;
 }
 
 pid_t damon_kdamond_tid(struct damon_kdamond *k)

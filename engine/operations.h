@@ -3,6 +3,7 @@
 #ifndef DAMONFS_ENGINE_OPERATIONS_H
 #define DAMONFS_ENGINE_OPERATIONS_H
 
+#include "access/frames.h"
 #include "engine/context.h"
 
 struct damon_operations {
@@ -14,11 +15,13 @@ struct damon_operations {
 	int (*update)(struct damon_ctx *ctx);
 
 	/*
-	 * Applies a scheme to a region; NULL: no action but `stat' does anything.
-	 * Return: the bytes that it was applied to.
+	 * Applies a scheme to a region; NULL: no action does anything.
+	 * Return: how much it was applied to, and how much passed the filters for pages, in units
+	 * of addresses.
 	 */
-	uint64_t (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
-				 const struct damon_region *region, const struct damos *scheme);
+	struct frames_result (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
+					     const struct damon_region *region,
+					     const struct damos *scheme);
 
 	/* The region's priority for the scheme, 0 to DAMOS_MAX_SCORE; NULL: always the highest. */
 	uint32_t (*scheme_score)(const struct damon_ctx *ctx, const struct damon_region *region,

@@ -37,75 +37,67 @@ static const struct {
 	[DAMOS_LRU_DEPRIO] = { true, FRAMES_DEPRIO },
 	[DAMOS_MIGRATE_HOT] = { true, FRAMES_MIGRATE },
 	[DAMOS_MIGRATE_COLD] = { true, FRAMES_MIGRATE },
+	[DAMOS_STAT] = { true, FRAMES_COUNT },
 };
-
-static bool matches(const struct damos_filter *filter, const struct frame_info *info)
-{
-	switch (filter->type) {
-	case DAMOS_FILTER_TYPE_ANON:
-		return info->anon;
-	case DAMOS_FILTER_TYPE_MEMCG:
-		return info->memcg_id == filter->memcg_id;
-	default:
-		return info->young;
-	}
-}
-
-/* The filters for pages; those for addresses and targets have been asked before. */
-static bool is_for_pages(const struct damos_filter *filter)
-{
-	return filter->type == DAMOS_FILTER_TYPE_ANON || filter->type == DAMOS_FILTER_TYPE_MEMCG ||
-	       filter->type == DAMOS_FILTER_TYPE_YOUNG;
-}
-
-static bool has_filter(const struct damos *scheme, enum damos_filter_type type)
-{
-	for (size_t i = 0; i < scheme->desc.nr_filters; i++)
-		if (scheme->desc.filters[i].type == type)
-			return true;
-	return false;
-}
 
 static bool takes(const struct frame_info *info, void *argument)
 {
 	const struct damos *scheme = argument;
 
-	for (size_t i = 0; i < scheme->desc.nr_filters; i++) {
-		const struct damos_filter *filter = &scheme->desc.filters[i];
-
-		if (is_for_pages(filter) && matches(filter, info) == filter->matching)
-			return false;
-	}
-	/* What is in use is not paged out, unless the user has an opinion of their own. */
+	if (!damos_page_passes(scheme, info))
+		return false;
+	/*
+	 * What is in use is not paged out, unless the user has an opinion of their own: the kernel
+	 * adds a filter at the end for the time being.
+	 */
 	return scheme->desc.action != DAMOS_PAGEOUT ||
-	       has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG) || !info->young;
+	       damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG) || !info->young;
 }
 
-static uint64_t paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
-				   const struct damon_region *region, const struct damos *scheme)
+static int node_of(uint64_t index, void *argument)
+{
+	(void)index;
+	return ((const struct damos *)argument)->desc.target_nid;
+}
+
+/* What is counted is told where there are filters only, so that it costs nothing otherwise. */
+static bool is_of_interest(const struct damos *scheme)
+{
+	return actions[scheme->desc.action].is &&
+	       (scheme->desc.action != DAMOS_STAT || scheme->has_ops_filters);
+}
+
+static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
+					       const struct damon_region *region,
+					       const struct damos *scheme)
 {
 	enum damos_action action = scheme->desc.action;
 	struct frames_choice choice = {
-		.node = scheme->desc.target_nid,
-		.wants_memcg = has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
+		.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
 		.wants_young = action == DAMOS_PAGEOUT ||
-			       has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
+			       damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
 		.takes = takes,
+		.node = node_of,
 		.argument = (void *)scheme,
 	};
+	struct frames_result result = { 0 };
 	int r = 0;
 
 	(void)target;
-	if (!actions[action].is || !ctx->session)
-		return 0;
+	if (!is_of_interest(scheme) || !ctx->session || ctx->frames_failed)
+		return result;
 	if (!ctx->frames)
-		r = frames_open(ctx->session, &ctx->frames);
+		r = frames_open(ctx->session, NULL, &ctx->frames);
 	if (r) {
-		log_debug("physical memory cannot be acted upon: %s", strerror(-r));
-		return 0;
+		ctx->frames_failed = true;
+		log_info("physical memory cannot be acted upon: %s", strerror(-r));
+		return result;
 	}
-	return frames_apply(ctx->frames, actions[action].action, region->start, region->end,
-			    &choice);
+	result = frames_apply(ctx->frames, actions[action].action, region->start * ctx->addr_unit,
+			      region->end * ctx->addr_unit, &choice);
+	result.applied /= ctx->addr_unit;
+	result.passed /= ctx->addr_unit;
+	return result;
 }
 
 const struct damon_operations damon_paddr_ops = {

@@ -34,12 +34,26 @@ uint64_t damos_feed_loop_next(uint64_t x, uint64_t score)
 	return x > change ? max_ul(x - change, GOAL_REACHED) : GOAL_REACHED;
 }
 
+/* In 1/10000 of the node's memory; a node that has none is all free. */
+static uint64_t node_value(const struct damos_quota_goal *goal)
+{
+	uint64_t total, free;
+
+	if (meminfo_node(goal->nid, &total, &free) || !total)
+		return goal->metric == DAMOS_QUOTA_NODE_MEM_USED_BP ? 0 : 10000;
+	if (goal->metric == DAMOS_QUOTA_NODE_MEM_USED_BP)
+		return (total - min_ul(free, total)) * 10000 / total;
+	return free * 10000 / total;
+}
+
 static uint64_t goal_value(struct damos_quota_goal *goal)
 {
 	uint64_t total, growth;
 
 	if (goal->metric == DAMOS_QUOTA_USER_INPUT)
 		return goal->current_value;
+	if (goal->metric != DAMOS_QUOTA_SOME_MEM_PSI_US)
+		return node_value(goal);
 	if (meminfo_some_stall_us(&total))
 		return 0;
 	growth = total - goal->last_psi_total;

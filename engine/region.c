@@ -71,7 +71,7 @@ int damon_evenly_split_region(struct damon_target *target, size_t index, size_t 
 
 	if (!nr_pieces)
 		return 0;
-	piece = align_down(damon_sz_region(&whole) / nr_pieces);
+	piece = align_down(damon_sz_region(&whole) / nr_pieces, DAMON_MIN_REGION);
 	if (!piece)
 		return 0;
 	r = open_gap(target, index + 1, nr_pieces - 1);
@@ -85,12 +85,14 @@ int damon_evenly_split_region(struct damon_target *target, size_t index, size_t 
 	return 0;
 }
 
-int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr)
+int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr, uint64_t min_sz)
 {
 	for (size_t i = 0; i < nr; i++) {
-		if (align_down(ranges[i].start) >= align_up(ranges[i].end))
+		uint64_t end = align_up(ranges[i].end, min_sz);
+
+		if (align_down(ranges[i].start, min_sz) >= end)
 			return -EINVAL;
-		if (i + 1 < nr && align_up(ranges[i].end) > align_down(ranges[i + 1].start))
+		if (i + 1 < nr && end > align_down(ranges[i + 1].start, min_sz))
 			return -EINVAL;
 	}
 	return 0;
@@ -127,9 +129,9 @@ static int append(struct damon_target *target, struct damon_region region)
 
 /* Appends the NR old regions of one range, stretched to its bounds, and fills the holes. */
 static int append_range(struct damon_target *target, struct damon_region *old, size_t nr,
-			const struct damon_addr_range *range)
+			const struct damon_addr_range *range, uint64_t min_sz)
 {
-	uint64_t start = align_down(range->start), end = align_up(range->end);
+	uint64_t start = align_down(range->start, min_sz), end = align_up(range->end, min_sz);
 	int r = 0;
 
 	if (!nr)
@@ -146,9 +148,10 @@ static int append_range(struct damon_target *target, struct damon_region *old, s
 	return r;
 }
 
-int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr)
+int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr,
+		      uint64_t min_sz)
 {
-	int r = damon_check_ranges(ranges, nr);
+	int r = damon_check_ranges(ranges, nr, min_sz);
 	size_t nr_old, at = 0;
 
 	if (r)
@@ -167,7 +170,7 @@ int damon_set_regions(struct damon_target *target, const struct damon_addr_range
 		/* A region that reaches into the next range too belongs to this one. */
 		while (at < nr_old && old[at].start < ranges[i].end)
 			at++;
-		r = append_range(target, &old[first], at - first, &ranges[i]);
+		r = append_range(target, &old[first], at - first, &ranges[i], min_sz);
 	}
 	return r;
 }

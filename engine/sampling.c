@@ -26,6 +26,7 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 	/* The window of the moving sum. */
 	uint32_t max = ctx->attrs.sample_interval ? damon_max_nr_accesses(&ctx->attrs) : 1;
 	struct access_probe *probes = target->probes;
+	uint64_t unit = ctx->addr_unit;
 	size_t nr = target->nr_regions;
 	int r = -ESRCH;
 
@@ -35,9 +36,10 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 
 		if (what & ACCESS_ARM)
 			next = random_range(ctx->rng, region->start, region->end);
-		probes[i] = (struct access_probe){ .armed = region->sampling_addr,
-						   .next = next,
+		probes[i] = (struct access_probe){ .armed = region->sampling_addr * unit,
+						   .next = next * unit,
 						   .memory = region->memory };
+		region->sampling_addr = next;
 	}
 	if (target->space)
 		r = access_space_round(target->space, probes, nr, what, now,
@@ -48,7 +50,6 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 
 		if (what & ACCESS_CHECK)
 			damon_update_region_access(region, !r && probes[i].accessed, max, rounds);
-		region->sampling_addr = probes[i].next;
 		region->memory = probes[i].memory;
 	}
 }

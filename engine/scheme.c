@@ -17,12 +17,16 @@ void damos_init(struct damos *scheme, struct damos_desc *desc)
 	desc->quota.nr_goals = 0;
 	desc->filters = NULL;
 	desc->nr_filters = 0;
+	desc->dests = NULL;
+	desc->nr_dests = 0;
+	damos_set_filter_defaults(scheme);
 }
 
 void damos_clear(struct damos *scheme)
 {
 	free(scheme->quota.desc.goals);
 	free(scheme->desc.filters);
+	free(scheme->desc.dests);
 	*scheme = (struct damos){ 0 };
 }
 
@@ -50,6 +54,14 @@ bool damos_pattern_matches(const struct damos_access_pattern *pattern,
 	       pattern->min_age_region <= region->age && region->age <= pattern->max_age_region;
 }
 
+static bool any_active(const struct damon_ctx *ctx)
+{
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].active)
+			return true;
+	return false;
+}
+
 void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 {
 	uint64_t wait = 0;
@@ -62,19 +74,23 @@ void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 	ctx->collect_until = ctx->passed + wait + 1;
 }
 
-bool damos_collect_finished(const struct damon_ctx *ctx)
+bool damos_collect_finished(struct damon_ctx *ctx)
 {
-	bool any_active = false, all_done = true;
+	bool all_done = ctx->nr_schemes || ctx->abi < DAMON_ABI(6, 14);
 
-	for (size_t s = 0; s < ctx->nr_schemes; s++) {
-		any_active |= ctx->schemes[s].active;
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		all_done &= ctx->schemes[s].tried_done;
-	}
-	return all_done || !any_active || ctx->passed >= ctx->collect_until;
+	if (all_done)
+		return true;
+	/* Since Linux 6.14 whoever waits is told that there is nothing to wait for. */
+	if (!any_active(ctx) && ctx->abi >= DAMON_ABI(6, 14))
+		ctx->collecting->error = -ECANCELED;
+	return !any_active(ctx) || ctx->passed >= ctx->collect_until;
 }
 
 /* Notes a region of scheme number S, if this is the round that the collection wants of it. */
-static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *region)
+static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *region,
+		    uint64_t sz_filter_passed)
 {
 	struct damon_command *command = ctx->collecting;
 
@@ -97,6 +113,7 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
 		.end = region->end,
 		.nr_accesses = damos_nr_accesses(region),
 		.age = region->age,
+		.sz_filter_passed = sz_filter_passed,
 	};
 }
 
@@ -104,9 +121,10 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
  * The part of a region before the place where the last window stopped is left for the next turn:
  * cuts it off.  Return: whether to skip the region.
  */
-static bool skip_to_resume_point(struct damos *scheme, struct damon_target *target, size_t t,
+static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, size_t t,
 				 size_t index)
 {
+	struct damon_target *target = &ctx->targets[t];
 	struct damos_quota *quota = &scheme->quota;
 	const struct damon_region *region = &target->regions[index];
 	uint64_t sz;
@@ -121,27 +139,29 @@ static bool skip_to_resume_point(struct damos *scheme, struct damon_target *targ
 		return true;
 	if (region->start >= quota->resume_addr)
 		return false;
-	sz = align_down(quota->resume_addr - region->start);
-	if (!sz && damon_sz_region(region) <= DAMON_MIN_REGION)
+	sz = align_down(quota->resume_addr - region->start, ctx->min_sz_region);
+	if (!sz && damon_sz_region(region) <= ctx->min_sz_region)
 		return true;
 	if (!sz)
-		sz = DAMON_MIN_REGION;
+		sz = ctx->min_sz_region;
 	damon_split_region_at(target, index, sz);
 	return true;
 }
 
-/* Carries out the scheme's action.  Return: the bytes it was applied to. */
-static uint64_t act(struct damon_ctx *ctx, struct damon_target *target, size_t index,
-		    struct damos *scheme)
+/* Carries out the scheme's action. */
+static struct frames_result act(struct damon_ctx *ctx, struct damon_target *target, size_t index,
+				struct damos *scheme)
 {
-	uint64_t applied = 0, start;
+	struct frames_result result = { 0 };
+	uint64_t start;
 
-	if (scheme->desc.action == DAMOS_STAT || !ctx->ops->apply_scheme)
-		return 0;
+	if (!ctx->ops->apply_scheme ||
+	    (scheme->desc.action == DAMOS_STAT && !scheme->has_ops_filters))
+		return result;
 	start = cost_clock_ns();
-	applied = ctx->ops->apply_scheme(ctx, target, &target->regions[index], scheme);
+	result = ctx->ops->apply_scheme(ctx, target, &target->regions[index], scheme);
 	scheme->quota.total_charged_ns += cost_clock_ns() - start;
-	return applied;
+	return result;
 }
 
 /* Only the kdamond's thread writes the counter; others may read it. */
@@ -156,6 +176,7 @@ static void count_all(struct damos_stat *stat, const struct damos_stat *more)
 	count(&stat->sz_tried, more->sz_tried);
 	count(&stat->nr_applied, more->nr_applied);
 	count(&stat->sz_applied, more->sz_applied);
+	count(&stat->sz_ops_filter_passed, more->sz_ops_filter_passed);
 	count(&stat->qt_exceeds, more->qt_exceeds);
 }
 
@@ -171,10 +192,11 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	struct damon_target *target = &ctx->targets[t];
 	struct damos *scheme = &ctx->schemes[s];
 	struct damos_quota *quota = &scheme->quota;
-	uint64_t sz = damon_sz_region(&target->regions[index]), applied = 0;
+	uint64_t sz = damon_sz_region(&target->regions[index]);
+	struct frames_result result = { 0 };
 
 	if (quota->esz && quota->charged_sz + sz > quota->esz) {
-		sz = align_down(quota->esz - quota->charged_sz);
+		sz = align_down(quota->esz - quota->charged_sz, ctx->min_sz_region);
 		if (!sz)
 			goto update_stat;
 		if (damon_split_region_at(target, index, sz))
@@ -183,12 +205,12 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	if (damos_filtered_out(ctx, t, index, scheme))
 		return;
 	sz = damon_sz_region(&target->regions[index]);
-	collect(ctx, s, &target->regions[index]);
 	damonfs_damos_before_apply(s, t, (unsigned int)target->nr_regions,
 				   target->regions[index].start, target->regions[index].end,
 				   damos_nr_accesses(&target->regions[index]),
 				   target->regions[index].age);
-	applied = act(ctx, target, index, scheme);
+	result = act(ctx, target, index, scheme);
+	collect(ctx, s, &target->regions[index], result.passed);
 	quota->charged_sz += sz;
 	if (quota->esz && quota->charged_sz >= quota->esz) {
 		quota->resumes = true;
@@ -201,8 +223,9 @@ update_stat:
 	damos_count(scheme, &(struct damos_stat){
 				    .nr_tried = 1,
 				    .sz_tried = sz,
-				    .nr_applied = applied > 0,
-				    .sz_applied = applied,
+				    .nr_applied = result.applied > 0,
+				    .sz_applied = result.applied,
+				    .sz_ops_filter_passed = result.passed,
 			    });
 }
 
@@ -218,7 +241,7 @@ static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 			continue;
 		if (quota->esz && quota->charged_sz >= quota->esz)
 			continue;
-		if (skip_to_resume_point(scheme, target, t, index))
+		if (skip_to_resume_point(ctx, scheme, t, index))
 			continue;
 		if (!damos_pattern_matches(&scheme->desc.pattern, &target->regions[index]))
 			continue;
@@ -237,6 +260,8 @@ static void end_round(struct damon_ctx *ctx, size_t s)
 
 	scheme->due = false;
 	damos_set_next_apply(ctx, scheme);
+	/* Whether or not it tried anything, since Linux 6.14. */
+	scheme->tried_done |= ctx->abi >= DAMON_ABI(6, 14);
 	for (size_t i = command ? command->nr_tried : 0; i; i--)
 		if (command->tried[i - 1].scheme == s) {
 			scheme->tried_done = true;

@@ -3,6 +3,7 @@
 #ifndef DAMONFS_ENGINE_SCHEME_H
 #define DAMONFS_ENGINE_SCHEME_H
 
+#include "access/frames.h"
 #include "engine/context.h"
 
 /* Takes over what DESC owns. */
@@ -35,8 +36,8 @@ bool damos_pattern_matches(const struct damos_access_pattern *pattern,
 
 /* Begins to collect what schemes are applied to, for COMMAND. */
 void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command);
-/* Whether the collection is complete, or has waited long enough. */
-bool damos_collect_finished(const struct damon_ctx *ctx);
+/* Whether the collection is complete, has waited long enough, or was given up with an error. */
+bool damos_collect_finished(struct damon_ctx *ctx);
 
 /* ---- quota.c ---- */
 
@@ -52,12 +53,21 @@ uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region
 
 /* ---- filter.c ---- */
 
+/* What happens to what no filter matches: to be set whenever the filters have changed. */
+void damos_set_filter_defaults(struct damos *scheme);
 /*
  * Whether the core filters of SCHEME keep it away from region INDEX of target number TARGET; cuts
  * the region at the bound of an address filter that it crosses.
  */
-bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index,
-			const struct damos *scheme);
+bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme);
+/* Whether the operations' filters let a page of the region that was asked for last pass. */
+bool damos_page_passes(const struct damos *scheme, const struct frame_info *info);
+bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);
+
+/* ---- vaddr.c ---- */
+
+/* The node for folio number INDEX, or a negative number: it stays. */
+int damos_dest_of(const struct damos_desc *desc, uint64_t index);
 
 /* ---- watermark.c ---- */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/frames.h"
 #include "access/log.h"
 #include "engine/operations.h"
 
@@ -29,7 +30,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 	}
 	r = damon_reserve_regions(target, 1);
 	if (!r && !desc->as_they_stand)
-		return damon_set_regions(target, desc->ranges, desc->nr_ranges);
+		return damon_set_regions(target, desc->ranges, desc->nr_ranges, ctx->min_sz_region);
 	for (size_t i = 0; !r && i < desc->nr_ranges; i++)
 		r = damon_insert_region(target, i, desc->ranges[i].start, desc->ranges[i].end);
 	return r;
@@ -37,6 +38,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 
 void damon_target_clear(struct damon_target *target)
 {
+	frames_close(target->frames);
 	access_space_close(target->space);
 	process_put(target->process);
 	free(target->regions);

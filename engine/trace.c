@@ -25,6 +25,11 @@ damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx, unsigned int nr
 			 "r"(end), "r"(nr_accesses), "m"(age));
 }
 
+__attribute__((noinline, used)) void damonfs_damon_monitor_intervals_tune(uint64_t sample_us)
+{
+	__asm__ volatile("" ::"r"(sample_us));
+}
+
 void damon_trace_aggregated(const struct damon_ctx *ctx)
 {
 	for (size_t t = 0; t < ctx->nr_targets; t++) {

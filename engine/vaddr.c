@@ -93,7 +93,7 @@ static int vaddr_update(struct damon_ctx *ctx)
 		int r = read_three_regions(&ctx->targets[t], ranges);
 
 		if (!r)
-			r = damon_set_regions(&ctx->targets[t], ranges, 3);
+			r = damon_set_regions(&ctx->targets[t], ranges, 3, ctx->min_sz_region);
 		if (r == -ENOMEM)
 			return r;
 	}
@@ -113,29 +113,125 @@ static const struct {
 };
 
 /* All of the region, or nothing, as madvise() answers.  Source: damos_madvise() of Linux 6.12. */
-static uint64_t vaddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
-				   const struct damon_region *region, const struct damos *scheme)
+static uint64_t advise(const struct damon_target *target, const struct damon_region *region,
+		       enum damos_action action)
 {
-	enum damos_action action = scheme->desc.action;
-	uint64_t sz = align_up(damon_sz_region(region));
-	int r;
+	uint64_t sz = align_up(damon_sz_region(region), DAMON_MIN_REGION);
+	int r = advice_give(target->process, advices[action].advice,
+			    align_up(region->start, DAMON_MIN_REGION), sz);
 
-	(void)ctx;
-	if (!advices[action].is || !target->process)
-		return 0;
-	r = advice_give(target->process, advices[action].advice, align_up(region->start), sz);
 	if (r)
 		log_debug("pid %d: advice %d for %lx-%lx: %s", target->process->pid, action,
 			  region->start, region->end, strerror(-r));
 	return r ? 0 : sz;
 }
 
+static bool takes(const struct frame_info *info, void *argument)
+{
+	return damos_page_passes(argument, info);
+}
+
+/* By the weights of the destinations.  Source: damos_va_migrate_dests_add() of Linux 6.18. */
+int damos_dest_of(const struct damos_desc *desc, uint64_t index)
+{
+	uint32_t total = 0, rest;
+
+	if (!desc->nr_dests)
+		return desc->target_nid;
+	for (size_t i = 0; i < desc->nr_dests; i++)
+		total += desc->dests[i].weight;
+	if (!total)
+		return -1;
+	rest = (uint32_t)(index % total);
+	for (size_t i = 0; i < desc->nr_dests; i++) {
+		if (rest < desc->dests[i].weight)
+			return (int)desc->dests[i].node;
+		rest -= desc->dests[i].weight;
+	}
+	return -1;
+}
+
+static int node_of(uint64_t index, void *argument)
+{
+	return damos_dest_of(&((const struct damos *)argument)->desc, index);
+}
+
+/* Since Linux 6.17: `stat' counts what passes the filters, and memory is migrated. */
+static bool walks(const struct damon_ctx *ctx, const struct damos *scheme)
+{
+	if (ctx->abi < DAMON_ABI(6, 17))
+		return false;
+	switch (scheme->desc.action) {
+	case DAMOS_MIGRATE_HOT:
+	case DAMOS_MIGRATE_COLD:
+		return true;
+	default:
+		return scheme->desc.action == DAMOS_STAT && scheme->has_ops_filters;
+	}
+}
+
+static struct frames_result walk(struct damon_ctx *ctx, struct damon_target *target,
+				 const struct damon_region *region, const struct damos *scheme)
+{
+	enum frames_action action = scheme->desc.action == DAMOS_STAT ? FRAMES_COUNT :
+									FRAMES_MIGRATE;
+	struct frames_choice choice = {
+		.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
+		.wants_young = damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
+		.takes = takes,
+		.node = node_of,
+		.argument = (void *)scheme,
+	};
+	struct frames_result result = { 0 };
+	int r = 0;
+
+	if (!ctx->session || target->frames_failed)
+		return result;
+	if (!target->frames)
+		r = frames_open(ctx->session, target->process, &target->frames);
+	if (r) {
+		target->frames_failed = true;
+		log_info("pid %d: its pages cannot be told apart: %s", target->process->pid,
+			 strerror(-r));
+		return result;
+	}
+	result = frames_apply(target->frames, action, region->start, region->end, &choice);
+	/* What passes is told of `stat' only. */
+	if (action == FRAMES_MIGRATE)
+		result.passed = 0;
+	return result;
+}
+
+static struct frames_result vaddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
+					       const struct damon_region *region,
+					       const struct damos *scheme)
+{
+	struct frames_result result = { 0 };
+
+	if (!target->process)
+		return result;
+	if (advices[scheme->desc.action].is)
+		result.applied = advise(target, region, scheme->desc.action);
+	else if (walks(ctx, scheme))
+		result = walk(ctx, target, region, scheme);
+	return result;
+}
+
 static uint32_t vaddr_scheme_score(const struct damon_ctx *ctx, const struct damon_region *region,
 				   const struct damos *scheme)
 {
-	if (scheme->desc.action == DAMOS_PAGEOUT)
+	switch (scheme->desc.action) {
+	case DAMOS_PAGEOUT:
 		return damos_cold_score(ctx, region, scheme);
-	return DAMOS_MAX_SCORE;
+	case DAMOS_MIGRATE_HOT:
+		return ctx->abi < DAMON_ABI(6, 17) ? DAMOS_MAX_SCORE :
+						     damos_hot_score(ctx, region, scheme);
+	case DAMOS_MIGRATE_COLD:
+		return ctx->abi < DAMON_ABI(6, 17) ? DAMOS_MAX_SCORE :
+						     damos_cold_score(ctx, region, scheme);
+	default:
+		return DAMOS_MAX_SCORE;
+	}
 }
 
 const struct damon_operations damon_vaddr_ops = {

@@ -68,8 +68,15 @@ static int show_number(const struct file_type *file, struct dir *dir, struct tex
 static int store_number(const struct file_type *file, struct dir *dir, struct write *write,
 			const char *text)
 {
+	uint64_t value;
+	int r = parse_unsigned(text, UINT64_MAX, &value);
+
 	(void)write;
-	return parse_unsigned(text, UINT64_MAX, field_of(file, dir));
+	if (!r && !value && file->not_zero)
+		r = -EINVAL;
+	if (!r)
+		*(uint64_t *)field_of(file, dir) = value;
+	return r;
 }
 
 static int show_uint(const struct file_type *file, struct dir *dir, struct text *out)
@@ -194,6 +201,8 @@ static const struct {
 int file_show(const struct file_type *file, struct dir *dir, const struct process_caller *reader,
 	      struct text *out)
 {
+	if (dir->layout->kind->before_show)
+		dir->layout->kind->before_show(dir);
 	if (file->format == FILE_OWN)
 		return file->show ? file->show(dir, reader, out) : -EINVAL;
 	return formats[file->format].show(file, dir, out);

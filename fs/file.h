@@ -11,6 +11,7 @@
 #ifndef DAMONFS_FS_FILE_H
 #define DAMONFS_FS_FILE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,9 @@ struct keyword {
 	unsigned int since; /* DAMON_ABI(); 0: always */
 };
 
+/* A word that is shown where there is its value, and never taken. */
+#define KEYWORD_NEVER UINT_MAX
+
 enum file_format {
 	FILE_NUMBER, /* uint64_t */
 	FILE_UINT, /* uint32_t */
@@ -64,6 +68,7 @@ struct file_type {
 	unsigned int since; /* DAMON_ABI() of the first kernel that has it; 0: all */
 	unsigned int until; /* of the first kernel that has it no more; 0: none */
 	bool range_is_invalid; /* a number out of range is EINVAL, not ERANGE */
+	bool not_zero; /* FILE_NUMBER: 0 is EINVAL */
 	/*
 	 * A file of debugfs: its size is 0, and a write, of up to STREAM_MAX bytes, is refused but
 	 * at the start.  It cannot be read or written at a position, if not `positioned'.

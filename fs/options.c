@@ -26,7 +26,9 @@ static const struct fuse_opt table[] = {
 static const struct {
 	const char *name;
 	int value;
-} abis[] = { { "6.1", DAMON_ABI(6, 1) }, { "6.12", DAMON_ABI(6, 12) } },
+} abis[] = { { "6.1", DAMON_ABI(6, 1) },
+	     { "6.12", DAMON_ABI(6, 12) },
+	     { "6.18", DAMON_ABI(6, 18) } },
   levels[] = { { "error", LOG_LEVEL_ERROR },
 	       { "info", LOG_LEVEL_INFO },
 	       { "debug", LOG_LEVEL_DEBUG } };
@@ -42,7 +44,7 @@ static void show_help(const char *program)
 	       "its\n"
 	       "own.  damonfs(8) tells more.\n"
 	       "\n"
-	       "    -o abi=6.1|6.12        the tree of which kernel (default: 6.12)\n"
+	       "    -o abi=6.1|6.12|6.18   the tree of which kernel (default: 6.18)\n"
 	       "    -o method=METHOD       how accesses are seen: auto (default), young, "
 	       "referenced,\n"
 	       "                           softdirty, referenced, simulated:FILE\n"
@@ -98,7 +100,7 @@ static int check(struct options *options)
 {
 	int abi, level;
 
-	if (find("abi", options->abi_name, abis, ARRAY_SIZE(abis), DAMON_ABI(6, 12), &abi) ||
+	if (find("abi", options->abi_name, abis, ARRAY_SIZE(abis), DAMON_ABI(6, 18), &abi) ||
 	    find("log", options->log_name, levels, ARRAY_SIZE(levels), LOG_LEVEL_INFO, &level))
 		return -EINVAL;
 	options->abi = (unsigned int)abi;

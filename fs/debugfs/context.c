@@ -14,7 +14,9 @@
 
 void debugfs_context_init(struct debugfs_context *context)
 {
-	context->desc = (struct damon_desc){ .ops = DAMON_OPS_VADDR, .attrs = damon_default_attrs };
+	context->desc = (struct damon_desc){ .ops = DAMON_OPS_VADDR,
+					     .addr_unit = 1,
+					     .attrs = damon_default_attrs };
 }
 
 void debugfs_context_clear(struct debugfs_context *context)
@@ -73,7 +75,7 @@ int debugfs_show_attrs(struct dir *dir, const struct process_caller *reader, str
 int debugfs_store_attrs(struct dir *dir, struct write *write, const char *text)
 {
 	struct debugfs_context *context = debugfs_context_of(dir);
-	struct damon_attrs attrs;
+	struct damon_attrs attrs = context->desc.attrs;
 	uint64_t *const fields[] = { &attrs.sample_interval, &attrs.aggr_interval,
 				     &attrs.ops_update_interval, &attrs.min_nr_regions,
 				     &attrs.max_nr_regions };

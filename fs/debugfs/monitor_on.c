@@ -97,6 +97,7 @@ static int start(struct root_dir *root, struct debugfs_context *context)
 
 	if (!desc)
 		return -ENOMEM;
+	desc->abi = root->base.tree->abi;
 	if (root->base.tree->abi >= V(6, 9))
 		forget_unknown_metrics(desc);
 	context->run = run_free(context->run);

@@ -5,6 +5,8 @@
 #include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
 
+#define V(major, minor) DAMON_ABI(major, minor)
+
 const struct keyword operations_words[] = {
 	{ "vaddr", DAMON_OPS_VADDR, 0 },
 	{ "fvaddr", DAMON_OPS_FVADDR, 0 },
@@ -25,14 +27,24 @@ static int show_avail_operations(struct dir *dir, const struct process_caller *r
 	return r;
 }
 
+#define GOAL(name, member)                                                                  \
+	NUMBER("monitoring_attrs/intervals/intervals_goal/" name, 0600, struct context_dir, \
+	       attrs.intervals_goal.member, .since = V(6, 15))
+
 static const struct file_type context_files[] = {
 	OWN("avail_operations", 0400, show_avail_operations, NULL),
 	KEYWORD("operations", 0600, struct context_dir, operations, operations_words),
+	NUMBER("addr_unit", 0600, struct context_dir, addr_unit, .since = V(6, 18),
+	       .not_zero = true),
 	NUMBER("monitoring_attrs/intervals/sample_us", 0600, struct context_dir,
 	       attrs.sample_interval),
 	NUMBER("monitoring_attrs/intervals/aggr_us", 0600, struct context_dir, attrs.aggr_interval),
 	NUMBER("monitoring_attrs/intervals/update_us", 0600, struct context_dir,
 	       attrs.ops_update_interval),
+	GOAL("access_bp", access_bp),
+	GOAL("aggrs", aggrs),
+	GOAL("min_sample_us", min_sample_us),
+	GOAL("max_sample_us", max_sample_us),
 	NUMBER("monitoring_attrs/nr_regions/min", 0600, struct context_dir, attrs.min_nr_regions),
 	NUMBER("monitoring_attrs/nr_regions/max", 0600, struct context_dir, attrs.max_nr_regions),
 	COUNT("targets/nr_targets", 0600, struct context_dir, targets, &target_kind),
@@ -44,7 +56,13 @@ static void context_init(struct dir *dir)
 	struct context_dir *context = (struct context_dir *)dir;
 
 	context->operations = DAMON_OPS_VADDR;
+	context->addr_unit = 1;
 	context->attrs = damon_default_attrs;
+}
+
+static void context_before_show(struct dir *dir)
+{
+	kdamond_refresh((struct kdamond_dir *)dir->parent);
 }
 
 const struct dir_kind context_kind = {
@@ -53,6 +71,7 @@ const struct dir_kind context_kind = {
 	.files = context_files,
 	.nr_files = ARRAY_SIZE(context_files),
 	.init = context_init,
+	.before_show = context_before_show,
 };
 
 static const struct file_type target_files[] = {

@@ -24,7 +24,8 @@ static int describe_process(const struct target_dir *target, const struct proces
 }
 
 static int describe_target(const struct target_dir *target, enum damon_ops_id ops,
-			   const struct process_caller *caller, struct damon_target_desc *out)
+			   const struct process_caller *caller, uint64_t min_sz,
+			   struct damon_target_desc *out)
 {
 	int r = ops == DAMON_OPS_PADDR ? 0 : describe_process(target, caller, &out->process);
 
@@ -43,7 +44,7 @@ static int describe_target(const struct target_dir *target, enum damon_ops_id op
 		out->ranges[out->nr_ranges++] =
 			(struct damon_addr_range){ region->start, region->end };
 	}
-	return damon_check_ranges(out->ranges, out->nr_ranges);
+	return damon_check_ranges(out->ranges, out->nr_ranges, min_sz);
 }
 
 /* The kernel says ENOMEM to any filter that it cannot make. */
@@ -52,27 +53,52 @@ static int describe_filter(const struct filter_dir *filter, struct damos_filter 
 	*out = (struct damos_filter){
 		.type = (enum damos_filter_type)filter->type,
 		.matching = filter->matching,
+		.allow = filter->allow,
 		.addr_range = { filter->addr_start, filter->addr_end },
 		.target_idx = filter->target_idx,
+		.min_sz = filter->min,
+		.max_sz = filter->max,
 	};
 	if (out->type == DAMOS_FILTER_TYPE_MEMCG && memcg_find(filter->memcg_path, &out->memcg_id))
 		return -ENOMEM;
 	if (out->type == DAMOS_FILTER_TYPE_ADDR && filter->addr_end < filter->addr_start)
 		return -ENOMEM;
+	if (out->type == DAMOS_FILTER_TYPE_HUGEPAGE_SIZE && filter->min > filter->max)
+		return -ENOMEM;
 	return 0;
 }
 
-static int describe_filters(const struct dir_list *filters, struct damos_desc *out)
+/* Those of all three directories, in the kernel's order. */
+static int describe_filters(const struct scheme_dir *scheme, struct damos_desc *out)
 {
+	const struct dir_list *lists[] = { &scheme->core_filters, &scheme->ops_filters,
+					   &scheme->filters };
+	size_t nr = 1;
 	int r = 0;
 
-	out->filters = calloc(filters->nr + 1, sizeof(*out->filters));
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		nr += lists[l]->nr;
+	out->filters = calloc(nr, sizeof(*out->filters));
 	if (!out->filters)
 		return -ENOMEM;
-	for (size_t i = 0; !r && i < filters->nr; i++)
-		r = describe_filter((struct filter_dir *)filters->dirs[i],
-				    &out->filters[out->nr_filters++]);
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		for (size_t i = 0; !r && i < lists[l]->nr; i++)
+			r = describe_filter((struct filter_dir *)lists[l]->dirs[i],
+					    &out->filters[out->nr_filters++]);
 	return r;
+}
+
+static int describe_dests(const struct dir_list *dests, struct damos_desc *out)
+{
+	out->dests = calloc(dests->nr + 1, sizeof(*out->dests));
+	if (!out->dests)
+		return -ENOMEM;
+	for (size_t i = 0; i < dests->nr; i++) {
+		const struct dest_dir *dest = (struct dest_dir *)dests->dirs[i];
+
+		out->dests[out->nr_dests++] = (struct damos_dest){ dest->id, dest->weight };
+	}
+	return 0;
 }
 
 /* Goals without a target value are not passed on. */
@@ -89,6 +115,7 @@ static int describe_scheme_goals(const struct dir_list *goals, struct damos_quot
 				.metric = (enum damos_quota_goal_metric)goal->metric,
 				.target_value = goal->target_value,
 				.current_value = goal->current_value,
+				.nid = goal->nid,
 			};
 	}
 	return 0;
@@ -124,7 +151,9 @@ static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *o
 		.low = scheme->watermarks.low,
 	};
 	r = describe_scheme_goals(&scheme->quotas.goals, &out->quota);
-	return r ? r : describe_filters(&scheme->filters, out);
+	if (!r)
+		r = describe_dests(&scheme->dests, out);
+	return r ? r : describe_filters(scheme, out);
 }
 
 int describe_context(const struct context_dir *context, const struct process_caller *caller,
@@ -136,9 +165,13 @@ int describe_context(const struct context_dir *context, const struct process_cal
 
 	if (!desc)
 		return -ENOMEM;
+	desc->abi = context->base.tree->abi;
 	desc->ops = (enum damon_ops_id)context->operations;
+	desc->addr_unit = context->addr_unit;
 	desc->attrs = context->attrs;
-	r = damon_check_attrs(&desc->attrs, context->base.tree->abi);
+	r = damon_check_attrs(&desc->attrs, desc->abi);
+	if (!r)
+		r = damon_check_addr_unit(desc->ops, desc->addr_unit);
 	if (!r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)
 		r = -EINVAL;
 	/* Physical memory is everybody's. */
@@ -146,7 +179,8 @@ int describe_context(const struct context_dir *context, const struct process_cal
 		r = -EPERM;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = describe_target((struct target_dir *)context->targets.dirs[i], desc->ops,
-				    caller, &desc->targets[i]);
+				    caller, damon_min_sz_region(desc->ops, desc->addr_unit),
+				    &desc->targets[i]);
 	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
 		r = describe_scheme((struct scheme_dir *)context->schemes.dirs[i],
 				    &desc->schemes[i]);

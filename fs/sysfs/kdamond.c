@@ -21,6 +21,7 @@ struct command_run {
 	struct damon_command command;
 	struct kdamond_dir *dir;
 	struct pending *pending;
+	int result;
 	/* Takes the answers into the tree. */
 	void (*apply)(struct context_dir *context, const struct damon_command *command);
 	struct event event;
@@ -69,6 +70,7 @@ static int turn_on(struct kdamond_dir *dir, struct write *write)
 	r = run_start(dir->base.tree, desc, &model, &dir->run);
 	if (r)
 		return r;
+	damon_set_refresh(dir->run->kdamond, dir->refresh_ms);
 	dir->run->on.pending = write_hold(write);
 	return STORE_HELD;
 }
@@ -104,7 +106,9 @@ static void run_command_done(struct event *event)
 	struct context_dir *context = context_of(c->dir);
 
 	c->dir->command = NULL;
-	if (c->apply && context)
+	/* Before Linux 6.14 it is not told how the command went: it shows in `state'. */
+	c->result = c->dir->base.tree->abi < V(6, 14) ? 0 : c->command.error;
+	if (c->apply && context && !c->command.error)
 		c->apply(context, &c->command);
 }
 
@@ -112,8 +116,7 @@ static void finish_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
 
-	/* How the command went is not told, as in the kernel: it shows in `state'. */
-	pending_answer(c->pending, 0);
+	pending_answer(c->pending, c->result);
 	damon_command_clear(&c->command);
 	free(c);
 }
@@ -147,8 +150,11 @@ static int commit(struct kdamond_dir *dir, struct write *write)
 {
 	struct damon_command command = { .kind = DAMON_COMMIT };
 
-	/* What is wrong with it ends the kdamond, not the write. */
+	kdamond_refresh(dir);
 	command.error = describe_context(context_of(dir), &write->caller, &command.desc);
+	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
+	if (command.error && dir->base.tree->abi >= V(6, 14))
+		return command.error;
 	return send(dir, write, command, NULL);
 }
 
@@ -166,35 +172,67 @@ static struct scheme_dir *scheme_of(struct context_dir *context, size_t index)
 					     NULL;
 }
 
+static void take_stats(struct context_dir *context, const struct damon_report *report)
+{
+	for (size_t s = 0; s < report->nr_schemes && s < context->schemes.nr; s++)
+		scheme_of(context, s)->stats = report->stats[s];
+}
+
+static void take_effective(struct context_dir *context, const struct damon_report *report)
+{
+	for (size_t s = 0; s < report->nr_schemes && s < context->schemes.nr; s++)
+		scheme_of(context, s)->quotas.effective_bytes = report->effective_sz[s];
+}
+
+static void take_intervals(struct context_dir *context, const struct damon_report *report)
+{
+	context->attrs.sample_interval = report->sample_interval;
+	context->attrs.aggr_interval = report->aggr_interval;
+}
+
 static void apply_stats(struct context_dir *context, const struct damon_command *command)
 {
-	for (size_t s = 0; s < command->nr_schemes; s++) {
-		struct scheme_dir *scheme = scheme_of(context, s);
-
-		if (scheme)
-			scheme->stats = command->stats[s];
-	}
+	take_stats(context, &command->report);
 }
 
 static void apply_effective(struct context_dir *context, const struct damon_command *command)
 {
-	for (size_t s = 0; s < command->nr_schemes; s++) {
-		struct scheme_dir *scheme = scheme_of(context, s);
+	take_effective(context, &command->report);
+}
 
-		if (scheme)
-			scheme->quotas.effective_bytes = command->effective_sz[s];
-	}
+static void apply_intervals(struct context_dir *context, const struct damon_command *command)
+{
+	take_intervals(context, &command->report);
 }
 
 static int update_stats(struct kdamond_dir *dir, struct write *write)
 {
-	return send(dir, write, (struct damon_command){ .kind = DAMON_READ_STATS }, apply_stats);
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_stats);
 }
 
 static int update_effective(struct kdamond_dir *dir, struct write *write)
 {
-	return send(dir, write, (struct damon_command){ .kind = DAMON_READ_STATS },
-		    apply_effective);
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_effective);
+}
+
+static int update_intervals(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_intervals);
+}
+
+void kdamond_refresh(struct kdamond_dir *dir)
+{
+	struct context_dir *context = context_of(dir);
+	struct damon_report report;
+
+	if (!dir->run || !context || !damon_take_report(dir->run->kdamond, &report))
+		return;
+	if (dir->refresh_ms) {
+		take_intervals(context, &report);
+		take_stats(context, &report);
+		take_effective(context, &report);
+	}
+	damon_report_clear(&report);
 }
 
 static const struct file_type *tried_regions_file(void)
@@ -226,18 +264,19 @@ static void apply_tried_bytes(struct context_dir *context, const struct damon_co
 	}
 }
 
-/* The number of a directory is that of the region among those of all schemes. */
+/* The number of a directory is that of the region among those of all schemes, or of its own. */
 static void apply_tried_regions(struct context_dir *context, const struct damon_command *command)
 {
 	const struct file_type *file = tried_regions_file();
+	bool own = context->base.tree->abi >= V(6, 14);
 
 	apply_tried_bytes(context, command);
 	for (size_t i = 0; i < command->nr_tried; i++) {
 		const struct damos_tried_region *tried = &command->tried[i];
 		struct scheme_dir *scheme = scheme_of(context, tried->scheme);
 		struct tried_region_dir *region =
-			scheme ? (struct tried_region_dir *)dir_add(&scheme->base, file,
-								    (unsigned int)i) :
+			scheme ? (struct tried_region_dir *)dir_add(
+					 &scheme->base, file, own ? scheme->tried_regions.nr : i) :
 				 NULL;
 
 		if (!region)
@@ -246,17 +285,27 @@ static void apply_tried_regions(struct context_dir *context, const struct damon_
 		region->end = tried->end;
 		region->nr_accesses = tried->nr_accesses;
 		region->age = tried->age;
+		region->sz_filter_passed = tried->sz_filter_passed;
 	}
+}
+
+/* Since Linux 6.14 what was there is gone, however it goes on. */
+static void clear_before(struct kdamond_dir *dir)
+{
+	if (dir->base.tree->abi >= V(6, 14))
+		clear_tried(context_of(dir));
 }
 
 static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
 {
+	clear_before(dir);
 	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
 		    apply_tried_regions);
 }
 
 static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
 {
+	clear_before(dir);
 	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
 		    apply_tried_bytes);
 }
@@ -285,7 +334,27 @@ static const struct {
 	{ "update_schemes_tried_bytes", V(6, 6), true, update_tried_bytes },
 	{ "commit_schemes_quota_goals", V(6, 8), true, commit_goals },
 	{ "update_schemes_effective_quotas", V(6, 9), true, update_effective },
+	{ "update_tuned_intervals", V(6, 15), true, update_intervals },
 };
+
+/* Whether a command to a running kdamond can be given.  Return: 0 or a negative errno. */
+static int check_running(const struct kdamond_dir *dir)
+{
+	if (dir->command)
+		return -EBUSY;
+	if (dir->run && dir->run->state == RUN_ON)
+		return 0;
+	/* Stable kernels 6.18 tell one that has ended from one that never was. */
+	return dir->run && !dir->run->result && dir->base.tree->abi >= V(6, 18) ? -ECANCELED :
+										  -EINVAL;
+}
+
+/* Clears what the kdamond left behind, since Linux 6.14 also when there is none any more. */
+static bool needs_running(const struct kdamond_dir *dir, size_t command)
+{
+	return commands[command].running_only &&
+	       !(commands[command].act == clear_tried_regions && dir->base.tree->abi >= V(6, 14));
+}
 
 static int store_state(struct dir *base, struct write *write, const char *text)
 {
@@ -296,10 +365,12 @@ static int store_state(struct dir *base, struct write *write, const char *text)
 			continue;
 		if (commands[i].act != turn_off && !context_of(dir))
 			return -EINVAL;
-		if (commands[i].running_only && dir->command)
-			return -EBUSY;
-		if (commands[i].running_only && (!dir->run || dir->run->state != RUN_ON))
-			return -EINVAL;
+		if (needs_running(dir, i)) {
+			int r = check_running(dir);
+
+			if (r)
+				return r;
+		}
 		return commands[i].act(dir, write);
 	}
 	return -EINVAL;
@@ -322,6 +393,27 @@ static int show_pid(struct dir *base, const struct process_caller *reader, struc
 			run && run->state == RUN_ON ? damon_kdamond_tid(run->kdamond) : -1);
 }
 
+static int show_refresh_ms(struct dir *base, const struct process_caller *reader, struct text *out)
+{
+	(void)reader;
+	return text_add(out, "%u\n", ((struct kdamond_dir *)base)->refresh_ms);
+}
+
+static int store_refresh_ms(struct dir *base, struct write *write, const char *text)
+{
+	struct kdamond_dir *dir = (struct kdamond_dir *)base;
+	uint64_t ms;
+	int r = parse_unsigned(text, UINT32_MAX, &ms);
+
+	(void)write;
+	if (r)
+		return r;
+	dir->refresh_ms = (uint32_t)ms;
+	if (dir->run)
+		damon_set_refresh(dir->run->kdamond, ms);
+	return 0;
+}
+
 /* More than one context is for a kernel to come. */
 static int check_nr_contexts(struct dir *dir, int count)
 {
@@ -332,6 +424,7 @@ static int check_nr_contexts(struct dir *dir, int count)
 static const struct file_type kdamond_files[] = {
 	OWN("state", 0600, show_state, store_state),
 	OWN("pid", 0400, show_pid, NULL),
+	OWN("refresh_ms", 0600, show_refresh_ms, store_refresh_ms, .since = V(6, 17)),
 	COUNT("contexts/nr_contexts", 0600, struct kdamond_dir, contexts, &context_kind,
 	      .check_count = check_nr_contexts),
 };

@@ -14,11 +14,13 @@ struct kdamond_dir {
 	struct dir_list contexts;
 	struct run *run; /* since it was turned on last; NULL: never, or that failed */
 	struct command_run *command; /* the one under way */
+	uint32_t refresh_ms;
 };
 
 struct context_dir {
 	struct dir base;
 	int operations; /* enum damon_ops_id */
+	uint64_t addr_unit;
 	struct damon_attrs attrs;
 	struct dir_list targets;
 	struct dir_list schemes;
@@ -44,6 +46,7 @@ struct scheme_dir {
 	int action; /* enum damos_action */
 	uint64_t apply_interval;
 	int target_nid;
+	struct dir_list dests;
 	struct range_files sz, nr_accesses, age;
 	struct {
 		uint64_t ms, bytes, reset_interval_ms, effective_bytes;
@@ -54,7 +57,7 @@ struct scheme_dir {
 		int metric; /* enum damos_wmark_metric */
 		uint64_t interval, high, mid, low;
 	} watermarks;
-	struct dir_list filters;
+	struct dir_list filters, core_filters, ops_filters;
 	struct damos_stat stats;
 	uint64_t tried_bytes;
 	struct dir_list tried_regions;
@@ -64,14 +67,21 @@ struct goal_dir {
 	struct dir base;
 	int metric; /* enum damos_quota_goal_metric */
 	uint64_t target_value, current_value;
+	int nid;
+};
+
+struct dest_dir {
+	struct dir base;
+	uint32_t id, weight;
 };
 
 struct filter_dir {
 	struct dir base;
 	int type; /* enum damos_filter_type */
-	bool matching;
+	bool matching, allow;
 	char *memcg_path; /* as written */
 	uint64_t addr_start, addr_end;
+	uint64_t min, max;
 	int target_idx;
 };
 
@@ -79,10 +89,11 @@ struct tried_region_dir {
 	struct dir base;
 	uint64_t start, end;
 	uint32_t nr_accesses, age;
+	uint64_t sz_filter_passed;
 };
 
 extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kind, scheme_kind,
-	goal_kind, filter_kind, tried_region_kind;
+	goal_kind, filter_kind, core_filter_kind, ops_filter_kind, dest_kind, tried_region_kind;
 
 /* Shown and taken as they stand in the tree's files. */
 extern const struct keyword operations_words[];
@@ -99,6 +110,12 @@ bool kdamond_is_busy(const struct kdamond_dir *kdamond);
  */
 int describe_context(const struct context_dir *context, const struct process_caller *caller,
 		     struct damon_desc **out);
+
+/*
+ * Takes what the kdamond reports by itself into the files, if it has something new to tell: to be
+ * called before they are read.
+ */
+void kdamond_refresh(struct kdamond_dir *kdamond);
 
 /* The same of the goals alone. */
 int describe_goals(const struct context_dir *context, struct damon_desc **out);

@@ -1,14 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The part of schemes-against-kernel that runs in the guest, as root: one scheme, with one tree after another.
+"""The part of schemes-against-kernel that runs in the guest, as root: schemes, with one tree after another.
 
-    schemes.py [--sample US] [--act SECONDS] [--settle SECONDS] [--runs N] SCHEME TREE...
+    schemes.py [OPTION]... [SCHEME...]
 
-TREE is as for guest.py.  Prints for each tree one line of JSON: the means of its runs, or `error'.  Each run
-has a fresh workload.  It takes the guest's DAMON, swap and settings of huge pages for itself.
+Prints a table for each scheme: means of --runs, each with a fresh workload that has 64 of its 512 MiB hot.
+It takes the guest's DAMON, swap and settings of huge pages for itself.
+
+    applied   stats/sz_applied after --act seconds; x: damonfs / kernel
+    done      of the cold part: in swap, or (cold) not on the active list; of the hot part: in huge pages
+    90 %      seconds until so much of it was done
+    hurt      hot bytes that had been paged out and came back by a major fault
+    late      the same in the --settle seconds that follow, and hot bytes that are not present then
+    faults    of the workload for a pass over its hot part, in these seconds; softdirty's own are among them
+    lost      of a pass to these faults, by what one costs where nothing is watched
+    CPU       seconds of the worker thread in the first time; x: damonfs / kernel; settled: of a core, later
+    slower    CPU time of a pass when it is settled, against not being watched
 """
 import argparse
 import json
+import mmap
 import os
 import statistics
 import subprocess
@@ -16,40 +27,60 @@ import sys
 import time
 
 from guest import MIB, PAGE, PAUSE, Block, Tree, pass_cost, progress, write
-from damon import present_frames
-from test_schemes import has_swap, memory_of
+from damon import page_flags, present_frames
+from test_schemes import KPF_ACTIVE, has_swap, memory_of
 
 HOT, SIZE = 64 * MIB, 512 * MIB
 COLD = SIZE - HOT
 WORK = ['--size', str(SIZE), '--hot', str(HOT), '--at', '128M', '--step', '256M', '--pause', PAUSE]
+SMALL = ['--size', '1M', '--hot', '1M', '--at', '0', '--access', 'none', '--pause', '1']
 MANY = 2 ** 64 - 1
 IS_COLD = {'nr_accesses': (0, 0), 'age': (5, MANY)}
 IS_HOT = {'nr_accesses': (5, MANY)}
 THP = '/sys/kernel/mm/transparent_hugepage/'
+ROW = '  %-10s %9s %5s %8s %7s %9s %9s %7s %8s %8s %6s %8s %7s'
+HEAD = ('', 'applied', 'x', 'done', '90 %', 'hurt', 'late', 'faults', 'lost', 'CPU', 'x', 'settled', 'slower')
 
 
-def swapped(sums):
-    return sums['Swap'] * 1024 / COLD
+def swapped(workload):
+    return memory_of(workload)[0]['Swap'] * 1024 / COLD
 
 
-def huge(sums):
-    return sums['AnonHugePages'] * 1024 / HOT
+def huge(workload):
+    return memory_of(workload)[0]['AnonHugePages'] * 1024 / HOT
 
 
-def unreferenced(sums):
-    return (SIZE - sums['Referenced'] * 1024) / COLD
+def inactive(workload):
+    flags = [f for at in range(workload.start, workload.end, 8 * MIB)
+             if not workload.hot_start <= at < workload.hot_end
+             for f in page_flags(workload, at, at + 16 * PAGE)]
+    return sum(not f >> KPF_ACTIVE & 1 for f in flags) / len(flags)
+
+
+def activate(workload):
+    """What was read twice is on the active list."""
+    with open('/proc/%d/mem' % workload.pid, 'rb', 0) as f:
+        for at in [*range(workload.start, workload.end, MIB)] * 3:
+            f.seek(at)
+            f.read(MIB)
 
 
 # name: what, action, for which regions, quota in bytes a second, what tells how much of the work is done
 SCHEMES = {
     'pageout': ('page out what is cold', 'pageout', IS_COLD, 0, swapped),
     'quota': ('page out what is cold, 16 MiB a second at most', 'pageout', IS_COLD, 16 * MIB, swapped),
-    'cold': ('deactivate what is cold', 'cold', IS_COLD, 0, unreferenced),
+    'cold': ('deactivate what is cold', 'cold', IS_COLD, 0, inactive),
     'hugepage': ('huge pages for what is hot', 'hugepage', IS_HOT, 0, huge),
 }
 
 
 def prepare():
+    """The same layout of memory for all (gaps take their part of a quota), swap, and a fast khugepaged.
+
+    Return: a process for each CPU that makes it switch memory more often than is looked, so that TCG
+    sets accessed bits for all trees alike: see tests/vm/README.md.
+    """
+    write('/proc/sys/kernel/randomize_va_space', 0)
     if not has_swap():
         write('/sys/block/zram0/disksize', '1G')
         for command in ('mkswap', 'swapon'):
@@ -57,21 +88,33 @@ def prepare():
     for name, value in (('enabled', 'madvise'), ('khugepaged/scan_sleep_millisecs', 10),
                         ('khugepaged/alloc_sleep_millisecs', 10), ('khugepaged/pages_to_scan', 100000)):
         write(THP + name, value)
+    others = [Block(*SMALL) for _ in os.sched_getaffinity(0)]
+    for cpu, other in enumerate(others):
+        os.sched_setaffinity(other.pid, {cpu})
+    return others
 
 
-def spent(workload):
-    """(minor faults, major faults, user ticks, system ticks) of the workload so far."""
+def prices():
+    """ns that a minor fault costs, and a major one."""
+    memory, pages = mmap.mmap(-1, 16 * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), 16 * MIB // PAGE
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    view, costs = memoryview(memory), []
+    for advice in (mmap.MADV_NORMAL, mmap.MADV_NORMAL, 21):     # MADV_PAGEOUT
+        memory.madvise(advice)
+        began = time.thread_time_ns()
+        view[::PAGE] = b'\1' * pages
+        costs.append((time.thread_time_ns() - began) / pages)
+    return max(costs[0] - costs[1], 0), max(costs[2] - costs[1], 0)
+
+
+def faults(workload):
+    """(minor, major) faults so far."""
     with open('/proc/%d/stat' % workload.pid) as f:
         words = f.read().rpartition(')')[2].split()
-    return [int(words[i]) for i in (7, 9, 11, 12)]
+    return int(words[7]), int(words[9])
 
 
-def since(workload, then):
-    return [a - b for a, b in zip(spent(workload), then)]
-
-
-def order(kdamond, workload, sample, scheme):
-    _, action, pattern, quota, _ = scheme
+def order(kdamond, workload, sample, action, pattern, quota):
     kdamond.target(workload.pid)
     kdamond.attrs(sample, 20 * sample, 1000000)
     kdamond.stat_scheme()
@@ -83,42 +126,34 @@ def order(kdamond, workload, sample, scheme):
     write(kdamond.scheme + '/action', action)
 
 
-def stat(kdamond, name):
-    kdamond.state('update_schemes_stats')
-    with open('%s/stats/%s' % (kdamond.scheme, name)) as f:
-        return int(f.read())
-
-
-def system_share(used):
-    return used[3] / max(used[2] + used[3], 1)
-
-
 def act(tree, workload, scheme, args):
-    """The figures of one run: until it is unwatched again."""
+    """The figures of one run."""
     kdamond, = tree.kdamonds
-    done = scheme[-1]
-    order(kdamond, workload, args.sample, scheme)
+    _, action, pattern, quota, done = scheme
+    order(kdamond, workload, args.sample, action, pattern, quota)
+    if done is inactive:
+        activate(workload)
     time.sleep(1)
-    then = spent(workload)
     unwatched = pass_cost([workload], args.settle / 2)
-    own = system_share(since(workload, then))
-    then, began = spent(workload), time.monotonic()
+    out, before, began = {'when': None}, faults(workload), time.monotonic()
     kdamond.state('on')
-    out = {'when': None}
     while time.monotonic() - began < args.act:
         time.sleep(0.5)
-        if out['when'] is None and done(memory_of(workload)[0]) > 0.9:
+        if out['when'] is None and done(workload) > 0.9:
             out['when'] = time.monotonic() - began
-    used = since(workload, then)
-    out.update(applied=stat(kdamond, 'sz_applied'), tried=stat(kdamond, 'sz_tried'), cpu=tree.cpu(),
-               done=done(memory_of(workload)[0]), hurt=used[1] * PAGE, lost=system_share(used) - own)
+    out['hurt'] = (faults(workload)[1] - before[1]) * PAGE
+    kdamond.state('update_schemes_stats')
+    with open(kdamond.scheme + '/stats/sz_applied') as f:
+        out['applied'] = int(f.read())
+    out.update(cpu=tree.cpu(), done=done(workload))
     absent = HOT // PAGE - len(present_frames(workload, workload.hot_start, workload.hot_end))
-    then, passes, began, cpu = spent(workload), progress([workload])[0], time.monotonic(), tree.cpu()
+    before, passes, began, cpu = faults(workload), progress([workload])[0], time.monotonic(), tree.cpu()
     watched = pass_cost([workload], args.settle)
-    minor, major, *_ = since(workload, then)
-    passes = progress([workload])[0] - passes
+    minor, major = (now - then for now, then in zip(faults(workload), before))
+    passes = max(progress([workload])[0] - passes, 1)
     out.update(late=(major + absent) * PAGE, faults=(minor + major) / passes,
-               settled_cpu=(tree.cpu() - cpu) / (time.monotonic() - began))
+               lost=(minor * args.prices[0] + major * args.prices[1]) / passes,
+               settled=(tree.cpu() - cpu) / (time.monotonic() - began))
     kdamond.state('off')
     out['slower'] = watched / ((unwatched + pass_cost([workload], args.settle / 2)) / 2) - 1
     return out
@@ -135,30 +170,55 @@ def run(tree_name, scheme, args):
         workload.close()
 
 
+def print_row(name, row, kernel):
+    def ratio(figure):
+        return '%.2f' % (row[figure] / kernel[figure]) if kernel and kernel[figure] else '-'
+
+    print(ROW % (name, '%.0f MiB' % (row['applied'] / MIB), ratio('applied'), '%.1f %%' % (row['done'] * 100),
+                 '-' if row['when'] is None else '%.1f s' % row['when'], '%.2f MiB' % (row['hurt'] / MIB),
+                 '%.2f MiB' % (row['late'] / MIB), '%.1f' % row['faults'], '%.2f ms' % (row['lost'] / 1e6),
+                 '%.2f s' % row['cpu'], ratio('cpu'), '%.2f %%' % (row['settled'] * 100),
+                 '%+.0f %%' % (row['slower'] * 100)), flush=True)
+
+
+def compare(name, args):
+    print('\n%s: %s\n%s' % (name, SCHEMES[name][0], ROW % HEAD), flush=True)
+    kernel = None
+    for tree in ['kernel', *args.methods.split(',')]:
+        try:
+            runs = [run(tree, SCHEMES[name], args) for _ in range(args.runs)]
+        except Exception as e:  # the next tree may do better
+            print('  %-10s %s: %s' % (tree, type(e).__name__, e), flush=True)
+            continue
+        mean = {k: None if None in [r[k] for r in runs] else statistics.mean(r[k] for r in runs)
+                for k in runs[0]}
+        print_row(tree, mean, kernel)
+        kernel = mean if tree == 'kernel' else kernel
+        if args.raw:
+            print('\n'.join(json.dumps(r) for r in runs), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--methods', default='idle,young,softdirty')
     parser.add_argument('--sample', type=int, default=20000, metavar='US')
     parser.add_argument('--act', type=float, default=24, metavar='SECONDS')
     parser.add_argument('--settle', type=float, default=8, metavar='SECONDS')
     parser.add_argument('--runs', type=int, default=1, metavar='N')
-    parser.add_argument('scheme', choices=SCHEMES)
-    parser.add_argument('trees', nargs='+', metavar='TREE')
+    parser.add_argument('--raw', action='store_true', help='the figures of each run too')
+    parser.add_argument('schemes', nargs='*', metavar='SCHEME', help=' '.join(SCHEMES))
     args = parser.parse_args()
     if not os.path.exists('/vm/command'):
         sys.exit('schemes.py: this is no guest of tests/vm/run')
-    prepare()
-    for tree in args.trees:
-        out = {'scheme': args.scheme, 'what': SCHEMES[args.scheme][0], 'tree': tree}
-        try:
-            runs = [run(tree, SCHEMES[args.scheme], args) for _ in range(args.runs)]
-            for name in runs[0]:
-                values = [r[name] for r in runs]
-                out[name] = None if None in values else statistics.mean(values)
-            out['runs'] = runs
-        except Exception as e:  # the next tree may do better
-            out['error'] = '%s: %s' % (type(e).__name__, e)
-        print(json.dumps(out), flush=True)
+    others = prepare()
+    args.prices = prices()
+    print('looks every %g ms, aggregated over 20; %g s, then %g s; means of %d; faults of %.0f us, major %.0f' %
+          (args.sample / 1000, args.act, args.settle, args.runs, *(p / 1000 for p in args.prices)))
+    for name in args.schemes or SCHEMES:
+        compare(name, args)
+    for other in others:
+        other.close()
 
 
 if __name__ == '__main__':

@@ -78,8 +78,10 @@ START_TEST(alike_neighbours_are_merged_by_weight)
 	uint64_t limit = merge_vectors[_i].sz_limit;
 
 	set_spans(target, merge_vectors[_i].before);
+	if (merge_vectors[_i].aging)
+		damon_age_target(target, merge_vectors[_i].threshold, false);
 	damon_merge_target(target, merge_vectors[_i].threshold,
-			   limit >= 1UL << 52 ? UINT64_MAX : limit * P, merge_vectors[_i].aging);
+			   limit >= 1UL << 52 ? UINT64_MAX : limit * P);
 	assert_spans(target, merge_vectors[_i].after);
 }
 END_TEST
@@ -92,7 +94,7 @@ START_TEST(merged_regions_begin_a_moving_sum_of_their_own)
 	set_spans(target, (struct span[]){ { 0, 1, 3 }, { 1, 2, 5 }, { 3, 4, 9 }, { 0 } });
 	for (size_t i = 0; i < 3; i++)
 		target->regions[i].nr_accesses_bp = 777;
-	damon_merge_target(target, 2, UINT64_MAX, false);
+	damon_merge_target(target, 2, UINT64_MAX);
 	ck_assert_uint_eq(target->nr_regions, 2);
 	ck_assert_uint_eq(target->regions[0].nr_accesses_bp, 40000);
 	ck_assert_uint_eq(target->regions[1].nr_accesses_bp, 777);

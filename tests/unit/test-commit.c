@@ -72,7 +72,7 @@ START_TEST(counters_are_converted_to_new_intervals)
 				       .last_nr_accesses = 9,
 				       .age = rescale_vectors[_i].age };
 
-	damon_rescale_region(&region, &from, &to);
+	damon_rescale_region(&region, &from, &to, false);
 	ck_assert_uint_eq(region.nr_accesses, rescale_vectors[_i].nr_accesses_after);
 	ck_assert_uint_eq(region.nr_accesses_bp, rescale_vectors[_i].nr_accesses_after * 10000);
 	ck_assert_uint_eq(region.age, rescale_vectors[_i].age_after);
@@ -111,7 +111,11 @@ START_TEST(attributes_are_replaced_and_all_countdowns_begin_anew)
 {
 	CTX(ctx, DAMON_OPS_PADDR, 1, 2);
 	DESC(desc, DAMON_OPS_FVADDR, 1, 3);
-	const struct damon_attrs attrs = { 1000, 50000, 2000000, 20, 200 };
+	const struct damon_attrs attrs = { .sample_interval = 1000,
+					   .aggr_interval = 50000,
+					   .ops_update_interval = 2000000,
+					   .min_nr_regions = 20,
+					   .max_nr_regions = 200 };
 
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 100, 20, 19, 10 }, { 0 } });
 	damon_update_size_limit(ctx);

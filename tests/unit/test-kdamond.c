@@ -53,7 +53,7 @@ START_TEST(method_that_does_not_work_is_invalid)
 	start_with(&m, describe(getpid(), 1), bad_methods[_i], 0);
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, -EINVAL);
-	ck_assert_int_eq(send_request(&m, &request, DAMON_READ_STATS), -EINVAL);
+	ck_assert_int_eq(send_request(&m, &request, DAMON_REPORT), -EINVAL);
 	damon_wait(m.kdamond);
 	damon_free(m.kdamond);
 	ck_assert(!request.done);
@@ -118,10 +118,10 @@ START_TEST(commands_are_answered_in_turn)
 	struct monitor m;
 
 	start(&m, describe(getpid(), 2), 0);
-	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), 0);
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_REPORT), 0);
 	ck_assert(wait_for(&m, "sc"));
-	ck_assert_uint_eq(stats.command.nr_schemes, 2);
-	ck_assert_uint_eq(stats.command.effective_sz[1], 0);
+	ck_assert_uint_eq(stats.command.report.nr_schemes, 2);
+	ck_assert_uint_eq(stats.command.report.effective_sz[1], 0);
 	damon_command_clear(&stats.command);
 
 	commit = (struct request){
@@ -147,9 +147,9 @@ START_TEST(commands_are_answered_in_turn)
 	ck_assert_uint_eq(tried.command.tried[0].nr_accesses, 20);
 	damon_command_clear(&tried.command);
 	/* The commit took the second scheme away. */
-	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), 0);
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_REPORT), 0);
 	ck_assert(wait_for(&m, "sccccc"));
-	ck_assert_uint_eq(stats.command.nr_schemes, 1);
+	ck_assert_uint_eq(stats.command.report.nr_schemes, 1);
 	damon_command_clear(&stats.command);
 	stop(&m, "sccccce");
 }
@@ -167,7 +167,7 @@ START_TEST(failed_commit_ends_it_and_is_answered_last)
 	};
 	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
 	ck_assert_msg(wait_for(&m, "sec"), "%s", m.order);
-	ck_assert_int_eq(send_request(&m, &stats, DAMON_READ_STATS), -EINVAL);
+	ck_assert_int_eq(send_request(&m, &stats, DAMON_REPORT), -EINVAL);
 	damon_wait(m.kdamond);
 	damon_free(m.kdamond);
 	ck_assert(!stats.done);
@@ -250,10 +250,10 @@ static uint64_t applications(struct monitor *m, const char *order)
 	struct request stats;
 	uint64_t nr;
 
-	ck_assert_int_eq(send_request(m, &stats, DAMON_READ_STATS), 0);
+	ck_assert_int_eq(send_request(m, &stats, DAMON_REPORT), 0);
 	ck_assert(wait_for(m, order));
-	nr = stats.command.stats[0].nr_tried;
-	ck_assert_uint_eq(stats.command.stats[0].sz_tried, nr * 4096);
+	nr = stats.command.report.stats[0].nr_tried;
+	ck_assert_uint_eq(stats.command.report.stats[0].sz_tried, nr * 4096);
 	damon_command_clear(&stats.command);
 	return nr;
 }

@@ -228,7 +228,7 @@ START_TEST(regions_are_fitted_to_ranges_and_keep_their_history)
 		ranges[i].end = fit_vectors[_i].ranges[i].end * P;
 	}
 	set_spans(&target, fit_vectors[_i].old);
-	ck_assert_int_eq(damon_set_regions(&target, ranges, fit_vectors[_i].nr), 0);
+	ck_assert_int_eq(damon_set_regions(&target, ranges, fit_vectors[_i].nr, P), 0);
 	assert_spans(&target, fit_vectors[_i].expected);
 	assert_sound(&target);
 }
@@ -273,9 +273,9 @@ START_TEST(ranges_are_checked_before_anything_changes)
 	const struct damon_addr_range *ranges = check_vectors[_i].ranges;
 
 	set_spans(&target, (struct span[]){ { 7, 9, 1 }, { 0 } });
-	ck_assert_int_eq(damon_check_ranges(ranges, check_vectors[_i].nr),
+	ck_assert_int_eq(damon_check_ranges(ranges, check_vectors[_i].nr, P),
 			 check_vectors[_i].result);
-	ck_assert_int_eq(damon_set_regions(&target, ranges, check_vectors[_i].nr),
+	ck_assert_int_eq(damon_set_regions(&target, ranges, check_vectors[_i].nr, P),
 			 check_vectors[_i].result);
 	assert_spans(&target, check_vectors[_i].expected);
 }

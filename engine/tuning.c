@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Intervals that tune themselves: so long that a wanted share of all accesses that could be seen is
+ * seen, and both in the same proportion as they were given.  Source: kdamond_tune_intervals() of
+ * mm/damon/core.c, Linux 6.18, restated in docs/kernel-6.18.md section 2.2.
+ */
+#include "access/cleanup.h"
+#include "engine/scheme.h"
+#include "engine/trace.h"
+
+#define REACHED 10000
+
+/* How much was seen of what is wanted, in 1/10000. */
+static uint64_t score(const struct damon_ctx *ctx)
+{
+	unsigned __int128 most = 0, seen = 0, wanted;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
+			const struct damon_region *region = &ctx->targets[t].regions[i];
+			uint64_t sz = damon_sz_region(region);
+
+			most += (unsigned __int128)sz * ctx->max_nr_accesses;
+			seen += (unsigned __int128)sz * region->nr_accesses;
+		}
+	}
+	wanted = most * min_ul(ctx->attrs.intervals_goal.access_bp, UINT32_MAX) / 10000;
+	seen = seen * REACHED / (wanted ? wanted : 1);
+	return seen > 2 * REACHED ? 2 * REACHED : (uint64_t)seen;
+}
+
+uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score)
+{
+	const struct damon_intervals_goal *goal = &attrs->intervals_goal;
+	uint64_t factor = damos_feed_loop_next(100000000, score) / 10000;
+
+	/* Shorter by half at most, longer by as much again. */
+	if (factor <= 10000)
+		factor = 5000 + factor / 2;
+	/* The least of all is one, so that there is an interval to count. */
+	return max_ul(max_ul(min_ul((uint64_t)((unsigned __int128)attrs->sample_interval * factor /
+					       10000),
+				    goal->max_sample_us),
+			     goal->min_sample_us),
+		      1);
+}
+
+void damon_tune_intervals(struct damon_ctx *ctx)
+{
+	const struct damon_intervals_goal *goal = &ctx->attrs.intervals_goal;
+	struct damon_attrs tuned = ctx->attrs;
+	uint64_t its;
+
+	if (!goal->aggrs || ctx->passed < ctx->next_tune)
+		return;
+	ctx->next_tune += ctx->max_nr_accesses * goal->aggrs;
+	its = score(ctx);
+	if (its == REACHED)
+		return;
+	tuned.sample_interval = damon_tuned_sample(&ctx->attrs, its);
+	tuned.aggr_interval = tuned.sample_interval * ctx->max_nr_accesses;
+	damonfs_damon_monitor_intervals_tune(tuned.sample_interval);
+	/* The bounds may have left it as it is: then counters are not rounded for nothing. */
+	if (tuned.sample_interval != ctx->attrs.sample_interval)
+		damon_set_attrs(ctx, &tuned, false);
+}
