@@ -176,26 +176,30 @@ def print_row(name, row, kernel):
 
     print(ROW % (name, '%.0f MiB' % (row['applied'] / MIB), ratio('applied'), '%.1f %%' % (row['done'] * 100),
                  '-' if row['when'] is None else '%.1f s' % row['when'], '%.2f MiB' % (row['hurt'] / MIB),
-                 '%.2f MiB' % (row['late'] / MIB), '%.1f' % row['faults'], '%.2f ms' % (row['lost'] / 1e6),
+                 '%.2f MiB' % (row['late'] / MIB), '%.1f' % row['faults'], '%.0f us' % (row['lost'] / 1e3),
                  '%.2f s' % row['cpu'], ratio('cpu'), '%.2f %%' % (row['settled'] * 100),
                  '%+.0f %%' % (row['slower'] * 100)), flush=True)
 
 
 def compare(name, args):
-    print('\n%s: %s\n%s' % (name, SCHEMES[name][0], ROW % HEAD), flush=True)
-    kernel = None
-    for tree in ['kernel', *args.methods.split(',')]:
+    """Runs take turns: what else the host does is shared by all."""
+    trees = ['kernel', *args.methods.split(',')]
+    runs, errors = {tree: [] for tree in trees}, {}
+    for tree in trees * args.runs:
         try:
-            runs = [run(tree, SCHEMES[name], args) for _ in range(args.runs)]
-        except Exception as e:  # the next tree may do better
-            print('  %-10s %s: %s' % (tree, type(e).__name__, e), flush=True)
-            continue
-        mean = {k: None if None in [r[k] for r in runs] else statistics.mean(r[k] for r in runs)
-                for k in runs[0]}
-        print_row(tree, mean, kernel)
-        kernel = mean if tree == 'kernel' else kernel
-        if args.raw:
-            print('\n'.join(json.dumps(r) for r in runs), flush=True)
+            runs[tree].append(run(tree, SCHEMES[name], args))
+            if args.raw:
+                print(json.dumps({'scheme': name, 'tree': tree, **runs[tree][-1]}), flush=True)
+        except Exception as e:  # the next may do better
+            errors[tree] = '%s: %s' % (type(e).__name__, e)
+    print('\n%s: %s\n%s' % (name, SCHEMES[name][0], ROW % HEAD))
+    means = {tree: {k: None if None in [r[k] for r in of] else statistics.mean(r[k] for r in of)
+                    for k in of[0]} for tree, of in runs.items() if of}
+    for tree in trees:
+        if tree in means:
+            print_row(tree, means[tree], means.get('kernel') if tree != 'kernel' else None)
+        if tree in errors:
+            print('  %-10s %s' % (tree, errors[tree]), flush=True)
 
 
 def main():
@@ -213,7 +217,7 @@ def main():
         sys.exit('schemes.py: this is no guest of tests/vm/run')
     others = prepare()
     args.prices = prices()
-    print('looks every %g ms, aggregated over 20; %g s, then %g s; means of %d; faults of %.0f us, major %.0f' %
+    print('looks every %g ms, aggregated over 20; %g s, then %g s; means of %d; faults %.0f us, major %.0f' %
           (args.sample / 1000, args.act, args.settle, args.runs, *(p / 1000 for p in args.prices)))
     for name in args.schemes or SCHEMES:
         compare(name, args)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A damonfs mount, its tree and a workload to watch: what the tests of the real program share."""
+import contextlib
 import ctypes
 import functools
 import os
@@ -8,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import unittest
 
 BUILD = os.environ.get('DAMONFS_BUILD', 'build')
 DAMONFS = os.path.abspath(os.path.join(BUILD, 'fs/damonfs'))
@@ -237,3 +239,28 @@ def page_flags(workload, start, end):
             f.seek(frame * 8)
             flags.append(struct.unpack('Q', f.read(8))[0])
     return flags
+
+
+@contextlib.contextmanager
+def memory_cgroup():
+    """A memory cgroup of our own: its directory, and its path as the kernel names it."""
+    with open('/proc/self/mounts') as f:
+        mounts = [line.split() for line in f]
+    where = [m[1] for m in mounts if m[2] == 'cgroup' and 'memory' in m[3].split(',')] or \
+        [m[1] for m in mounts if m[2] == 'cgroup2' and 'memory' in
+         read(m[1] + '/cgroup.controllers').split()]
+    if not where:
+        raise unittest.SkipTest('MISSING: the memory controller of cgroups')
+    with open('/proc/self/cgroup') as f:
+        own = [line.rstrip().split(':', 2) for line in f]
+    path = [o[2] for o in own if 'memory' in o[1].split(',')] or [o[2] for o in own if not o[1]]
+    group = '%s/damonfs-test-%d' % (where[0] + path[0].rstrip('/'), os.getpid())
+    try:
+        os.mkdir(group)
+    except OSError as e:
+        raise unittest.SkipTest('MISSING: a memory cgroup of our own: %s' % e) from e
+    try:
+        yield group, group[len(where[0]):]
+    finally:
+        until(lambda: not read(group + '/cgroup.procs'), 5)
+        os.rmdir(group)

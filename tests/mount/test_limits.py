@@ -91,6 +91,33 @@ class Quotas(Scheme):
         self.assertGreater(spent, 0.3 * quota)
 
 
+class Goals(Scheme):
+    def test_memory_of_a_node(self):
+        """The quota grows while less of the node's memory is used than wanted, and shrinks while more is."""
+        with Workload('--size', '64M', '--hot', '4M', '--at', '16M', *RESTS) as workload:
+            self.watch(workload, 'stat')
+            self.set(quotas__bytes=1 << 40, quotas__reset_interval_ms=100,
+                     quotas__goals__nr_goals=1)
+            write(self.kdamond.path + '/refresh_ms', 100)
+            # Less than all of it is used, more than nothing is free; a node that is not is all free.
+            for metric, target, nid, factor in (
+                    ('node_mem_used_bp', 10000, 0, 1), ('node_mem_used_bp', 1, 0, -1),
+                    ('node_mem_free_bp', 20000, 0, 1), ('node_mem_free_bp', 1, 0, -1),
+                    ('node_mem_used_bp', 10000, 99, 1), ('node_mem_free_bp', 1, 99, -1)):
+                self.set(quotas__goals__0__target_metric=metric,
+                         quotas__goals__0__target_value=target, quotas__goals__0__nid=nid)
+                self.kdamond.state('on' if self.kdamond.state() == 'off' else 'commit')
+                time.sleep(0.5 * SLOWER)
+                before = int(read(self.kdamond.scheme + '/quotas/effective_bytes'))
+                time.sleep(0.8 * SLOWER)
+                after = int(read(self.kdamond.scheme + '/quotas/effective_bytes'))
+                if factor > 0:
+                    self.assertGreater(after, before, (metric, target, nid))
+                else:
+                    self.assertLessEqual(after, before, (metric, target, nid))
+                    self.assertLess(after, 5, (metric, target, nid))
+
+
 class Watermarks(Scheme):
     @tries(3)
     def test_they_switch_within_an_interval(self):

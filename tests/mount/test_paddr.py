@@ -7,8 +7,8 @@ import tempfile
 import time
 import unittest
 
-from damon import (MIB, PAGE, RESTS, Mount, Workload, hot_regions, overlap, page_flags,
-                   present_frames, read, tries, until, write)
+from damon import (MIB, PAGE, RESTS, Mount, Workload, hot_regions, memory_cgroup, overlap,
+                   page_flags, present_frames, read, tries, until, write)
 
 KPF_ACTIVE = 6
 
@@ -22,31 +22,6 @@ def frames_of(workload, start, end):
         else:
             ranges.append([frame * PAGE, (frame + 1) * PAGE])
     return ranges
-
-
-@contextlib.contextmanager
-def memory_cgroup():
-    """A memory cgroup of our own: its directory, and its path as the kernel names it."""
-    with open('/proc/self/mounts') as f:
-        mounts = [line.split() for line in f]
-    where = [m[1] for m in mounts if m[2] == 'cgroup' and 'memory' in m[3].split(',')] or \
-        [m[1] for m in mounts if m[2] == 'cgroup2' and 'memory' in
-         read(m[1] + '/cgroup.controllers').split()]
-    if not where:
-        raise unittest.SkipTest('MISSING: the memory controller of cgroups')
-    with open('/proc/self/cgroup') as f:
-        own = [line.rstrip().split(':', 2) for line in f]
-    path = [o[2] for o in own if 'memory' in o[1].split(',')] or [o[2] for o in own if not o[1]]
-    group = '%s/damonfs-test-%d' % (where[0] + path[0].rstrip('/'), os.getpid())
-    try:
-        os.mkdir(group)
-    except OSError as e:
-        raise unittest.SkipTest('MISSING: a memory cgroup of our own: %s' % e) from e
-    try:
-        yield group, group[len(where[0]):]
-    finally:
-        until(lambda: not read(group + '/cgroup.procs'), 5)
-        os.rmdir(group)
 
 
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for the numbers of frames')
@@ -70,35 +45,37 @@ class Paddr(unittest.TestCase):
                 if self.kdamond.state() == 'on':
                     self.kdamond.state('off')
 
-    def watch(self, ranges, least=10):
-        """Physical memory, and of that what is our own process's."""
+    def watch(self, ranges, least=10, unit=1):
+        """Physical memory, and of that what is our own process's; addresses in units of so many bytes."""
         self.kdamond.target(0, operations='paddr')
+        write(self.kdamond.context + '/addr_unit', unit)
         regions = self.kdamond.context + '/targets/0/regions/'
         write(regions + 'nr_regions', len(ranges))
         for i, (start, end) in enumerate(ranges):
-            write('%s%d/start' % (regions, i), start)
-            write('%s%d/end' % (regions, i), end)
+            write('%s%d/start' % (regions, i), start // unit)
+            write('%s%d/end' % (regions, i), end // unit)
         self.kdamond.attrs(update=1000000, least=least, most=max(1000, 2 * len(ranges)))
         self.kdamond.stat_scheme()
 
-    def found(self, workload):
+    def found(self, workload, unit):
         """(hot bytes found, of them truly hot) / truly hot bytes."""
-        hot = hot_regions(self.kdamond.snapshot())
+        hot = hot_regions([(start * unit, end * unit, nr_accesses, age)
+                           for start, end, nr_accesses, age in self.kdamond.snapshot()])
         truth = frames_of(workload, workload.hot_start, workload.hot_end)
         true = sum(end - start for start, end in truth)
         return (sum(r[1] - r[0] for r in hot) / true,
                 sum(overlap(hot, start, end) for start, end in truth) / true)
 
-    def check_found(self, *arguments):
+    def check_found(self, *arguments, unit=1):
         with self.workload('--size', '256M', '--hot', '32M', '--at', '96M',
                            *arguments) as workload:
             ranges = frames_of(workload, workload.start, workload.end)
             if len(ranges) > 900:
                 self.skipTest('MISSING: huge pages, physical memory is in too small pieces')
-            self.watch(ranges)
+            self.watch(ranges, unit=unit)
             self.kdamond.state('on')
             time.sleep(10)
-            looks = [self.found(workload) for _ in range(10) if not time.sleep(0.2)]
+            looks = [self.found(workload, unit) for _ in range(10) if not time.sleep(0.2)]
             found, covered = (sorted(x)[len(x) // 2] for x in zip(*looks))
             self.assertAlmostEqual(found, 1, delta=0.15, msg=looks)
             self.assertGreater(covered, 0.9, looks)
@@ -106,6 +83,10 @@ class Paddr(unittest.TestCase):
     @tries(3)
     def test_hot_frames_of_huge_pages(self):
         self.check_found('--kind', 'huge')
+
+    @tries(3)
+    def test_addresses_in_frames(self):
+        self.check_found('--kind', 'huge', unit=PAGE)
 
     @tries(3)
     def test_frames_that_are_not_used_are_cold(self):

@@ -12,6 +12,7 @@ from damon import (EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read
                    write)
 
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
+NODE1 = '/sys/devices/system/node/node1'
 THP = '/sys/kernel/mm/transparent_hugepage'
 
 
@@ -198,9 +199,51 @@ class Actions(unittest.TestCase):
             self.assertTrue(until(lambda: cached(directory + '/memory') > before + 8 * MIB, 15),
                             cached(directory + '/memory'))
 
+    def set_dests(self, *dests):
+        write(self.kdamond.scheme + '/dests/nr_dests', len(dests))
+        for i, (node, weight) in enumerate(dests):
+            write('%s/dests/%d/id' % (self.kdamond.scheme, i), node)
+            write('%s/dests/%d/weight' % (self.kdamond.scheme, i), weight)
+
+    @unittest.skipUnless(os.path.exists(NODE1), 'MISSING: a second node of memory')
+    @tries(3)
+    def test_migrate_to_nodes_by_weight(self):
+        def share(workload, node):
+            """Of the workload's memory that is on a node."""
+            with open('/proc/%d/numa_maps' % workload.pid) as f:
+                line = [line.split() for line in f if int(line.split()[0], 16) == workload.start][0]
+            return sum(int(word.partition('=')[2]) * PAGE for word in line
+                       if word.startswith('N%d=' % node)) / (workload.end - workload.start)
+
+        with Workload('--size', '64M', '--hot', '4M', '--at', '16M', *RESTS) as workload:
+            for dests, nid, expected in (([(1, 1)], 0, 1), ([(0, 1), (1, 3)], -1, 0.75),
+                                         ([(0, 0), (1, 0)], 0, 0.75), ([], 0, 0), ([], 1, 1)):
+                self.watch(workload, 'migrate_cold')
+                self.set_dests(*dests)
+                write(self.kdamond.scheme + '/target_nid', nid)
+                self.kdamond.state('on')
+                self.assertTrue(until(lambda: abs(share(workload, 1) - expected) < 0.03, 30),
+                                (dests, nid, share(workload, 1)))
+                if share(workload, 1) > 0.99 and dests:
+                    self.assertAlmostEqual(self.stats()['sz_applied'], 64 * MIB, delta=3 * MIB)
+                self.kdamond.state('off')
+
+    def test_migrate_where_there_is_one_node(self):
+        with Workload('--size', '16M', '--hot', '4M', '--at', '4M') as workload:
+            there = 1 if os.path.exists(NODE1) else 0
+            for dests, nid in (([], 9), ([], -1), ([(9, 1)], 0), ([(0, 0)], 0)) + \
+                    (() if there else (([], 0), ([(0, 1)], -1))):
+                self.watch(workload, 'migrate_hot')
+                self.set_dests(*dests)
+                write(self.kdamond.scheme + '/target_nid', nid)
+                self.kdamond.state('on')
+                self.assertTrue(until(lambda: self.stats()['nr_tried'] > 0, 5))
+                self.assertEqual(self.stats()['sz_applied'], 0, (dests, nid))
+                self.kdamond.state('off')
+
     def test_actions_that_are_not_for_virtual_addresses(self):
         with Workload('--size', '64M', '--hot', '16M', '--at', '16M') as workload:
-            for action in ('lru_prio', 'lru_deprio', 'migrate_hot', 'stat'):
+            for action in ('lru_prio', 'lru_deprio', 'stat'):
                 self.watch(workload, action)
                 self.kdamond.state('on')
                 self.assertTrue(until(lambda: self.stats()['nr_tried'] > 0, 5))

@@ -15,6 +15,10 @@ static const struct {
 	{ K "contexts/nr_contexts", "1\n" },
 	{ C "avail_operations", "vaddr\nfvaddr\npaddr\n" },
 	{ C "operations", "vaddr\n" },
+	{ C "addr_unit", "1\n" },
+	{ K "refresh_ms", "0\n" },
+	{ C "monitoring_attrs/intervals/intervals_goal/access_bp", "0\n" },
+	{ C "monitoring_attrs/intervals/intervals_goal/max_sample_us", "0\n" },
 	{ C "monitoring_attrs/intervals/sample_us", "5000\n" },
 	{ C "monitoring_attrs/intervals/aggr_us", "100000\n" },
 	{ C "monitoring_attrs/intervals/update_us", "60000000\n" },
@@ -43,13 +47,21 @@ static const struct {
 	{ F "memcg_path", "\n" },
 	{ F "addr_start", "0\n" },
 	{ F "damon_target_idx", "0\n" },
+	{ F "allow", "N\n" },
+	{ F "max", "0\n" },
+	{ CF "type", "anon\n" }, /* though it cannot be written there */
+	{ OF "type", "anon\n" },
+	{ D "id", "0\n" },
+	{ D "weight", "0\n" },
+	{ G "nid", "0\n" },
+	{ S "stats/sz_ops_filter_passed", "0\n" },
 	{ S "stats/nr_tried", "0\n" },
 	{ S "tried_regions/total_bytes", "0\n" },
 };
 
 START_TEST(fresh_directories_hold_the_defaults)
 {
-	TREE(tree, DAMON_ABI(6, 12));
+	TREE(tree, DAMON_ABI(6, 18));
 
 	populate(tree);
 	assert_shows(tree, fresh_vectors[_i].path, fresh_vectors[_i].text);
@@ -116,11 +128,27 @@ static const struct {
 	{ C "monitoring_attrs/nr_regions/min", "7", "2", 0, "2\n" },
 	{ C "monitoring_attrs/nr_regions/min", "7", "99999", 0, "99999\n" },
 	{ S "access_pattern/nr_accesses/max", "7", "4294967296", 0, "4294967296\n" },
+	/* Of Linux 6.18. */
+	{ K "refresh_ms", "7", "4294967295", 0, "4294967295\n" },
+	{ K "refresh_ms", "7", "4294967296", -ERANGE, "7\n" },
+	{ K "refresh_ms", "7", "-1", -EINVAL, "7\n" },
+	{ C "addr_unit", "7", "0", -EINVAL, "7\n" },
+	{ C "addr_unit", "7", "3", 0, "3\n" },
+	{ C "addr_unit", "7", "18446744073709551616", -ERANGE, "7\n" },
+	{ D "id", "7", "-1", -EINVAL, "7\n" },
+	{ D "weight", "7", "4294967296", -ERANGE, "7\n" },
+	{ G "nid", "7", "-1", 0, "-1\n" },
+	{ OF "allow", "n", "1", 0, "Y\n" },
+	{ OF "min", "7", "18446744073709551615", 0, "18446744073709551615\n" },
+	{ OF "type", "young", "addr", -EINVAL, "young\n" },
+	{ OF "type", "young", "unmapped", 0, "unmapped\n" },
+	{ CF "type", "addr", "anon", -EINVAL, "addr\n" },
+	{ CF "type", "addr", "target\n", 0, "target\n" },
 };
 
 START_TEST(stored_text_is_taken_or_changes_nothing)
 {
-	TREE(tree, DAMON_ABI(6, 12));
+	TREE(tree, DAMON_ABI(6, 18));
 
 	populate(tree);
 	ck_assert_int_eq(store(tree, store_vectors[_i].path, store_vectors[_i].before), 0);
@@ -156,14 +184,22 @@ static const struct {
 	{ F "type", "young", 10 },
 	{ G "target_metric", "user_input", 9 },
 	{ G "target_metric", "some_mem_psi_us", 9 },
+	{ F "type", "active", 15 },
+	{ F "type", "hugepage_size", 15 },
+	{ F "type", "unmapped", 15 },
+	{ CF "type", "addr", 15 },
+	{ CF "type", "young", 99 },
+	{ OF "type", "anon", 15 },
+	{ OF "type", "target", 99 },
+	{ G "target_metric", "node_mem_used_bp", 16 },
+	{ G "target_metric", "node_mem_free_bp", 16 },
 	/* Of kernels to come. */
-	{ F "type", "hugepage_size", 99 },
-	{ G "target_metric", "node_mem_used_bp", 99 },
+	{ G "target_metric", "node_memcg_used_bp", 99 },
 };
 
 START_TEST(words_are_those_of_the_kernel)
 {
-	static const unsigned int minors[] = { 1, 3, 5, 6, 9, 10, 11, 12 };
+	static const unsigned int minors[] = { 1, 3, 5, 6, 9, 10, 11, 12, 15, 16, 18 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(minors); i++) {
 		TREE(tree, DAMON_ABI(6, minors[i]));
@@ -233,6 +269,87 @@ START_TEST(state_refuses_what_cannot_be)
 	assert_shows(tree, K "pid", "-1\n");
 	/* And it is as if it had never been on. */
 	ck_assert_int_eq(store(tree, K "state", "off"), -EINVAL);
+}
+END_TEST
+
+/* The same since Linux 6.18, where more can be wrong. */
+static const struct {
+	const char *path, *text;
+	const char *command;
+	int result;
+} newest_vectors[] = {
+	{ NULL, NULL, "off", -EINVAL },
+	{ NULL, NULL, "commit", -EINVAL },
+	{ NULL, NULL, "update_tuned_intervals", -EINVAL },
+	{ NULL, NULL, "update_schemes_tried_bytes", -EINVAL },
+	{ NULL, NULL, "clear_schemes_tried_regions", 0 },
+	{ C "monitoring_attrs/intervals/intervals_goal/aggrs", "1", "on", -EINVAL },
+	{ CF "type", "addr", "on", 0 },
+	{ CF "addr_start", "5", "on", -ENOMEM },
+	{ OF "min", "5", "on", -ENOMEM },
+	{ F "type", "memcg", "on", -ENOMEM },
+};
+
+START_TEST(the_newest_state_refuses_more)
+{
+	TREE(tree, DAMON_ABI(6, 18));
+	const struct process_caller caller = { getpid(), 0 };
+	struct damon_desc *desc = NULL;
+	struct node context;
+	char pid[16];
+
+	populate(tree);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
+	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+	ck_assert_int_eq(store(tree, CF "type", "addr"), 0);
+	ck_assert_int_eq(store(tree, OF "type", "hugepage_size"), 0);
+	if (newest_vectors[_i].path)
+		ck_assert_int_eq(store(tree, newest_vectors[_i].path, newest_vectors[_i].text), 0);
+	if (newest_vectors[_i].result || strcmp(newest_vectors[_i].command, "on")) {
+		ck_assert_int_eq(store(tree, K "state", newest_vectors[_i].command),
+				 newest_vectors[_i].result);
+		return;
+	}
+	/* What would be started: filters of the three directories, in the kernel's order. */
+	ck_assert(find(tree, K "contexts/0", &context));
+	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc), 0);
+	ck_assert_uint_eq(desc->schemes[0].nr_filters, 3);
+	ck_assert_int_eq(desc->schemes[0].filters[0].type, DAMOS_FILTER_TYPE_ADDR);
+	ck_assert_int_eq(desc->schemes[0].filters[1].type, DAMOS_FILTER_TYPE_HUGEPAGE_SIZE);
+	ck_assert_int_eq(desc->schemes[0].filters[2].type, DAMOS_FILTER_TYPE_ANON);
+	ck_assert_uint_eq(desc->schemes[0].nr_dests, 1);
+	ck_assert_uint_eq(desc->addr_unit, 1);
+	damon_desc_free(desc);
+}
+END_TEST
+
+static const struct {
+	const char *operations, *unit;
+	int result;
+} unit_vectors[] = {
+	{ "paddr", "2", 0 },	     { "paddr", "1000", 0 }, { "paddr", "3", -EINVAL },
+	{ "paddr", "600", -EINVAL }, { "vaddr", "3", 0 },
+};
+
+START_TEST(units_are_checked_where_they_count)
+{
+	TREE(tree, DAMON_ABI(6, 18));
+	const struct process_caller caller = { getpid(), 0 };
+	struct damon_desc *desc = NULL;
+	struct node context;
+	char pid[16];
+
+	populate(tree);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
+	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+	ck_assert_int_eq(store(tree, C "operations", unit_vectors[_i].operations), 0);
+	ck_assert_int_eq(store(tree, C "addr_unit", unit_vectors[_i].unit), 0);
+	ck_assert(find(tree, K "contexts/0", &context));
+	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc),
+			 unit_vectors[_i].result);
+	damon_desc_free(desc);
 }
 END_TEST
 
@@ -320,6 +437,8 @@ int main(void)
 	ADD_VECTORS(tcase, stored_text_is_taken_or_changes_nothing, store_vectors);
 	ADD_VECTORS(tcase, words_are_those_of_the_kernel, word_vectors);
 	ADD_VECTORS(tcase, state_refuses_what_cannot_be, state_vectors);
+	ADD_VECTORS(tcase, the_newest_state_refuses_more, newest_vectors);
+	ADD_VECTORS(tcase, units_are_checked_where_they_count, unit_vectors);
 	ADD_VECTORS(tcase, ranges_of_a_target_are_checked_as_a_whole, range_vectors);
 	tcase_add_test(tcase, description_is_what_the_kernel_would_use);
 	suite_add_tcase(suite, tcase);

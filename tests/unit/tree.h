@@ -11,13 +11,16 @@
 #include "tests/unit/unit.h"
 
 /* Where the first of each kind is. */
-#define K "admin/kdamonds/0/"
-#define C K "contexts/0/"
-#define T C "targets/0/"
-#define R T "regions/0/"
-#define S C "schemes/0/"
-#define F S "filters/0/"
-#define G S "quotas/goals/0/"
+#define K  "admin/kdamonds/0/"
+#define C  K "contexts/0/"
+#define T  C "targets/0/"
+#define R  T "regions/0/"
+#define S  C "schemes/0/"
+#define F  S "filters/0/"
+#define CF S "core_filters/0/"
+#define OF S "ops_filters/0/"
+#define D  S "dests/0/"
+#define G  S "quotas/goals/0/"
 
 static inline struct tree *new_tree(unsigned int abi)
 {
@@ -107,6 +110,12 @@ static inline void populate(struct tree *tree)
 		ck_assert_int_eq(store(tree, S "filters/nr_filters", "1"), 0);
 	if (tree->abi >= DAMON_ABI(6, 8))
 		ck_assert_int_eq(store(tree, S "quotas/goals/nr_goals", "1"), 0);
+	if (tree->abi >= DAMON_ABI(6, 15)) {
+		ck_assert_int_eq(store(tree, S "core_filters/nr_filters", "1"), 0);
+		ck_assert_int_eq(store(tree, S "ops_filters/nr_filters", "1"), 0);
+	}
+	if (tree->abi >= DAMON_ABI(6, 17))
+		ck_assert_int_eq(store(tree, S "dests/nr_dests", "1"), 0);
 }
 
 static inline void free_changes(struct invalidation *change)
