@@ -9,6 +9,7 @@
 #include "access/meminfo.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
+#include "engine/trace.h"
 
 /* The tuner aims at this score. */
 #define GOAL_REACHED 10000
@@ -130,7 +131,7 @@ static uint32_t find_min_score(const struct damon_ctx *ctx, const struct damos *
 void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now)
 {
 	struct damos_quota *quota = &scheme->quota;
-	uint64_t now_ms = now / 1000;
+	uint64_t now_ms = now / 1000, before;
 
 	if (!quota->desc.ms && !quota->desc.sz && !quota->desc.nr_goals) {
 		quota->esz = 0;
@@ -142,8 +143,11 @@ void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t no
 		quota->total_charged_sz += quota->charged_sz;
 		quota->charged_from = now_ms;
 		quota->charged_sz = 0;
-		quota->has_window = true;
+		before = quota->esz;
 		set_effective_size(quota);
+		if (quota->has_window && quota->esz != before)
+			damonfs_damos_esz((size_t)(scheme - ctx->schemes), quota->esz);
+		quota->has_window = true;
 	}
 	if (ctx->ops->scheme_score)
 		quota->min_score = find_min_score(ctx, scheme);

@@ -1,32 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is told to the outside at each aggregation: one call of damonfs_damon_aggregated() for each
- * region, with the fields of the kernel's event damon:damon_aggregated, and of
- * damonfs_damos_before_apply() before an action.  They do nothing; a uprobe on them sees everything.
+ * What is told to the outside: calls of functions that do nothing, with the fields of the kernel's
+ * events damon:*.  A uprobe on them sees everything (fs/tracing.c makes it the kernel's event), or
+ * on their USDT notes, where sys/sdt.h was there to build with.  Nobody listening costs a call.
  */
 #include "engine/context.h"
 #include "engine/trace.h"
 
-/* The barrier keeps the call and its arguments, which is all there is to see. */
-__attribute__((noinline, used)) void damonfs_damon_aggregated(uint64_t target_id,
-							      unsigned int nr_regions,
-							      uint64_t start, uint64_t end,
-							      uint32_t nr_accesses, uint32_t age)
+#ifdef HAVE_SDT
+#include <sys/sdt.h>
+#else
+#define DTRACE_PROBE1(...)
+#define DTRACE_PROBE2(...)
+#define DTRACE_PROBE6(...)
+#define DTRACE_PROBE7(...)
+#endif
+
+/* Called as it stands, with all of its arguments where the calling convention has them. */
+#if defined(__clang__)
+#define PROBED __attribute__((noinline, used))
+#else
+#define PROBED __attribute__((noipa, used))
+#endif
+
+PROBED void damonfs_damon_aggregated(uint64_t target_id, unsigned int nr_regions, uint64_t start,
+				     uint64_t end, uint32_t nr_accesses, uint32_t age)
 {
+	DTRACE_PROBE6(damonfs, damon_aggregated, target_id, nr_regions, start, end, nr_accesses,
+		      age);
 	__asm__ volatile("" ::"r"(target_id), "r"(nr_regions), "r"(start), "r"(end),
 			 "r"(nr_accesses), "r"(age));
 }
 
-__attribute__((noinline, used)) void
-damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx, unsigned int nr_regions,
-			   uint64_t start, uint64_t end, uint32_t nr_accesses, uint32_t age)
+PROBED void damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx,
+				       unsigned int nr_regions, uint64_t start, uint64_t end,
+				       uint32_t nr_accesses, uint32_t age)
 {
+	DTRACE_PROBE7(damonfs, damos_before_apply, scheme_idx, target_idx, nr_regions, start, end,
+		      nr_accesses, age);
 	__asm__ volatile("" ::"r"(scheme_idx), "r"(target_idx), "r"(nr_regions), "r"(start),
 			 "r"(end), "r"(nr_accesses), "m"(age));
 }
 
-__attribute__((noinline, used)) void damonfs_damon_monitor_intervals_tune(uint64_t sample_us)
+PROBED void damonfs_damos_esz(size_t scheme_idx, uint64_t esz)
 {
+	DTRACE_PROBE2(damonfs, damos_esz, scheme_idx, esz);
+	__asm__ volatile("" ::"r"(scheme_idx), "r"(esz));
+}
+
+PROBED void damonfs_damon_monitor_intervals_tune(uint64_t sample_us)
+{
+	DTRACE_PROBE1(damonfs, damon_monitor_intervals_tune, sample_us);
 	__asm__ volatile("" ::"r"(sample_us));
 }
 

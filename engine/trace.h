@@ -14,6 +14,9 @@ void damonfs_damon_aggregated(uint64_t target_id, unsigned int nr_regions, uint6
 void damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx, unsigned int nr_regions,
 				uint64_t start, uint64_t end, uint32_t nr_accesses, uint32_t age);
 
+/* damon:damos_esz: the effective size of a quota from now on; the context is 0. */
+void damonfs_damos_esz(size_t scheme_idx, uint64_t esz);
+
 /* damon:damon_monitor_intervals_tune: the sampling interval (us) from now on. */
 void damonfs_damon_monitor_intervals_tune(uint64_t sample_us);
 

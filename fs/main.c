@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc > 1 && !strcmp(argv[1], "exec"))
-		return namespace_exec(argc - 1, argv + 1);
+		return namespace_exec(argc, argv);
 	r = options_parse(argc, argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -23,10 +23,13 @@
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "access/privileges.h"
+#include "engine/damon.h"
 #include "fs/cover.h"
 #include "fs/namespace.h"
 #include "fs/options.h"
 #include "fs/session.h"
+#include "fs/surroundings.h"
+#include "fs/tracing.h"
 
 #define DEBUGFS "/sys/kernel/debug"
 
@@ -90,6 +93,19 @@ static int enter_namespace(const char *only)
 			fail(places[i].path, r);
 	}
 	return r;
+}
+
+/* What tools look at besides; it can be done without. */
+static void arrange_surroundings(unsigned int abi, struct tracing **tracing)
+{
+	const char *litter = surroundings_separate_damo();
+	int r = tracing_start(abi, "/proc/self/exe", litter, tracing);
+
+	surroundings_hide_modules();
+	if (r)
+		log_info("events cannot be recorded: %s", strerror(-r));
+	if (r && litter)
+		unlink(litter);
 }
 
 /* Puts the part of the mount at DIR where it is to stand; the daemon must be answering already. */
@@ -176,6 +192,7 @@ static void ignore_terminal(void)
 static int run_at(const char *at, const char *only, char **argv)
 {
 	char kdamonds[4096 + 32], dir[4096];
+	struct tracing *tracing;
 	struct stat st;
 	int r;
 
@@ -187,6 +204,8 @@ static int run_at(const char *at, const char *only, char **argv)
 		return fail(at, -errno);
 	if (enter_namespace(only) || bind_parts(dir, only))
 		return EXIT_OURS;
+	/* Its guard sees the end of the command, which we become. */
+	arrange_surroundings(DAMON_ABI(6, 18), &tracing);
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);
@@ -202,6 +221,7 @@ static const char *mount_place(const char *only)
 static int run_on_own(struct options *options, const char *only, char **argv)
 {
 	struct command command = { 0 };
+	struct tracing *tracing = NULL;
 	struct session *session;
 	sigset_t before;
 	_cleanup_close_ int signals = open_signals(&before);
@@ -214,10 +234,12 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	r = session_mount(options, mount_place(only), &session);
 	if (r)
 		return fail("mount", r);
+	arrange_surroundings(options->abi, &tracing);
 	command.pid = start_command(mount_place(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
+		tracing_end(tracing);
 		return r;
 	}
 	ignore_terminal();
@@ -227,6 +249,7 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	/* Somebody unmounted it under the command. */
 	if (!command.ended)
 		waitpid(command.pid, &command.status, 0);
+	tracing_end(tracing);
 	return r ? fail("serve", r) : status_of(&command);
 }
 
@@ -249,6 +272,7 @@ int namespace_exec(int argc, char **argv)
 	const char *at = NULL, *only = NULL;
 	int c, r;
 
+	optind = 2; /* behind "exec" */
 	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
 		size_t length = strlen(given);
 
@@ -267,6 +291,7 @@ int namespace_exec(int argc, char **argv)
 		return usage(EXIT_OURS);
 	if (at)
 		return run_at(at, only, argv + optind);
+	surroundings_be_alone(argv);
 	/* It wants a mount point that exists; ours may have to be made first. */
 	r = options_parse(4, mount_argv, &options);
 	if (r)

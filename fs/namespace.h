@@ -4,7 +4,7 @@
 #define DAMONFS_FS_NAMESPACE_H
 
 /*
- * Runs `exec [--at DIR] [-o OPTIONS] [--] COMMAND...': ARGV[0] is "exec".
+ * Runs `damonfs exec [--at DIR] [-o OPTIONS] [--] COMMAND...'.
  * Return: the exit status: the command's, 128 + the signal that ended it, or 125 if it could not be
  * run, 126 and 127 as shells have it.
  */

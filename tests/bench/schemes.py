@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The part of schemes-against-kernel that runs in the guest, as root: schemes, with one tree after another.
+"""The part of schemes-against-kernel that runs in the guest, as root: a scheme, with one tree after another.
 
-    schemes.py [OPTION]... [SCHEME...]
-
-Prints a table for each scheme: means of --runs, each with a fresh workload that has 64 of its 512 MiB hot.
+Prints a table for each SCHEME: means of --runs, each with a fresh workload that has 64 of its 512 MiB hot.
 It takes the guest's DAMON, swap and settings of huge pages for itself.
 
     applied   stats/sz_applied after --act seconds; x: damonfs / kernel
@@ -18,6 +16,7 @@ It takes the guest's DAMON, swap and settings of huge pages for itself.
     slower    CPU time of a pass when it is settled, against not being watched
 """
 import argparse
+import contextlib
 import json
 import mmap
 import os
@@ -27,16 +26,16 @@ import sys
 import time
 
 from guest import MIB, PAGE, PAUSE, Block, Tree, pass_cost, progress, write
-from damon import page_flags, present_frames
+from damon import page_flags, present_frames, read
 from test_schemes import KPF_ACTIVE, has_swap, memory_of
 
 HOT, SIZE = 64 * MIB, 512 * MIB
 COLD = SIZE - HOT
 WORK = ['--size', str(SIZE), '--hot', str(HOT), '--at', '128M', '--step', '256M', '--pause', PAUSE]
 SMALL = ['--size', '1M', '--hot', '1M', '--at', '0', '--access', 'none', '--pause', '1']
-MANY = 2 ** 64 - 1
-IS_COLD = {'nr_accesses': (0, 0), 'age': (5, MANY)}
-IS_HOT = {'nr_accesses': (5, MANY)}
+IS_COLD = {'access_pattern__nr_accesses__max': 0, 'access_pattern__age__min': 5}
+IS_HOT = {'access_pattern__nr_accesses__min': 5}
+QUOTA = {'quotas__bytes': 16 * MIB, 'quotas__reset_interval_ms': 1000}
 THP = '/sys/kernel/mm/transparent_hugepage/'
 ROW = '  %-10s %9s %5s %8s %7s %9s %9s %7s %8s %8s %6s %8s %7s'
 HEAD = ('', 'applied', 'x', 'done', '90 %', 'hurt', 'late', 'faults', 'lost', 'CPU', 'x', 'settled', 'slower')
@@ -65,20 +64,21 @@ def activate(workload):
             f.read(MIB)
 
 
-# name: what, action, for which regions, quota in bytes a second, what tells how much of the work is done
+# name: what, the scheme, what tells how much of the work is done
 SCHEMES = {
-    'pageout': ('page out what is cold', 'pageout', IS_COLD, 0, swapped),
-    'quota': ('page out what is cold, 16 MiB a second at most', 'pageout', IS_COLD, 16 * MIB, swapped),
-    'cold': ('deactivate what is cold', 'cold', IS_COLD, 0, inactive),
-    'hugepage': ('huge pages for what is hot', 'hugepage', IS_HOT, 0, huge),
+    'pageout': ('page out what is cold', {'action': 'pageout', **IS_COLD}, swapped),
+    'quota': ('page out what is cold, 16 MiB a second at most',
+              {'action': 'pageout', **IS_COLD, **QUOTA}, swapped),
+    'cold': ('deactivate what is cold', {'action': 'cold', **IS_COLD}, inactive),
+    'hugepage': ('huge pages for what is hot', {'action': 'hugepage', **IS_HOT}, huge),
 }
 
 
 def prepare():
     """The same layout of memory for all (gaps take their part of a quota), swap, and a fast khugepaged.
 
-    Return: a process for each CPU that makes it switch memory more often than is looked, so that TCG
-    sets accessed bits for all trees alike: see tests/vm/README.md.
+    On each CPU a process makes it switch memory more often than is looked, so that TCG sets accessed
+    bits for all trees alike: see tests/vm/README.md.
     """
     write('/proc/sys/kernel/randomize_va_space', 0)
     if not has_swap():
@@ -88,10 +88,8 @@ def prepare():
     for name, value in (('enabled', 'madvise'), ('khugepaged/scan_sleep_millisecs', 10),
                         ('khugepaged/alloc_sleep_millisecs', 10), ('khugepaged/pages_to_scan', 100000)):
         write(THP + name, value)
-    others = [Block(*SMALL) for _ in os.sched_getaffinity(0)]
-    for cpu, other in enumerate(others):
-        os.sched_setaffinity(other.pid, {cpu})
-    return others
+    for cpu in os.sched_getaffinity(0):
+        os.sched_setaffinity(Block(*SMALL).pid, {cpu})
 
 
 def prices():
@@ -109,28 +107,16 @@ def prices():
 
 def faults(workload):
     """(minor, major) faults so far."""
-    with open('/proc/%d/stat' % workload.pid) as f:
-        words = f.read().rpartition(')')[2].split()
+    words = read('/proc/%d/stat' % workload.pid).rpartition(')')[2].split()
     return int(words[7]), int(words[9])
 
 
-def order(kdamond, workload, sample, action, pattern, quota):
-    kdamond.target(workload.pid)
-    kdamond.attrs(sample, 20 * sample, 1000000)
-    kdamond.stat_scheme()
-    for name, (least, most) in pattern.items():
-        write('%s/access_pattern/%s/min' % (kdamond.scheme, name), least)
-        write('%s/access_pattern/%s/max' % (kdamond.scheme, name), most)
-    write(kdamond.scheme + '/quotas/bytes', quota)
-    write(kdamond.scheme + '/quotas/reset_interval_ms', 1000)
-    write(kdamond.scheme + '/action', action)
-
-
-def act(tree, workload, scheme, args):
+def act(kdamond, tree, workload, scheme, done, args):
     """The figures of one run."""
-    kdamond, = tree.kdamonds
-    _, action, pattern, quota, done = scheme
-    order(kdamond, workload, args.sample, action, pattern, quota)
+    kdamond.target(workload.pid)
+    kdamond.attrs(args.sample, 20 * args.sample, 1000000)
+    kdamond.stat_scheme()
+    kdamond.set(**{'schemes__0__' + name: value for name, value in scheme.items()})
     if done is inactive:
         activate(workload)
     time.sleep(1)
@@ -143,9 +129,7 @@ def act(tree, workload, scheme, args):
             out['when'] = time.monotonic() - began
     out['hurt'] = (faults(workload)[1] - before[1]) * PAGE
     kdamond.state('update_schemes_stats')
-    with open(kdamond.scheme + '/stats/sz_applied') as f:
-        out['applied'] = int(f.read())
-    out.update(cpu=tree.cpu(), done=done(workload))
+    out.update(applied=int(read(kdamond.scheme + '/stats/sz_applied')), cpu=tree.cpu(), done=done(workload))
     absent = HOT // PAGE - len(present_frames(workload, workload.hot_start, workload.hot_end))
     before, passes, began, cpu = faults(workload), progress([workload])[0], time.monotonic(), tree.cpu()
     watched = pass_cost([workload], args.settle)
@@ -157,17 +141,6 @@ def act(tree, workload, scheme, args):
     kdamond.state('off')
     out['slower'] = watched / ((unwatched + pass_cost([workload], args.settle / 2)) / 2) - 1
     return out
-
-
-def run(tree_name, scheme, args):
-    workload, tree = Block(*WORK), None
-    try:
-        tree = Tree(tree_name, 1)
-        return act(tree, workload, scheme, args)
-    finally:
-        if tree:
-            tree.close()
-        workload.close()
 
 
 def print_row(name, row, kernel):
@@ -182,24 +155,27 @@ def print_row(name, row, kernel):
 
 
 def compare(name, args):
-    """Runs take turns: what else the host does is shared by all."""
-    trees = ['kernel', *args.methods.split(',')]
-    runs, errors = {tree: [] for tree in trees}, {}
-    for tree in trees * args.runs:
+    """The trees take turns, so that what else the host does hits all of them."""
+    what, *scheme = SCHEMES[name]
+    runs, errors = {tree: [] for tree in ['kernel', *args.methods.split(',')]}, {}
+    for tree_name in [*runs] * args.runs:
         try:
-            runs[tree].append(run(tree, SCHEMES[name], args))
+            with Block(*WORK) as workload, contextlib.closing(Tree(tree_name, 1)) as tree:
+                runs[tree_name].append(act(tree.kdamonds[0], tree, workload, *scheme, args))
             if args.raw:
-                print(json.dumps({'scheme': name, 'tree': tree, **runs[tree][-1]}), flush=True)
+                print(json.dumps({'scheme': name, 'tree': tree_name, **runs[tree_name][-1]}), flush=True)
         except Exception as e:  # the next may do better
-            errors[tree] = '%s: %s' % (type(e).__name__, e)
-    print('\n%s: %s\n%s' % (name, SCHEMES[name][0], ROW % HEAD))
-    means = {tree: {k: None if None in [r[k] for r in of] else statistics.mean(r[k] for r in of)
-                    for k in of[0]} for tree, of in runs.items() if of}
-    for tree in trees:
-        if tree in means:
-            print_row(tree, means[tree], means.get('kernel') if tree != 'kernel' else None)
-        if tree in errors:
-            print('  %-10s %s' % (tree, errors[tree]), flush=True)
+            errors[tree_name] = '%s: %s' % (type(e).__name__, e)
+    print('\n%s: %s\n%s' % (name, what, ROW % HEAD))
+    kernel = None
+    for tree_name, of in runs.items():
+        if tree_name in errors:
+            print('  %-10s %s' % (tree_name, errors[tree_name]), flush=True)
+        if of:
+            values = {k: [r[k] for r in of] for k in of[0]}
+            mean = {k: None if None in v else statistics.mean(v) for k, v in values.items()}
+            print_row(tree_name, mean, kernel)
+            kernel = mean if tree_name == 'kernel' else kernel
 
 
 def main():
@@ -207,22 +183,20 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--methods', default='idle,young,softdirty')
     parser.add_argument('--sample', type=int, default=20000, metavar='US')
-    parser.add_argument('--act', type=float, default=24, metavar='SECONDS')
-    parser.add_argument('--settle', type=float, default=8, metavar='SECONDS')
-    parser.add_argument('--runs', type=int, default=1, metavar='N')
+    parser.add_argument('--act', type=float, default=16, metavar='SECONDS')
+    parser.add_argument('--settle', type=float, default=5, metavar='SECONDS')
+    parser.add_argument('--runs', type=int, default=3, metavar='N')
     parser.add_argument('--raw', action='store_true', help='the figures of each run too')
     parser.add_argument('schemes', nargs='*', metavar='SCHEME', help=' '.join(SCHEMES))
     args = parser.parse_args()
     if not os.path.exists('/vm/command'):
         sys.exit('schemes.py: this is no guest of tests/vm/run')
-    others = prepare()
+    prepare()
     args.prices = prices()
     print('looks every %g ms, aggregated over 20; %g s, then %g s; means of %d; faults %.0f us, major %.0f' %
           (args.sample / 1000, args.act, args.settle, args.runs, *(p / 1000 for p in args.prices)))
     for name in args.schemes or SCHEMES:
         compare(name, args)
-    for other in others:
-        other.close()
 
 
 if __name__ == '__main__':
