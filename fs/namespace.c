@@ -253,11 +253,27 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	return r ? fail("serve", r) : status_of(&command);
 }
 
+/* A shell, for no command; its prompt says where it is, in bash by a variable that Debian's shows. */
+static char **shell(void)
+{
+	static char *argv[] = { NULL, NULL };
+
+	argv[0] = getenv("SHELL");
+	if (!argv[0] || !*argv[0])
+		argv[0] = "/bin/sh";
+	setenv("debian_chroot", "damonfs", 1);
+	setenv("PS1", "(damonfs) # ", 1);
+	fprintf(stderr,
+		"damonfs: in this shell, /sys/kernel/mm/damon and /sys/kernel/debug/damon are "
+		"damonfs's, as are the\nevents damon:*.  Everything of it ends with `exit'.\n");
+	return argv;
+}
+
 static int usage(int status)
 {
 	fprintf(status ? stderr : stdout,
-		"Usage: damonfs exec [--at DIR] [--only sysfs|debugfs] [-o OPTIONS] [--] COMMAND "
-		"[ARGUMENT...]\n");
+		"Usage: damonfs exec [--at DIR] [--only sysfs|debugfs] [-o OPTIONS] [--] "
+		"[COMMAND [ARGUMENT...]]\n");
 	return status;
 }
 
@@ -270,6 +286,7 @@ int namespace_exec(int argc, char **argv)
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
 	char given[4096] = "log=error", *mount_argv[] = { "damonfs", "-o", given, "/", NULL };
 	const char *at = NULL, *only = NULL;
+	char **command;
 	int c, r;
 
 	optind = 2; /* behind "exec" */
@@ -287,11 +304,11 @@ int namespace_exec(int argc, char **argv)
 						      optarg) >= sizeof(given) - length)
 			return usage(EXIT_OURS);
 	}
-	if (optind == argc)
-		return usage(EXIT_OURS);
+	if (!at)
+		surroundings_be_alone(argv);
+	command = optind < argc ? argv + optind : shell();
 	if (at)
-		return run_at(at, only, argv + optind);
-	surroundings_be_alone(argv);
+		return run_at(at, only, command);
 	/* It wants a mount point that exists; ours may have to be made first. */
 	r = options_parse(4, mount_argv, &options);
 	if (r)
@@ -300,5 +317,5 @@ int namespace_exec(int argc, char **argv)
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);
 	log_setup(options.log_level, false);
-	return run_on_own(&options, only, argv + optind);
+	return run_on_own(&options, only, command);
 }

@@ -147,8 +147,16 @@ class Exec(unittest.TestCase):
             self.assertEqual(run('exec', 'sh', '-c', script).returncode, status)
         self.assertEqual(run('exec', '--', '/no/such/program').returncode, 127)
         self.assertEqual(run('exec', '--', '/etc/passwd').returncode, 126)
-        self.assertEqual(run('exec').returncode, 125)
+        self.assertEqual(run('exec', '--nosuch').returncode, 125)
         self.assertEqual(run('exec', '-o', 'nosuch', 'true').returncode, 125)
+
+    def test_without_a_command_it_is_a_shell(self):
+        for shell in '/bin/sh', '/bin/bash', '':
+            done = subprocess.run([DAMONFS, 'exec'], input='stat -f -c %%T %s; exit 6\n' % self.TREE,
+                                  env=dict(os.environ, SHELL=shell), capture_output=True, text=True,
+                                  check=False)
+            self.assertEqual((done.returncode, done.stdout), (6, 'fuseblk\n'), done.stderr)
+            self.assertIn('damonfs: in this shell', done.stderr)
 
     def test_options_and_their_tree(self):
         done = run('exec', '-o', 'abi=6.1', '--', 'sh', '-c',
