@@ -161,7 +161,8 @@ int script_maps(const struct script *script, uint64_t time, struct maps *out)
 		const struct script_event *event = &script->events[i];
 
 		if (event->kind == SCRIPT_MAP && event->start < event->end) {
-			maps.mapping[maps.nr++] = (struct mapping){ .start = event->start, .end = event->end };
+			maps.mapping[maps.nr++] =
+				(struct mapping){ .start = event->start, .end = event->end };
 			continue;
 		}
 		for (size_t k = 0; event->kind == SCRIPT_UNMAP && k < maps.nr;) {
