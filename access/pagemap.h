@@ -10,6 +10,7 @@
 
 /* Of an entry; the frame's number is 0 without CAP_SYS_ADMIN. */
 #define PAGEMAP_PRESENT	   (1ULL << 63)
+#define PAGEMAP_FILE	   (1ULL << 61) /* or shared memory: not anonymous */
 #define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 #define PAGEMAP_FRAME	   ((1ULL << 55) - 1)
 

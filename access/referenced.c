@@ -125,7 +125,7 @@ static int refresh(struct referenced_space *space, uint64_t now)
 	int r = first ? 0 : read_figures(space);
 
 	if (!r)
-		r = refs_clear(&space->refs, now);
+		r = refs_clear(&space->refs, REFS_ACCESSED, now);
 	space->refs.cost_ns = cost_clock_ns() - start;
 	return r;
 }

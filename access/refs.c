@@ -2,7 +2,10 @@
 /* clear_refs within a budget: see refs.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,25 +18,49 @@
 
 #define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 
-/* Global because it is a property of the kernel; written once, under the control below. */
+/* A try-out of soft-dirty bits: so many pages of our own. */
+#define TRY_PAGES 64
+#define TRY_SIZE  (TRY_PAGES * 4096UL)
+
+/* Global because they are properties of the kernel; written once, under the control below. */
 static bool softdirty;
+static uint64_t fault_ns = 1000; /* what a first write after a clear costs */
 static pthread_once_t softdirty_once = PTHREAD_ONCE_INIT;
+
+static uint64_t touch(volatile char *memory)
+{
+	uint64_t start = cost_clock_ns();
+
+	for (size_t i = 0; i < TRY_SIZE; i += 4096)
+		memory[i]++;
+	return cost_clock_ns() - start;
+}
+
+static void measure_fault(volatile char *memory)
+{
+	_cleanup_close_ int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "4", 1) == 1)
+		fault_ns = min_ul(max_ul(touch(memory) / TRY_PAGES, 300), 50000);
+}
 
 /* Writing 4 to clear_refs succeeds also where there are no such bits: touch a page and look. */
 static void softdirty_try(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	volatile char *page =
-		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *memory =
+		mmap(NULL, TRY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t entry = 0;
 
-	if (page == MAP_FAILED)
+	if (memory == MAP_FAILED)
 		return;
-	*page = 1;
-	if (fd >= 0 &&
-	    pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)page / 4096 * 8)) == sizeof(entry))
+	touch(memory);
+	if (fd >= 0 && pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)memory / 4096 * 8)) ==
+			       sizeof(entry))
 		softdirty = entry & PAGEMAP_SOFT_DIRTY;
-	munmap((void *)page, 4096);
+	if (softdirty)
+		measure_fault(memory);
+	munmap((void *)memory, TRY_SIZE);
 }
 
 bool softdirty_works(void)
@@ -55,6 +82,7 @@ int refs_open(struct refs *refs, const struct process *process)
 	/* Where there are soft-dirty bits, a write of 4 would write-protect every page. */
 	*refs = (struct refs){ .flush = !softdirty_works() };
 	refs->fd = process_open_file(process, "clear_refs", O_WRONLY);
+	refs->stat_fd = process_open_file(process, "stat", O_RDONLY);
 	return refs->fd < 0 ? refs->fd : 0;
 }
 
@@ -62,7 +90,27 @@ void refs_close(struct refs *refs)
 {
 	if (refs->fd >= 0)
 		close(refs->fd);
+	if (refs->stat_fd >= 0)
+		close(refs->stat_fd);
 	refs->fd = -1;
+	refs->stat_fd = -1;
+}
+
+/* The process's faults that needed no input or output, so far; those of before if it cannot be
+ * told. */
+static uint64_t count_faults(const struct refs *refs)
+{
+	char text[1024];
+	ssize_t length = refs->stat_fd < 0 ? 0 : pread(refs->stat_fd, text, sizeof(text) - 1, 0);
+	const char *rest;
+	uint64_t nr;
+
+	text[length > 0 ? length : 0] = '\0';
+	/* The name before it may hold anything. */
+	rest = strrchr(text, ')');
+	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %" SCNu64, &nr) != 1)
+		return refs->nr_faults;
+	return nr;
 }
 
 bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
@@ -73,11 +121,16 @@ bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
 	return !refs->last_us || (now >= refs->last_us && now - refs->last_us >= wait);
 }
 
-int refs_clear(struct refs *refs, uint64_t now)
+int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
 {
-	uint64_t start = cost_clock_ns();
+	static const char *const commands[] = {
+		[REFS_ACCESSED] = "1",
+		[REFS_ACCESSED_FILES] = "3",
+		[REFS_SOFT_DIRTY] = "4",
+	};
+	uint64_t start = cost_clock_ns(), faults;
 
-	if (pwrite(refs->fd, refs->what == REFS_SOFT_DIRTY ? "4" : "1", 1, 0) != 1)
+	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
 		return -errno;
 	/*
 	 * The first write leaves the TLB as it is, and a page that is in it would not be marked
@@ -87,5 +140,11 @@ int refs_clear(struct refs *refs, uint64_t now)
 		return -errno;
 	refs->cost_ns = cost_clock_ns() - start;
 	refs->last_us = now + refs->cost_ns / 1000;
+	if (what != REFS_SOFT_DIRTY)
+		return 0;
+	faults = count_faults(refs);
+	if (refs->nr_faults)
+		refs->cost_ns += (faults - refs->nr_faults) * fault_ns;
+	refs->nr_faults = faults;
 	return 0;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clearing every accessed bit of a process at once, by /proc/PID/clear_refs.
+ * Clearing every accessed or soft-dirty bit of a process at once, by /proc/PID/clear_refs.
  *
  * It walks all that is resident (54-75 ns a page, with the process's mmap lock held for writing),
  * so it is rationed: a clear is due again only when a fiftieth of the time since the last one would
  * pay for it.  That bounds it to about 2 % of a processor, and the time for which page faults of
  * the process may have to wait to 2 % as well, whatever its size; what it cannot bound is the
  * length of a single wait, 15-20 ms/GiB.
+ *
+ * A clear of soft-dirty bits also costs the process a fault for each page that it writes first
+ * afterwards; those that the last one cost are part of the price.
  */
 #ifndef DAMONFS_ACCESS_REFS_H
 #define DAMONFS_ACCESS_REFS_H
@@ -16,13 +19,18 @@
 
 #include "access/process.h"
 
-enum refs_what { REFS_ACCESSED, REFS_SOFT_DIRTY };
+enum refs_what {
+	REFS_ACCESSED, /* of all memory */
+	REFS_ACCESSED_FILES, /* of mapped files and shared memory */
+	REFS_SOFT_DIRTY,
+};
 
 struct refs {
 	int fd; /* of clear_refs */
-	enum refs_what what; /* is cleared; accessed bits unless set otherwise */
+	int stat_fd; /* counts faults */
+	uint64_t nr_faults; /* at the last clear */
 	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
-	uint64_t cost_ns; /* of the last clear */
+	uint64_t cost_ns; /* of the last clear, and of the faults after the one before */
 	uint64_t last_us; /* when it ended, by the worker's clock; 0: never */
 };
 
@@ -33,8 +41,8 @@ void refs_close(struct refs *refs);
 /* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
 bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample);
 
-/* Clears.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
-int refs_clear(struct refs *refs, uint64_t now);
+/* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
+int refs_clear(struct refs *refs, enum refs_what what, uint64_t now);
 
 /* Whether this kernel keeps soft-dirty bits: found out on a page of our own, once. */
 bool softdirty_works(void);

@@ -74,7 +74,6 @@ static int softdirty_space_open(struct access_session *session, struct process *
 		softdirty_space_close(&space->base);
 		return r;
 	}
-	space->refs.what = REFS_SOFT_DIRTY;
 	*out = &space->base;
 	return 0;
 }
@@ -123,7 +122,7 @@ static int arm(struct softdirty_space *space, struct access_probe *probes, size_
 	}
 	if (!any || !refs_due(&space->refs, now, sample))
 		return 0;
-	r = refs_clear(&space->refs, now);
+	r = refs_clear(&space->refs, REFS_SOFT_DIRTY, now);
 	for (size_t i = 0; !r && i < n; i++)
 		probes[i].memory = 0;
 	return r;

@@ -33,6 +33,7 @@
 #include "access/guess.h"
 #include "access/log.h"
 #include "access/methods.h"
+#include "access/pagemap.h"
 #include "access/privileges.h"
 #include "access/refs.h"
 #include "access/young_program.h"
@@ -176,6 +177,15 @@ static bool is_hugetlb(const struct young_space *space, uint64_t address)
 	return flags & (1ULL << KPF_HUGE);
 }
 
+/* Whether the page at ADDRESS is a file's or shared memory, not anonymous. */
+static bool is_file(const struct young_space *space, uint64_t address)
+{
+	uint64_t entry;
+
+	return pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 &&
+	       entry & PAGEMAP_FILE;
+}
+
 /* What a range that could not be cleared says about its probe. */
 static void clear_failed(const struct young_space *space, struct access_probe *probe, int error)
 {
@@ -253,6 +263,32 @@ static int clear_some(struct young_session *s, struct young_space *space,
 	return clear(s, space, probes, nr_clear);
 }
 
+static bool is_shared(const struct young_session *s, const struct access_probe *probes, size_t i)
+{
+	return s->seat.batch->leaf[i].flags & YOUNG_SHARED || probes[i].memory & MEMORY_STUBBORN;
+}
+
+/*
+ * Clears what can only be cleared all at once: of mapped files only, if that will do, so that the
+ * process's own memory keeps its bits for whoever else looks at them.
+ * Return: 1 if private pages are to be cleared yet, 0, or a negative errno.
+ */
+static int clear_shared(struct young_session *s, struct young_space *space,
+			struct access_probe *probes, size_t n, uint64_t now)
+{
+	bool files = true;
+	int r;
+
+	for (size_t i = 0; files && i < n; i++)
+		if (s->seat.batch->leaf[i].flags & YOUNG_YOUNG && is_shared(s, probes, i))
+			files = is_file(space, probes[i].next);
+	r = refs_clear(&space->refs, files ? REFS_ACCESSED_FILES : REFS_ACCESSED, now);
+	for (size_t i = 0; !r && i < n; i++)
+		if (!(probes[i].memory & GUESS_ARMED) && (!files || is_shared(s, probes, i)))
+			guess_arm_cleared(&probes[i]);
+	return r ? r : files;
+}
+
 /*
  * Arms the N probes of the batch that was just walked; *TURN is whose turn it is, TIME what of the
  * sampling interval is the batch's.
@@ -267,7 +303,7 @@ static int arm_batch(struct young_session *s, struct young_space *space,
 	for (size_t i = 0; i < n; i++) {
 		const struct young_leaf *leaf = &s->seat.batch->leaf[i];
 		struct access_probe *probe = &probes[i];
-		bool shared = leaf->flags & YOUNG_SHARED || probe->memory & MEMORY_STUBBORN;
+		bool shared = is_shared(s, probes, i);
 
 		if (!(leaf->flags & YOUNG_YOUNG)) {
 			guess_arm_untouched(probe);
@@ -279,13 +315,10 @@ static int arm_batch(struct young_session *s, struct young_space *space,
 			s->wants[nr++] = (uint16_t)i;
 	}
 	if (any_shared && space->refs.fd >= 0 && refs_due(&space->refs, now, time)) {
-		/* Clears the private ones as well. */
-		int r = refs_clear(&space->refs, now);
+		int r = clear_shared(s, space, probes, n, now);
 
-		for (size_t i = 0; !r && i < n; i++)
-			if (!(probes[i].memory & GUESS_ARMED))
-				guess_arm_cleared(&probes[i]);
-		return r;
+		if (r <= 0)
+			return r;
 	}
 	nr_unknown = nr;
 	for (size_t i = 0; i < n; i++) {
