@@ -15,6 +15,9 @@
 #include "access/cleanup.h"
 #include "fs/cover.h"
 
+/* Where there is always something to mount on for a moment. */
+#define STAGE "/sys/fs"
+
 /* An entry of the directory that is covered, held as a detached mount. */
 struct entry {
 	char name[NAME_MAX + 1];
@@ -151,4 +154,21 @@ int cover_without(const char *parent, const char *name)
 		return 0;
 	dir = cover(parent, name);
 	return dir < 0 ? dir : 0;
+}
+
+int cover_file(const char *path, const char *text, size_t length)
+{
+	static const char file[] = STAGE "/file";
+	_cleanup_close_ int fd = -1;
+	int r = 0;
+
+	if (mount("damonfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"))
+		return -errno;
+	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, length) != (ssize_t)length ||
+	    mount(file, path, NULL, MS_BIND, NULL))
+		r = -errno;
+	/* The file goes on where it is bound. */
+	umount2(STAGE, MNT_DETACH);
+	return r;
 }

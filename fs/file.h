@@ -36,6 +36,9 @@ int text_reserve(struct text *text, size_t more);
 int text_add(struct text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3), nonnull(2)));
 
+/* For tables: since which kernel. */
+#define V(major, minor) DAMON_ABI(major, minor)
+
 struct keyword {
 	const char *name; /* NULL ends a table */
 	int value;

@@ -6,8 +6,6 @@
 #include "fs/root.h"
 #include "fs/sysfs/sysfs.h"
 
-#define V(major, minor) DAMON_ABI(major, minor)
-
 /* No kdamond may run: also for the same number, or a larger one. */
 static int check_nr_kdamonds(struct dir *dir, int count)
 {

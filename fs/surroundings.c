@@ -16,10 +16,10 @@
 
 #include "access/cleanup.h"
 #include "access/log.h"
+#include "fs/cover.h"
 #include "fs/surroundings.h"
 
-#define COPY  "damonfs" /* the name of the copy */
-#define STAGE "/sys/fs" /* where there is always something to mount on for a moment */
+#define COPY "damonfs" /* the name of the copy */
 
 static bool is_alone(void)
 {
@@ -65,23 +65,6 @@ void surroundings_hide_modules(void)
 	}
 }
 
-/* An empty file that only this namespace has stands where PATH is. */
-static int cover_file(const char *path)
-{
-	static const char file[] = STAGE "/file";
-	int fd, r = 0;
-
-	if (mount("damonfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"))
-		return -errno;
-	fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-	if (fd < 0 || mount(file, path, NULL, MS_BIND, NULL))
-		r = -errno;
-	if (fd >= 0)
-		close(fd);
-	umount2(STAGE, MNT_DETACH);
-	return r;
-}
-
 const char *surroundings_separate_damo(void)
 {
 	static char path[PATH_MAX];
@@ -94,7 +77,7 @@ const char *surroundings_separate_damo(void)
 	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0 && errno != EEXIST)
 		return NULL;
-	r = cover_file(path);
+	r = cover_file(path, "", 0);
 	if (r)
 		log_debug("%s: %s", path, strerror(-r));
 	if (fd < 0)

@@ -34,6 +34,7 @@
 #include "engine/damon.h"
 #include "engine/trace.h"
 #include "fs/cover.h"
+#include "fs/file.h"
 #include "fs/tracing.h"
 
 #define TRACEFS	  "/sys/kernel/tracing"
@@ -42,9 +43,6 @@
 #define OURS	  EVENTS "/damon"
 #define AVAILABLE TRACEFS "/available_events"
 #define GROUP	  "damonfs_"
-
-/* Where there is always something to mount on for a moment. */
-#define STAGE "/sys/fs"
 
 static const struct event_type {
 	const char *name;
@@ -236,34 +234,22 @@ static int show_event(const char *group, const struct event_type *event)
 }
 
 /* The kernel's list without its events of DAMON and others' of ours, and with these. */
-static int write_available(unsigned int abi, const char *to)
-{
-	_cleanup_fclose_ FILE *in = fopen(AVAILABLE, "re"), *out = fopen(to, "we");
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-
-	if (!in || !out)
-		return -errno;
-	while (getline(&line, &size, in) > 0)
-		if (strncmp(line, "damon:", 6) && strncmp(line, GROUP, strlen(GROUP)))
-			fputs(line, out);
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
-		if (is_ours(&events[i], abi))
-			fprintf(out, "damon:%s\n", events[i].name);
-	return fflush(out) ? -errno : 0;
-}
-
 static int show_available(unsigned int abi)
 {
-	int r;
+	_cleanup_fclose_ FILE *in = fopen(AVAILABLE, "re");
+	_cleanup_free_ char *line = NULL, *data = NULL;
+	struct text text = { 0 };
+	size_t size = 0;
+	int r = in ? 0 : -errno;
 
-	if (mount("damonfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"))
-		return -errno;
-	r = write_available(abi, STAGE "/available_events");
-	if (!r && mount(STAGE "/available_events", AVAILABLE, NULL, MS_BIND, NULL))
-		r = -errno;
-	umount2(STAGE, MNT_DETACH);
-	return r;
+	while (!r && getline(&line, &size, in) > 0)
+		if (strncmp(line, "damon:", 6) && strncmp(line, GROUP, strlen(GROUP)))
+			r = text_add(&text, "%s", line);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(events); i++)
+		if (is_ours(&events[i], abi))
+			r = text_add(&text, "damon:%s\n", events[i].name);
+	data = text.data;
+	return r ? r : cover_file(AVAILABLE, data, text.length);
 }
 
 static int show(const char *group, unsigned int abi)

@@ -14,8 +14,6 @@
 #include "fs/parse.h"
 #include "fs/root.h"
 
-#define V(major, minor) DAMON_ABI(major, minor)
-
 /* The kernel's room for a word. */
 #define MAX_WORD 32767
 

@@ -5,8 +5,6 @@
 #include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
 
-#define V(major, minor) DAMON_ABI(major, minor)
-
 const struct keyword operations_words[] = {
 	{ "vaddr", DAMON_OPS_VADDR, 0 },
 	{ "fvaddr", DAMON_OPS_FVADDR, 0 },

@@ -14,8 +14,6 @@
 #include "fs/parse.h"
 #include "fs/sysfs/sysfs.h"
 
-#define V(major, minor) DAMON_ABI(major, minor)
-
 /* The command under way; what it needs to be answered. */
 struct command_run {
 	struct damon_command command;

@@ -5,8 +5,6 @@
 #include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
 
-#define V(major, minor) DAMON_ABI(major, minor)
-
 static const struct keyword action_words[] = {
 	{ "willneed", DAMOS_WILLNEED, 0 },
 	{ "cold", DAMOS_COLD, 0 },

@@ -52,23 +52,24 @@ def tracefs():
             subprocess.run(['umount', place], check=True)
 
 
-def left():
-    """The probes of damonfs that the system has."""
+def left(pid):
+    """The probes that the system has of that damonfs; others may be running."""
     with tracefs() as place, open(place + '/uprobe_events') as f:
-        return sorted(line.split()[0] for line in f if 'damonfs_' in line)
+        return [line for line in f if 'damonfs_%d/' % pid in line]
 
 
 def run_exec(script, *options, **arguments):
-    return subprocess.run([DAMONFS, 'exec', *options, '--', 'sh', '-c', script],
-                          capture_output=True, text=True, check=False, **arguments)
+    """Its output, and whether it left probes behind."""
+    with subprocess.Popen([DAMONFS, 'exec', *options, '--', 'sh', '-c', script], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, **arguments) as process:
+        process.out, process.err = process.communicate()
+        process.left = left(process.pid)
+        return process
 
 
 @unittest.skipUnless(has_events(), 'MISSING: root, tracefs, uprobes and perf')
 class Events(unittest.TestCase):
     SLOWER = 10 if EMULATED else 1
-
-    def setUp(self):
-        self.before = left()
 
     @contextlib.contextmanager
     def workload(self):
@@ -87,12 +88,12 @@ class Events(unittest.TestCase):
                                (('-o', 'abi=6.12'), [ALL[0], ALL[2]])):
             done = run_exec('grep ^damon /sys/kernel/tracing/available_events; '
                             'ls /sys/kernel/tracing/events/damon; perf list "damon:*"', *options)
-            lines = done.stdout.split('\n')
+            lines = done.out.split('\n')
             self.assertEqual(sorted(lines[:len(names)]), ['damon:' + name for name in names],
-                             done.stderr)
+                             done.err)
             self.assertEqual(lines[len(names):2 * len(names)], names)
-            self.assertEqual(re.findall(r'^ *damon:(\w+) ', done.stdout, re.M), names)
-        self.assertEqual(left(), self.before)
+            self.assertEqual(re.findall(r'^ *damon:(\w+) ', done.out, re.M), names)
+            self.assertEqual(done.left, [])
 
     @tries(3)
     def test_perf_records_and_prints_regions(self):
@@ -102,15 +103,15 @@ class Events(unittest.TestCase):
             done = run_exec(self.watch(pid, """
                 perf record -q -a -e damon:damon_aggregated,damon:damos_before_apply -o %s -- sleep %d
                 perf script -i %s""" % (data, seconds, data)))
-            inside = done.stdout
+            inside = done.out
             # Later and elsewhere it is the same.
             outside = subprocess.run(['perf', 'script', '-i', data], capture_output=True, text=True,
                                      check=True).stdout
             self.assertEqual(inside, outside)
-        self.assertEqual(left(), self.before)
+        self.assertEqual(done.left, [])
         events = [AGGREGATED.match(line).groups() for line in inside.split('\n')
                   if 'damon_aggregated' in line]
-        self.assertGreater(len(events), 10, done.stderr)
+        self.assertGreater(len(events), 10, done.err)
         # The regions of an aggregation come together, as many as they say they are.
         rounds, i = 0, 0
         while i < len(events):
@@ -146,9 +147,9 @@ class Events(unittest.TestCase):
                     sh -c 'echo commit > %s/0/state; sleep %d'
                 perf script -i %s""" %
                 (data, '/sys/kernel/mm/damon/admin/kdamonds', 3 * self.SLOWER, data)))
-        samples = re.findall(r' damon:damon_monitor_intervals_tune: sample_us=(\d+)\n', done.stdout)
-        self.assertTrue(all(1000 <= int(us) <= 100000 for us in samples) and samples, done.stderr)
-        self.assertRegex(done.stdout, r' damon:damos_esz: ctx_idx=0 scheme_idx=0 esz=\d+\n')
+        samples = re.findall(r' damon:damon_monitor_intervals_tune: sample_us=(\d+)\n', done.out)
+        self.assertTrue(all(1000 <= int(us) <= 100000 for us in samples) and samples, done.err)
+        self.assertRegex(done.out, r' damon:damos_esz: ctx_idx=0 scheme_idx=0 esz=\d+\n')
 
     def test_nobody_elses_are_seen(self):
         """Of two damonfs, each perf records its own."""
@@ -161,7 +162,7 @@ class Events(unittest.TestCase):
                                          env=dict(os.environ, D=place, N=str(pid)),
                                          stdout=subprocess.PIPE, text=True) for pid in (one, other)]
                 self.assertEqual([p.communicate()[0].strip() for p in both], ['1', '1'])
-        self.assertEqual(left(), self.before)
+            self.assertEqual([left(p.pid) for p in both], [[], []])
 
     def test_nothing_outlives_it(self):
         home = tempfile.mkdtemp()
@@ -169,7 +170,7 @@ class Events(unittest.TestCase):
                              (signal.SIGTERM, 'daemon'), (signal.SIGKILL, 'group')):
             process = subprocess.Popen([DAMONFS, 'exec', '--', 'sleep', '1000'],
                                        start_new_session=True, env=dict(os.environ, HOME=home))
-            self.assertTrue(until(lambda: len(left()) == len(self.before) + len(ALL), 20))
+            self.assertTrue(until(lambda: len(left(process.pid)) == len(ALL), 20))
             command = []
             until(lambda: command.extend(subprocess.run(
                 ['pgrep', '-P', str(process.pid), 'sleep'], capture_output=True, text=True,
@@ -179,7 +180,7 @@ class Events(unittest.TestCase):
             else:
                 os.kill(process.pid if whom == 'daemon' else int(command[0]), number)
             process.wait(20)
-            self.assertTrue(until(lambda: left() == self.before, 10), (number, whom, left()))
+            self.assertTrue(until(lambda: not left(process.pid), 10), (number, whom))
             self.assertTrue(until(lambda: not os.listdir(home), 5), os.listdir(home))
             with contextlib.suppress(OSError):
                 os.kill(int(command[0]), signal.SIGKILL)
@@ -194,7 +195,7 @@ class Events(unittest.TestCase):
             with open(path, 'w') as f:
                 f.write('theirs')
             done = run_exec('wc -c < %s; echo here > %s' % (path, path), env=environment)
-            self.assertEqual(done.stdout.strip(), '0')
+            self.assertEqual(done.out.strip(), '0')
             time.sleep(0.2)
             with open(path) as f:
                 self.assertEqual(f.read(), 'theirs')
