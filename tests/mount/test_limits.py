@@ -11,7 +11,6 @@ import unittest
 
 from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, present_frames, read, tries, until, write
 
-MANY = 2 ** 64 - 1
 SLOWER = 10 if EMULATED else 1
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from damon import Kdamond, Mount, read, tries, write
+from damon import Mount, read, tries, write
 
 SEED = int(os.environ.get('DAMONFS_SEED', '20240607'))
 WRITES = 1000
