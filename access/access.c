@@ -76,6 +76,23 @@ int access_session_open(const char *name, struct access_session **out)
 	return r;
 }
 
+void access_prepare(const char *name)
+{
+	struct access_session *session;
+	char why[256];
+
+	for (size_t i = 0; i < NR_METHODS; i++) {
+		const struct access_method *method = methods[i].method;
+
+		if (strcmp(name, method->name) && (strcmp(name, "auto") || !methods[i].automatic))
+			continue;
+		if (!method->session_open(NULL, &session, why, sizeof(why))) {
+			method->session_close(session);
+			return;
+		}
+	}
+}
+
 void access_session_close(struct access_session *session)
 {
 	if (session)

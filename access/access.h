@@ -100,6 +100,9 @@ bool access_method_known(const char *name);
 int access_session_open(const char *name, struct access_session **out);
 void access_session_close(struct access_session *session);
 
+/* Makes what a session by that NAME needs once and for all, if it can, so that it is not later. */
+void access_prepare(const char *name);
+
 /*
  * Opens a space for PROCESS, of which it takes a reference, or for physical memory if that is NULL.
  * Return: 0 and *OUT, or a negative errno.

@@ -75,7 +75,6 @@ static void young_session_close(struct access_session *base)
 	struct young_session *s = (struct young_session *)base;
 
 	young_seat_leave(&s->seat);
-	young_program_put();
 	free(s);
 }
 
@@ -96,10 +95,8 @@ static int young_session_open(const char *argument, struct access_session **out,
 	if (r)
 		return r;
 	s = calloc(1, sizeof(*s));
-	if (!s) {
-		young_program_put();
+	if (!s)
 		return -ENOMEM;
-	}
 	r = young_seat_take(&s->seat);
 	if (r) {
 		snprintf(why, size, "no batch for the BPF program: %s", strerror(-r));
@@ -137,7 +134,7 @@ static int young_space_open(struct access_session *session, struct process *proc
 	space->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
 	r = refs_open(&space->refs, process);
-	if (r)
+	if (r && r != -ESRCH)
 		log_info("pid %d: clear_refs may not be written (%s): memory that it shares with "
 			 "others will show no access",
 			 process->pid, strerror(-r));

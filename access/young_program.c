@@ -25,9 +25,9 @@
  */
 static struct {
 	pthread_mutex_t lock;
-	unsigned int users;
+	bool loaded;
 	struct young_program *skeleton;
-	bool by_pid; /* walk_by_pid can be used; constant while there are users */
+	bool by_pid; /* walk_by_pid can be used; constant once it is loaded */
 } program = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int libbpf_quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -107,7 +107,7 @@ int young_program_get(char *why, size_t size)
 	int r = 0;
 
 	pthread_mutex_lock(&program.lock);
-	if (!program.users) {
+	if (!program.loaded) {
 		libbpf_set_print(libbpf_quiet);
 		program.by_pid = kernel_has_function("bpf_task_from_pid");
 		r = program.by_pid ? load(true, &program.skeleton) : -ENOENT;
@@ -116,8 +116,7 @@ int young_program_get(char *why, size_t size)
 			r = load(false, &program.skeleton);
 		}
 	}
-	if (!r)
-		program.users++;
+	program.loaded = !r;
 	pthread_mutex_unlock(&program.lock);
 	if (r == -EPERM || r == -EACCES)
 		snprintf(why, size,
@@ -131,16 +130,6 @@ int young_program_get(char *why, size_t size)
 	else if (r)
 		snprintf(why, size, "the BPF program does not load: %s", strerror(-r));
 	return r;
-}
-
-void young_program_put(void)
-{
-	pthread_mutex_lock(&program.lock);
-	if (!--program.users) {
-		young_program__destroy(program.skeleton);
-		program.skeleton = NULL;
-	}
-	pthread_mutex_unlock(&program.lock);
 }
 
 static size_t batch_size(void)

@@ -28,13 +28,14 @@ struct young_task {
 };
 
 /*
- * Loads the program unless it is.  Return: 0, or a negative errno, and in WHY, of SIZE bytes, what
- * is missing and what to do about it.
+ * Loads the program unless it is.  It stays until the process ends: recordings of perf that see a
+ * program go are unreadable to some versions.
+ * Return: 0, or a negative errno, and in WHY, of SIZE bytes, what is missing and what to do about
+ * it.
  */
 int young_program_get(char *why, size_t size);
-void young_program_put(void);
 
-/* Between young_program_get() and young_program_put().  To be left also where taking it fails. */
+/* After young_program_get().  To be left also where taking it fails. */
 int young_seat_take(struct young_seat *seat);
 void young_seat_leave(struct young_seat *seat);
 

@@ -223,13 +223,19 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_t *deadline)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SLEEP_US);
-	uint64_t late = now > *deadline ? now - *deadline : 0, missed;
+	uint64_t late = now > *deadline ? now - *deadline : 0, missed, left;
 
 	if (late > 2 * ctx->attrs.aggr_interval + 1000000) {
 		*deadline = now;
 		return 0;
 	}
-	missed = min_ul(late / sample, max_ul(damon_ctx_until_due(ctx), 1) - 1);
+	missed = late / sample;
+	left = max_ul(damon_ctx_until_due(ctx), 1) - 1;
+	if (missed > left) {
+		/* The next aggregation is not to be short because this one was long. */
+		*deadline = now;
+		return left;
+	}
 	*deadline += missed * sample;
 	return missed;
 }

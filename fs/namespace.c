@@ -20,11 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "access/access.h"
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "access/privileges.h"
 #include "engine/damon.h"
 #include "fs/cover.h"
+#include "fs/guard.h"
 #include "fs/namespace.h"
 #include "fs/options.h"
 #include "fs/session.h"
@@ -78,6 +80,17 @@ static void mount_debugfs(void)
 		log_debug("debugfs cannot be mounted: %s", strerror(errno));
 }
 
+/* What is left there when damonfs has gone is empty: who lives on must not meet the kernel's own. */
+static int make_place(const struct place *place)
+{
+	int r = cover_for(place->parent, NAME);
+
+	if (!r && mount("damonfs", place->path, "tmpfs",
+			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555"))
+		r = -errno;
+	return r;
+}
+
 /* A namespace with a mount point for each part that is wanted, and without those that are not. */
 static int enter_namespace(const char *only)
 {
@@ -87,25 +100,37 @@ static int enter_namespace(const char *only)
 		return fail("a mount namespace", -errno);
 	mount_debugfs();
 	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++) {
-		r = (is_wanted(&places[i], only) ? cover_for : cover_without)(places[i].parent,
-									      NAME);
+		r = is_wanted(&places[i], only) ? make_place(&places[i]) :
+						  cover_without(places[i].parent, NAME);
 		if (r)
 			fail(places[i].path, r);
 	}
 	return r;
 }
 
-/* What tools look at besides; it can be done without. */
-static void arrange_surroundings(unsigned int abi, struct tracing **tracing)
+/* What tools look at besides; it can be done without.  *GUARD is NULL if there is nothing to guard.
+ */
+static void arrange_surroundings(unsigned int abi, struct guard **guard)
 {
-	const char *litter = surroundings_separate_damo();
-	int r = tracing_start(abi, "/proc/self/exe", litter, tracing);
+	struct clean_up clean_ups[2];
+	struct tracing *tracing = NULL;
+	size_t nr = 0;
+	int r;
 
+	*guard = NULL;
 	surroundings_hide_modules();
+	if (!surroundings_separate_damo(&clean_ups[nr]))
+		nr++;
+	r = tracing_prepare(&tracing, &clean_ups[nr]);
+	if (!r)
+		nr++;
+	if (nr && guard_start(clean_ups, nr, guard))
+		log_info("nobody will clean up after damonfs if it is killed: %s", strerror(errno));
+	if (!r)
+		r = tracing_start(tracing, abi, "/proc/self/exe");
 	if (r)
 		log_info("events cannot be recorded: %s", strerror(-r));
-	if (r && litter)
-		unlink(litter);
+	tracing_free(tracing);
 }
 
 /* Puts the part of the mount at DIR where it is to stand; the daemon must be answering already. */
@@ -192,7 +217,7 @@ static void ignore_terminal(void)
 static int run_at(const char *at, const char *only, char **argv)
 {
 	char kdamonds[4096 + 32], dir[4096];
-	struct tracing *tracing;
+	struct guard *guard;
 	struct stat st;
 	int r;
 
@@ -205,7 +230,7 @@ static int run_at(const char *at, const char *only, char **argv)
 	if (enter_namespace(only) || bind_parts(dir, only))
 		return EXIT_OURS;
 	/* Its guard sees the end of the command, which we become. */
-	arrange_surroundings(DAMON_ABI(6, 18), &tracing);
+	arrange_surroundings(DAMON_ABI(6, 18), &guard);
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);
@@ -221,7 +246,7 @@ static const char *mount_place(const char *only)
 static int run_on_own(struct options *options, const char *only, char **argv)
 {
 	struct command command = { 0 };
-	struct tracing *tracing = NULL;
+	struct guard *guard = NULL;
 	struct session *session;
 	sigset_t before;
 	_cleanup_close_ int signals = open_signals(&before);
@@ -234,12 +259,13 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	r = session_mount(options, mount_place(only), &session);
 	if (r)
 		return fail("mount", r);
-	arrange_surroundings(options->abi, &tracing);
+	arrange_surroundings(options->abi, &guard);
+	access_prepare(options->method);
 	command.pid = start_command(mount_place(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
-		tracing_end(tracing);
+		guard_end(guard);
 		return r;
 	}
 	ignore_terminal();
@@ -249,7 +275,7 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	/* Somebody unmounted it under the command. */
 	if (!command.ended)
 		waitpid(command.pid, &command.status, 0);
-	tracing_end(tracing);
+	guard_end(guard);
 	return r ? fail("serve", r) : status_of(&command);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -65,23 +66,70 @@ void surroundings_hide_modules(void)
 	}
 }
 
-const char *surroundings_separate_damo(void)
+/* What damo remembers in; versions before 3 have the second. */
+static const char *const damo_files[] = { ".damo.sysinfo", ".damo.damon_feature_supports" };
+
+#define NR_DAMO_FILES ARRAY_SIZE(damo_files)
+
+/* Of the guard: files that may have been made to be covered, each with a lock of who needs it. */
+struct litter {
+	char path[NR_DAMO_FILES][PATH_MAX];
+	int fds[NR_DAMO_FILES];
+};
+
+/* The last one who needed it removes it, if it is empty still. */
+static void remove_litter(void *argument)
 {
-	static char path[PATH_MAX];
+	const struct litter *litter = argument;
+	struct stat st;
+
+	for (size_t i = 0; i < NR_DAMO_FILES; i++) {
+		/* Here, another file stands for it. */
+		if (litter->fds[i] >= 0 && !umount2(litter->path[i], MNT_DETACH) &&
+		    !flock(litter->fds[i], LOCK_EX | LOCK_NB) && !fstat(litter->fds[i], &st) &&
+		    !st.st_size)
+			unlink(litter->path[i]);
+	}
+}
+
+/* The file, with a lock; made if there is none.  Return: its descriptor or a negative errno. */
+static int open_shared(const char *path)
+{
+	for (int tries = 0; tries < 100; tries++) {
+		_cleanup_close_ int fd =
+			open(path, O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+		struct stat st;
+
+		if (fd < 0 || flock(fd, LOCK_SH) || fstat(fd, &st))
+			return -errno;
+		if (!S_ISREG(st.st_mode))
+			return -EINVAL;
+		/* Somebody may just have removed it. */
+		if (st.st_nlink)
+			return steal_fd(fd);
+	}
+	return -EBUSY;
+}
+
+int surroundings_separate_damo(struct clean_up *clean_up)
+{
 	const char *home = getenv("HOME");
-	int fd, r;
+	struct litter *litter;
 
 	if (!home || *home != '/')
-		return NULL;
-	snprintf(path, sizeof(path), "%s/.damo.sysinfo", home);
-	fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0 && errno != EEXIST)
-		return NULL;
-	r = cover_file(path, "", 0);
-	if (r)
-		log_debug("%s: %s", path, strerror(-r));
-	if (fd < 0)
-		return NULL;
-	close(fd);
-	return path;
+		return -ENOENT;
+	litter = calloc(1, sizeof(*litter));
+	if (!litter)
+		return -ENOMEM;
+	for (size_t i = 0; i < NR_DAMO_FILES; i++) {
+		int r;
+
+		snprintf(litter->path[i], PATH_MAX, "%s/%s", home, damo_files[i]);
+		litter->fds[i] = open_shared(litter->path[i]);
+		r = litter->fds[i] < 0 ? litter->fds[i] : cover_file(litter->path[i], "", 0);
+		if (r)
+			log_debug("%s: %s", litter->path[i], strerror(-r));
+	}
+	*clean_up = (struct clean_up){ remove_litter, litter, { litter->fds[0], litter->fds[1] } };
+	return 0;
 }

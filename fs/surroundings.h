@@ -3,6 +3,8 @@
 #ifndef DAMONFS_FS_SURROUNDINGS_H
 #define DAMONFS_FS_SURROUNDINGS_H
 
+#include "fs/guard.h"
+
 /*
  * Goes on from a copy of our program that is nobody else's: probes on it see no other damonfs.
  * Returns only if it cannot, or if we are that copy.
@@ -13,10 +15,10 @@ void surroundings_be_alone(char **argv);
 void surroundings_hide_modules(void);
 
 /*
- * Gives damo a file of its own for what it remembers of the system (~/.damo.sysinfo), since it goes
- * by the kernel's release, which does not tell who answered.
- * Return: the name of an empty file that had to be made for that and is to be removed, or NULL.
+ * Gives damo files of its own for what it remembers of the system (in $HOME), since it goes by the
+ * kernel's release, which does not tell who answered.
+ * Return: 0, and in *CLEAN_UP what a guard is to do afterwards, or -ENOENT: there is nothing to do.
  */
-const char *surroundings_separate_damo(void);
+int surroundings_separate_damo(struct clean_up *clean_up);
 
 #endif

@@ -5,8 +5,8 @@
  * A uprobe event is known to the whole system, by a group and a name of its own (damonfs_PID). What
  * a recorder is shown as events/damon/NAME is its number and a format with its fields, but the
  * kernel's name, types and text: so what is recorded is printed as the kernel would, later and
- * elsewhere, too.  A process that outlives us unmakes the events; what it could not, because it was
- * killed as well, the next one does.
+ * elsewhere, too.  The guard unmakes the events; what it could not, because it was killed as well,
+ * the next one does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,19 +14,14 @@
 #include <limits.h>
 #include <link.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "access/cleanup.h"
@@ -71,7 +66,8 @@ static const struct event_type {
 };
 
 struct tracing {
-	int guard; /* a socket: it hears when we end, and we when it has */
+	int tracefs_fd; /* the way to it also when it cannot be named any more */
+	char group[32];
 };
 
 /* ---- small things ---- */
@@ -137,6 +133,15 @@ static int unmake(int tracefs_fd, const char *group)
 			r = -errno;
 	}
 	return r;
+}
+
+/* The guard's: whoever records holds an event for as long. */
+static void unmake_all(void *argument)
+{
+	const struct tracing *tracing = argument;
+
+	while (unmake(tracing->tracefs_fd, tracing->group) == -EBUSY)
+		usleep(100000);
 }
 
 /* Those of processes that are gone. */
@@ -280,102 +285,49 @@ static int mount_tracefs(void)
 	return 0;
 }
 
-/* ---- the guard ---- */
+/* ---- from beginning to end ---- */
 
-/* Whoever records holds an event for as long. */
-static _Noreturn void guard_main(int socket, int parent, int tracefs_fd, const char *group,
-				 const char *litter)
+static int open_tracefs(void)
 {
-	struct pollfd fds[] = { { .fd = parent, .events = POLLIN },
-				{ .fd = socket, .events = POLLIN } };
-	struct stat st;
+	int r = mount_tracefs(), fd;
 
-	prctl(PR_SET_NAME, "damonfs: guard");
-	while (poll(fds, 2, -1) < 0 && errno == EINTR)
-		;
-	/* Something else stands for it here. */
-	if (litter && !umount2(litter, MNT_DETACH) && !stat(litter, &st) && !st.st_size)
-		unlink(litter);
-	while (unmake(tracefs_fd, group) == -EBUSY)
-		usleep(100000);
-	_exit(0);
+	if (r)
+		return r;
+	fd = open(TRACEFS, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
-/* In a session of its own and nobody's child, so that what ends us does not end it. */
-static int start_guard(int tracefs_fd, const char *group, const char *litter, int *out)
+struct tracing *tracing_free(struct tracing *tracing)
 {
-	_cleanup_close_ int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int ends[2];
-	pid_t child;
-
-	if (parent < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return -errno;
-	child = fork();
-	if (!child) {
-		/* What we have open must not be kept open by it. */
-		dup2(ends[1], 0);
-		dup2(parent, 1);
-		dup2(tracefs_fd, 2);
-		close_range(3, ~0U, 0);
-		setsid();
-		if (fork())
-			_exit(0);
-		if (chdir("/"))
-			_exit(1);
-		guard_main(0, 1, 2, group, litter);
-	}
-	close(ends[1]);
-	if (child < 0) {
-		close(ends[0]);
-		return -errno;
-	}
-	waitpid(child, NULL, 0);
-	*out = ends[0];
-	return 0;
+	if (tracing)
+		close(tracing->tracefs_fd);
+	free(tracing);
+	return NULL;
 }
 
-int tracing_start(unsigned int abi, const char *file, const char *litter, struct tracing **out)
+int tracing_prepare(struct tracing **out, struct clean_up *clean_up)
 {
 	struct tracing *tracing = calloc(1, sizeof(*tracing));
-	_cleanup_close_ int tracefs_fd = -1;
-	char group[32];
-	int r = tracing ? mount_tracefs() : -ENOMEM;
 
-	if (!r) {
-		tracefs_fd = open(TRACEFS, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		r = tracefs_fd < 0 ? -errno : 0;
-	}
-	snprintf(group, sizeof(group), GROUP "%d", getpid());
-	if (!r) {
-		unmake_left_behind(tracefs_fd);
-		r = start_guard(tracefs_fd, group, litter, &tracing->guard);
-	}
-	if (r) {
+	if (!tracing)
+		return -ENOMEM;
+	tracing->tracefs_fd = open_tracefs();
+	if (tracing->tracefs_fd < 0) {
+		int r = tracing->tracefs_fd;
+
 		free(tracing);
 		return r;
 	}
-	r = make(group, abi, file);
-	if (!r)
-		r = show(group, abi);
-	if (r)
-		tracing_end(tracing);
-	else
-		*out = tracing;
-	return r;
+	snprintf(tracing->group, sizeof(tracing->group), GROUP "%d", getpid());
+	unmake_left_behind(tracing->tracefs_fd);
+	*clean_up = (struct clean_up){ unmake_all, tracing, { tracing->tracefs_fd, -1 } };
+	*out = tracing;
+	return 0;
 }
 
-void tracing_end(struct tracing *tracing)
+int tracing_start(const struct tracing *tracing, unsigned int abi, const char *file)
 {
-	struct pollfd fd = { .events = POLLIN };
-	char byte;
+	int r = make(tracing->group, abi, file);
 
-	if (!tracing)
-		return;
-	shutdown(tracing->guard, SHUT_WR);
-	fd.fd = tracing->guard;
-	/* It ends at once, unless somebody still records. */
-	if (poll(&fd, 1, 1000) > 0 && read(tracing->guard, &byte, 1) < 0)
-		log_debug("the guard of events: %s", strerror(errno));
-	close(tracing->guard);
-	free(tracing);
+	return r ? r : show(tracing->group, abi);
 }

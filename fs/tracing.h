@@ -7,18 +7,21 @@
 #ifndef DAMONFS_FS_TRACING_H
 #define DAMONFS_FS_TRACING_H
 
+#include "fs/guard.h"
+
 struct tracing;
 
 /*
- * Makes the events that Linux ABI has, in our own mount namespace: FILE is the program that they
- * are in.  They are unmade when we end, in whatever way: a process of its own sees to that, which
- * also removes the file LITTER, on which something is mounted, unless that is NULL or not empty.
- *
- * Return: 0 and *OUT, or a negative errno: where there is no tracefs, or it is not ours to change.
+ * Gets ready to make events, in our own mount namespace.
+ * Return: 0, *OUT, and in *CLEAN_UP what a guard is to do that is to be started before they are
+ * made; or a negative errno: there is no tracefs, or it is not ours to change.
  */
-int tracing_start(unsigned int abi, const char *file, const char *litter, struct tracing **out);
+int tracing_prepare(struct tracing **out, struct clean_up *clean_up);
 
-/* Unmakes them, and waits a moment for that.  TRACING may be NULL. */
-void tracing_end(struct tracing *tracing);
+/* Makes those that Linux ABI has: FILE is the program they are in.  Return: 0 or a negative errno. */
+int tracing_start(const struct tracing *tracing, unsigned int abi, const char *file);
+
+/* Frees what was prepared; the events stay.  Return: NULL. */
+struct tracing *tracing_free(struct tracing *tracing);
 
 #endif

@@ -142,6 +142,27 @@ class Exec(unittest.TestCase):
         self.assertEqual(done.stderr, '')
         self.assertEqual(self.outside(), before)
 
+    def test_who_outlives_it_does_not_meet_the_kernels(self):
+        """Whatever ended it; there is nothing where its trees were."""
+        for number in signal.SIGTERM, signal.SIGKILL:
+            with tempfile.NamedTemporaryFile('r') as file:
+                process = subprocess.Popen(
+                    [DAMONFS, 'exec', '--', 'sh', '-c',
+                     'setsid sh -c "sleep 2; cd /sys/kernel; ls mm/damon debug/damon; echo end" > %s 2>&1 '
+                     '& sleep 1000' % file.name])
+                time.sleep(1)
+                process.send_signal(number)
+                process.wait(10)
+                end = time.monotonic() + 10
+                while 'end\n' not in file.read() and time.monotonic() < end:
+                    time.sleep(0.1)
+                    file.seek(0)
+                file.seek(0)
+                seen = file.read()
+                self.assertIn('end\n', seen)
+                for name in 'admin', 'kdamonds', 'attrs', 'monitor_on':
+                    self.assertNotIn(name, seen)
+
     def test_exit_statuses(self):
         for script, status in (('exit 7', 7), ('kill -9 $$', 137), ('true', 0)):
             self.assertEqual(run('exec', 'sh', '-c', script).returncode, status)

@@ -199,3 +199,10 @@ class Events(unittest.TestCase):
             time.sleep(0.2)
             with open(path) as f:
                 self.assertEqual(f.read(), 'theirs')
+            os.unlink(path)
+            # One that ends while another goes on leaves that its own.
+            script = 'sleep %d; echo here > ' + path
+            both = [subprocess.Popen([DAMONFS, 'exec', '--', 'sh', '-c', script % seconds],
+                                     env=environment) for seconds in (0, 2)]
+            self.assertEqual([p.wait(20) for p in both], [0, 0])
+            self.assertTrue(until(lambda: not os.listdir(home), 5), os.listdir(home))

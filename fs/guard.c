@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Cleaning up after our end: see guard.h. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "access/cleanup.h"
+#include "fs/guard.h"
+
+/* How long guard_end() waits: cleaning up may take as long as somebody still uses it. */
+#define PATIENCE_MS 1000
+
+#define MAX_CLEAN_UPS 4
+
+struct guard {
+	int socket; /* it hears on its end when we end, and we on ours when it has */
+};
+
+/* Closes all but so many descriptors. */
+static void close_others(const int *kept, size_t nr)
+{
+	unsigned int from = 0;
+
+	for (;;) {
+		unsigned int next = ~0U;
+
+		for (size_t i = 0; i < nr; i++)
+			if (kept[i] >= 0 && (unsigned int)kept[i] >= from)
+				next = (unsigned int)min_ul(next, (unsigned int)kept[i]);
+		if (next > from)
+			close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
+static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, int socket,
+				 int parent)
+{
+	struct pollfd fds[] = { { .fd = parent, .events = POLLIN },
+				{ .fd = socket, .events = POLLIN } };
+	int kept[2 + 2 * MAX_CLEAN_UPS] = { socket, parent };
+	sigset_t none;
+
+	prctl(PR_SET_NAME, "damonfs: guard");
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (size_t i = 0; i < nr; i++)
+		memcpy(&kept[2 + 2 * i], clean_ups[i].fds, sizeof(clean_ups[i].fds));
+	close_others(kept, 2 + 2 * nr);
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+	for (size_t i = 0; i < nr; i++)
+		clean_ups[i].run(clean_ups[i].argument);
+	_exit(0);
+}
+
+int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
+{
+	struct guard *guard = nr <= MAX_CLEAN_UPS ? malloc(sizeof(*guard)) : NULL;
+	_cleanup_close_ int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	_cleanup_close_ int ours = -1, its = -1;
+	int ends[2];
+	pid_t child;
+
+	if (!guard || parent < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+		free(guard);
+		return guard ? -errno : -ENOMEM;
+	}
+	ours = ends[0];
+	its = ends[1];
+	child = fork();
+	if (!child) {
+		setsid();
+		if (fork() || chdir("/"))
+			_exit(0);
+		guard_main(clean_ups, nr, its, parent);
+	}
+	if (child < 0) {
+		free(guard);
+		return -errno;
+	}
+	waitpid(child, NULL, 0);
+	guard->socket = steal_fd(ours);
+	*out = guard;
+	return 0;
+}
+
+void guard_end(struct guard *guard)
+{
+	struct pollfd fd = { .events = POLLIN };
+
+	if (!guard)
+		return;
+	shutdown(guard->socket, SHUT_WR);
+	fd.fd = guard->socket;
+	/* Its end of it is closed when it ends. */
+	(void)poll(&fd, 1, PATIENCE_MS);
+	close(guard->socket);
+	free(guard);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A process that outlives us and cleans up what we leave, whatever ended us: it is nobody's child,
+ * has a session of its own, and waits for nothing but our end.
+ */
+#ifndef DAMONFS_FS_GUARD_H
+#define DAMONFS_FS_GUARD_H
+
+#include <stddef.h>
+
+struct clean_up {
+	void (*run)(void *argument); /* in that process, as it was when the guard was started */
+	void *argument;
+	int fds[2]; /* that it needs, or -1: all others are closed */
+};
+
+struct guard;
+
+/* Starts one, which runs so many clean-ups, in order.  Return: 0 and *OUT, or a negative errno. */
+int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out);
+
+/* Lets it clean up now, and waits a moment for that.  GUARD may be NULL. */
+void guard_end(struct guard *guard);
+
+#endif
