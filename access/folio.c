@@ -9,18 +9,19 @@
 #include "access/cleanup.h"
 #include "access/folio.h"
 
-#define WINDOW	  512 /* frames that are read together */
+#define WINDOW	  512 /* frames that are read together, where one follows the other */
+#define PEEK	  16 /* and where they do not */
 #define MAX_ORDER 18 /* of a huge page of 1 GiB */
 
 /* A part of a file that has a word for each frame. */
 struct words {
+	int fd;
 	uint64_t first, nr;
 	uint64_t word[WINDOW];
 };
 
 struct folios {
-	int flags_fd, cgroup_fd;
-	struct words flags;
+	struct words flags, cgroups;
 	struct folio last;
 };
 
@@ -28,10 +29,10 @@ void folios_close(struct folios *folios)
 {
 	if (!folios)
 		return;
-	if (folios->flags_fd >= 0)
-		close(folios->flags_fd);
-	if (folios->cgroup_fd >= 0)
-		close(folios->cgroup_fd);
+	if (folios->flags.fd >= 0)
+		close(folios->flags.fd);
+	if (folios->cgroups.fd >= 0)
+		close(folios->cgroups.fd);
 	free(folios);
 }
 
@@ -42,10 +43,10 @@ int folios_open(struct folios **out)
 
 	if (!folios)
 		return -ENOMEM;
-	folios->flags_fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	r = folios->flags_fd < 0 ? -errno : 0;
+	folios->flags.fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	r = folios->flags.fd < 0 ? -errno : 0;
 	/* Only kernels with memory cgroups have it. */
-	folios->cgroup_fd = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
+	folios->cgroups.fd = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
 	if (r)
 		folios_close(folios);
 	else
@@ -56,13 +57,15 @@ int folios_open(struct folios **out)
 void folios_forget(struct folios *folios)
 {
 	folios->flags.nr = 0;
+	folios->cgroups.nr = 0;
 	folios->last.nr = 0;
 }
 
 /* What the file does not have is 0. */
-static void read_words(int fd, struct words *words, uint64_t first, size_t nr)
+static void read_words(struct words *words, uint64_t first, size_t nr)
 {
-	ssize_t bytes = fd < 0 ? 0 : pread(fd, words->word, nr * 8, (off_t)(first * 8));
+	ssize_t bytes = words->fd < 0 ? 0 :
+					pread(words->fd, words->word, nr * 8, (off_t)(first * 8));
 	size_t have = bytes > 0 ? (size_t)bytes / 8 : 0;
 
 	memset(&words->word[have], 0, (nr - have) * 8);
@@ -70,11 +73,24 @@ static void read_words(int fd, struct words *words, uint64_t first, size_t nr)
 	words->nr = nr;
 }
 
+static uint64_t word_of(struct words *words, uint64_t frame)
+{
+	if (frame - words->first >= words->nr)
+		read_words(words, frame,
+			   words->nr && frame == words->first + words->nr ? WINDOW : PEEK);
+	return words->word[frame - words->first];
+}
+
 static uint64_t flags_of(struct folios *folios, uint64_t frame)
 {
-	if (frame - folios->flags.first >= folios->flags.nr)
-		read_words(folios->flags_fd, &folios->flags, frame, WINDOW);
-	return folios->flags.word[frame - folios->flags.first];
+	return word_of(&folios->flags, frame);
+}
+
+bool folios_exist(const struct folios *folios, uint64_t frame)
+{
+	uint64_t word;
+
+	return pread(folios->flags.fd, &word, 8, (off_t)(frame * 8)) == 8;
 }
 
 /* Of a frame that is not the first of its folio: folios are aligned to their size. */
@@ -83,20 +99,15 @@ static uint64_t find_head(struct folios *folios, uint64_t frame)
 	uint64_t head = frame;
 
 	for (int order = 1; order <= MAX_ORDER; order++) {
-		uint64_t at = frame & ~((1ULL << order) - 1);
-		struct words one;
+		uint64_t at = frame & ~((1ULL << order) - 1), flags;
 
 		if (at == head)
 			continue;
 		head = at;
-		if (head - folios->flags.first < folios->flags.nr) {
-			one.word[0] = folios->flags.word[head - folios->flags.first];
-		} else {
-			read_words(folios->flags_fd, &one, head, 1);
-		}
-		if (one.word[0] >> KPF_COMPOUND_HEAD & 1)
+		flags = flags_of(folios, head);
+		if (flags >> KPF_COMPOUND_HEAD & 1)
 			return head;
-		if (!(one.word[0] >> KPF_COMPOUND_TAIL & 1))
+		if (!(flags >> KPF_COMPOUND_TAIL & 1))
 			break;
 	}
 	return frame;
@@ -138,8 +149,5 @@ void folios_find(struct folios *folios, uint64_t frame, struct folio *out)
 
 uint64_t folios_memcg(struct folios *folios, const struct folio *folio)
 {
-	struct words one;
-
-	read_words(folios->cgroup_fd, &one, folio->head, 1);
-	return one.word[0];
+	return word_of(&folios->cgroups, folio->head);
 }

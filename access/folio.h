@@ -32,6 +32,9 @@ void folios_close(struct folios *folios);
 /* Forgets what was read: before each walk. */
 void folios_forget(struct folios *folios);
 
+/* Whether the numbers of frames go so far; what is memory and what is not is another matter. */
+bool folios_exist(const struct folios *folios, uint64_t frame);
+
 /* The folio that FRAME is part of; its flags are 0 where there is no memory. */
 void folios_find(struct folios *folios, uint64_t frame, struct folio *out);
 

@@ -35,6 +35,7 @@ _Static_assert(WINDOW <= LOOKOUT_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
 struct taken {
 	uint32_t owner; /* in the reverse map */
 	uint64_t page; /* of that process */
+	uint64_t frame;
 	struct folio folio;
 };
 
@@ -42,9 +43,14 @@ struct taken {
 struct window {
 	uint64_t frame[WINDOW],
 		page[WINDOW]; /* numbers; of physical memory, both are the frame's */
-	uint64_t address[WINDOW]; /* to look at */
-	bool young[WINDOW];
+	struct folio folio[WINDOW];
+	struct frame_info info[WINDOW];
+	enum { OUT, TAKEN, DEPENDS /* on whether it is young */ } verdict[WINDOW];
 	size_t nr;
+	/* To look at: */
+	uint64_t address[WINDOW];
+	bool young[WINDOW];
+	size_t nr_looks;
 };
 
 struct frames {
@@ -68,6 +74,7 @@ struct frames {
 	struct taken taken[WINDOW];
 	size_t nr_taken;
 	struct migrant migrants[WINDOW];
+	uint64_t migrated; /* the head of the folio that was migrated last */
 	struct iovec ranges[WINDOW];
 };
 
@@ -117,8 +124,7 @@ int frames_open(struct access_session *session, struct process *process, struct 
 static void add_page(struct window *window, uint64_t frame, uint64_t page)
 {
 	window->frame[window->nr] = frame;
-	window->page[window->nr] = page;
-	window->address[window->nr++] = page * PAGE;
+	window->page[window->nr++] = page;
 }
 
 /* What is there of the NR pages from FIRST. */
@@ -141,7 +147,7 @@ static void find_pages(struct frames *f, uint64_t first, size_t nr)
 
 /* ---- choosing ---- */
 
-/* Which of the window's pages are young, and makes those old. */
+/* Which of the pages that it depends on are young, and makes those old. */
 static void look(struct frames *f)
 {
 	int r = f->lookout || f->blind ? 0 : lookout_open(f->session, f->process, &f->lookout);
@@ -152,7 +158,7 @@ static void look(struct frames *f)
 			 strerror(-r));
 	}
 	if (f->lookout)
-		lookout_see(f->lookout, f->window.address, f->window.nr, f->window.young);
+		lookout_see(f->lookout, f->window.address, f->window.nr_looks, f->window.young);
 	else
 		memset(f->window.young, 0, sizeof(f->window.young));
 }
@@ -172,36 +178,74 @@ static bool locate(const struct frames *f, size_t i, struct taken *out)
 	return true;
 }
 
+/* What is known of page I without looking whether it is young; what is on no list is not taken. */
+static void judge(struct frames *f, size_t i, const struct frames_choice *choice)
+{
+	struct window *w = &f->window;
+	struct folio *folio = &w->folio[i];
+	struct frame_info *info = &w->info[i];
+	bool old, young;
+
+	w->verdict[i] = OUT;
+	folios_find(f->folios, w->frame[i], folio);
+	if (!folio_has(folio, KPF_LRU))
+		return;
+	*info = (struct frame_info){
+		.anon = folio_has(folio, KPF_ANON),
+		.active = folio_has(folio, KPF_ACTIVE),
+		.mapped = f->process || folio_has(folio, KPF_MMAP),
+		.folio_sz = folio->nr * PAGE,
+		.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, folio) : 0,
+	};
+	old = choice->takes(info, choice->argument);
+	info->young = true;
+	young = choice->wants_young ? choice->takes(info, choice->argument) : old;
+	info->young = false;
+	if (old == young)
+		w->verdict[i] = old ? TAKEN : OUT;
+	else
+		w->verdict[i] = DEPENDS;
+}
+
+/* Looks at what it depends on only: a look makes pages old, and others' are to be left alone. */
+static void settle(struct frames *f, const struct frames_choice *choice)
+{
+	struct window *w = &f->window;
+
+	w->nr_looks = 0;
+	for (size_t i = 0; i < w->nr; i++)
+		if (w->verdict[i] == DEPENDS)
+			w->address[w->nr_looks++] = w->page[i] * PAGE;
+	if (!w->nr_looks)
+		return;
+	look(f);
+	for (size_t i = 0, k = 0; i < w->nr; i++) {
+		if (w->verdict[i] != DEPENDS)
+			continue;
+		w->info[i].young = w->young[k++];
+		w->verdict[i] = choice->takes(&w->info[i], choice->argument) ? TAKEN : OUT;
+	}
+}
+
 /* Return: the bytes that pass. */
 static uint64_t choose(struct frames *f, const struct frames_choice *choice)
 {
 	uint64_t passed = 0;
 
-	if (choice->wants_young)
-		look(f);
+	for (size_t i = 0; i < f->window.nr; i++)
+		judge(f, i, choice);
+	settle(f, choice);
 	f->nr_taken = 0;
 	for (size_t i = 0; i < f->window.nr; i++) {
 		struct taken taken;
-		struct folio folio;
 
-		folios_find(f->folios, f->window.frame[i], &folio);
-		if (!folio_has(&folio, KPF_LRU))
-			continue;
-		struct frame_info info = {
-			.anon = folio_has(&folio, KPF_ANON),
-			.active = folio_has(&folio, KPF_ACTIVE),
-			.mapped = f->process || folio_has(&folio, KPF_MMAP),
-			.young = choice->wants_young && f->window.young[i],
-			.folio_sz = folio.nr * PAGE,
-			.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, &folio) : 0,
-		};
-
-		if (!choice->takes(&info, choice->argument))
+		if (f->window.verdict[i] != TAKEN)
 			continue;
 		passed += PAGE;
 		if (!locate(f, i, &taken))
 			continue;
-		taken.folio = folio;
+		taken.frame = f->window.frame[i];
+		taken.folio = f->window.folio[i];
 		f->taken[f->nr_taken++] = taken;
 	}
 	return passed;
@@ -302,11 +346,13 @@ static size_t deprioritize(struct frames *f, struct process *process, const stru
 static uint64_t index_of(const struct frames *f, const struct taken *taken)
 {
 	unsigned int order = 63U - (unsigned int)__builtin_clzll(taken->folio.nr);
+	uint64_t page = taken->page - (taken->frame - taken->folio.head);
 	const struct mapping *mapping = maps_find(&f->maps, taken->page * PAGE);
 
 	if (!mapping)
-		return taken->page >> order;
-	return (mapping->pgoff >> order) + ((taken->page - mapping->start / PAGE) >> order);
+		return page >> order;
+	page = max_ul(page, mapping->start / PAGE);
+	return (mapping->pgoff >> order) + ((page - mapping->start / PAGE) >> order);
 }
 
 /* Each folio once: with the first of its pages. */
@@ -318,8 +364,9 @@ static size_t migrate_pages(struct frames *f, struct process *process, const str
 	for (size_t i = 0; i < nr; i++) {
 		int node;
 
-		if (i && taken[i].folio.head == taken[i - 1].folio.head)
+		if (taken[i].folio.head == f->migrated)
 			continue;
+		f->migrated = taken[i].folio.head;
 		node = choice->node(f->process ? index_of(f, &taken[i]) : 0, choice->argument);
 		if (node >= 0)
 			f->migrants[made++] = (struct migrant){ .address = taken[i].page * PAGE,
@@ -390,6 +437,18 @@ static void renew_maps(struct frames *f)
 		f->maps = (struct maps){ 0 };
 }
 
+/* PAGE, or the next one that there can be: what nobody has mapped, or no memory is, is passed over.
+ */
+static uint64_t next_page(const struct frames *f, uint64_t page)
+{
+	const struct mapping *mapping;
+
+	if (!f->process)
+		return folios_exist(f->folios, page) ? page : UINT64_MAX;
+	mapping = maps_from(&f->maps, page * PAGE);
+	return mapping ? max_ul(page, mapping->start / PAGE) : UINT64_MAX;
+}
+
 struct frames_result frames_apply(struct frames *f, enum frames_action action, uint64_t start,
 				  uint64_t end, const struct frames_choice *choice)
 {
@@ -397,11 +456,12 @@ struct frames_result frames_apply(struct frames *f, enum frames_action action, u
 	struct frames_result result = { 0 };
 
 	folios_forget(f->folios);
-	if (f->process && action == FRAMES_MIGRATE)
+	f->migrated = UINT64_MAX;
+	if (f->process)
 		renew_maps(f);
 	else if (!f->process && action != FRAMES_COUNT)
 		renew_map(f, first, last);
-	while (first < last) {
+	for (first = next_page(f, first); first < last; first = next_page(f, first)) {
 		size_t nr = min_ul(last - first, WINDOW);
 
 		find_pages(f, first, nr);

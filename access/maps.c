@@ -70,20 +70,24 @@ void maps_free(struct maps *maps)
 	*maps = (struct maps){ 0 };
 }
 
-const struct mapping *maps_find(const struct maps *maps, uint64_t address)
+const struct mapping *maps_from(const struct maps *maps, uint64_t address)
 {
 	size_t low = 0, high = maps->nr;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct mapping *mapping = &maps->mapping[middle];
 
-		if (address < mapping->start)
-			high = middle;
-		else if (address >= mapping->end)
+		if (address >= maps->mapping[middle].end)
 			low = middle + 1;
 		else
-			return mapping;
+			high = middle;
 	}
-	return NULL;
+	return low < maps->nr ? &maps->mapping[low] : NULL;
+}
+
+const struct mapping *maps_find(const struct maps *maps, uint64_t address)
+{
+	const struct mapping *mapping = maps_from(maps, address);
+
+	return mapping && address >= mapping->start ? mapping : NULL;
 }

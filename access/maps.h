@@ -31,6 +31,9 @@ int maps_parse(int fd, struct maps *out);
 
 void maps_free(struct maps *maps);
 
+/* The first mapping that ends above ADDRESS, or NULL. */
+const struct mapping *maps_from(const struct maps *maps, uint64_t address);
+
 /* The mapping that ADDRESS lies in, or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address);
 

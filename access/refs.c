@@ -11,12 +11,11 @@
 #include <unistd.h>
 
 #include "access/cleanup.h"
+#include "access/pagemap.h"
 #include "access/refs.h"
 
 /* A clear may cost this part of the time since the last one. */
 #define DUTY 50
-
-#define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 
 /* A try-out of soft-dirty bits: so many pages of our own. */
 #define TRY_PAGES 64
@@ -82,7 +81,7 @@ int refs_open(struct refs *refs, const struct process *process)
 	/* Where there are soft-dirty bits, a write of 4 would write-protect every page. */
 	*refs = (struct refs){ .flush = !softdirty_works() };
 	refs->fd = process_open_file(process, "clear_refs", O_WRONLY);
-	refs->stat_fd = process_open_file(process, "stat", O_RDONLY);
+	refs->stat_fd = -1;
 	return refs->fd < 0 ? refs->fd : 0;
 }
 
@@ -96,21 +95,28 @@ void refs_close(struct refs *refs)
 	refs->stat_fd = -1;
 }
 
-/* The process's faults that needed no input or output, so far; those of before if it cannot be
- * told. */
-static uint64_t count_faults(const struct refs *refs)
+/*
+ * The faults that the last clear cost: those since then, but no more than there are pages.
+ * Keeps how many there were in all.
+ */
+static uint64_t faults_since(struct refs *refs)
 {
 	char text[1024];
 	ssize_t length = refs->stat_fd < 0 ? 0 : pread(refs->stat_fd, text, sizeof(text) - 1, 0);
 	const char *rest;
-	uint64_t nr;
+	uint64_t nr, pages, since;
 
 	text[length > 0 ? length : 0] = '\0';
 	/* The name before it may hold anything. */
 	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %" SCNu64, &nr) != 1)
-		return refs->nr_faults;
-	return nr;
+	if (!rest || sscanf(rest,
+			    ") %*c %*d %*d %*d %*d %*d %*u %" SCNu64
+			    " %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %" SCNu64,
+			    &nr, &pages) != 2)
+		return 0;
+	since = refs->nr_faults ? nr - refs->nr_faults : 0;
+	refs->nr_faults = nr;
+	return min_ul(since, pages);
 }
 
 bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
@@ -128,7 +134,7 @@ int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
 		[REFS_ACCESSED_FILES] = "3",
 		[REFS_SOFT_DIRTY] = "4",
 	};
-	uint64_t start = cost_clock_ns(), faults;
+	uint64_t start = cost_clock_ns();
 
 	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
 		return -errno;
@@ -140,11 +146,7 @@ int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
 		return -errno;
 	refs->cost_ns = cost_clock_ns() - start;
 	refs->last_us = now + refs->cost_ns / 1000;
-	if (what != REFS_SOFT_DIRTY)
-		return 0;
-	faults = count_faults(refs);
-	if (refs->nr_faults)
-		refs->cost_ns += (faults - refs->nr_faults) * fault_ns;
-	refs->nr_faults = faults;
+	if (what == REFS_SOFT_DIRTY)
+		refs->cost_ns += faults_since(refs) * fault_ns;
 	return 0;
 }

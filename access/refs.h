@@ -27,7 +27,7 @@ enum refs_what {
 
 struct refs {
 	int fd; /* of clear_refs */
-	int stat_fd; /* counts faults */
+	int stat_fd; /* of stat, for whoever clears soft-dirty bits; closed with the other; else -1 */
 	uint64_t nr_faults; /* at the last clear */
 	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
 	uint64_t cost_ns; /* of the last clear, and of the faults after the one before */

@@ -68,6 +68,7 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	/* Both, whatever comes of it: so both can be closed. */
 	r = refs_open(&space->refs, process);
 	opened = pagemap_open(&space->pagemap, process);
+	space->refs.stat_fd = process_open_file(process, "stat", O_RDONLY);
 	if (!r)
 		r = opened;
 	if (r) {

@@ -151,7 +151,8 @@ static int end_aggregation(struct damon_ctx *ctx)
 int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
-	bool aggregated = false;
+	uint64_t next_update;
+	bool aggregated = false, update;
 	int r = 0;
 
 	/*
@@ -178,11 +179,14 @@ int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	}
 	if (!r)
 		r = damos_apply_schemes(ctx, now);
+	/* Tuning begins all countdowns anew: what is due now is, nevertheless. */
+	update = ctx->passed >= ctx->next_ops_update;
+	next_update = ctx->next_ops_update;
 	if (!r && aggregated)
 		r = end_aggregation(ctx);
-	if (!r && ctx->passed >= ctx->next_ops_update) {
-		ctx->next_ops_update +=
-			ctx->attrs.ops_update_interval / max_ul(ctx->attrs.sample_interval, 1);
+	if (!r && update) {
+		ctx->next_ops_update = next_update + ctx->attrs.ops_update_interval /
+							     max_ul(ctx->attrs.sample_interval, 1);
 		if (ctx->ops->update)
 			r = ctx->ops->update(ctx);
 		damon_update_size_limit(ctx);

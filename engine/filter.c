@@ -87,7 +87,7 @@ static bool matches(const struct damos_filter *filter, const struct frame_info *
 	}
 }
 
-bool damos_page_passes(const struct damos *scheme, const struct frame_info *info)
+bool damos_page_passes(const struct damos *scheme, const struct frame_info *info, bool spare_young)
 {
 	if (scheme->allowed_by_core)
 		return true;
@@ -97,7 +97,7 @@ bool damos_page_passes(const struct damos *scheme, const struct frame_info *info
 		if (!is_core(filter) && matches(filter, info) == filter->matching)
 			return filter->allow;
 	}
-	return !scheme->ops_default_reject;
+	return !(spare_young && info->young) && !scheme->ops_default_reject;
 }
 
 bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type)

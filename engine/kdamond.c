@@ -130,7 +130,7 @@ static int commit(struct damon_ctx *ctx, struct damon_command *command)
 	return damon_ctx_commit(ctx, command->desc);
 }
 
-/* Return: 0, 1 if the command goes on, or a negative errno, which ends the kdamond. */
+/* Return: 0, 1 if the command goes on, or a negative errno. */
 static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 {
 	switch (command->kind) {
@@ -145,6 +145,14 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 		return 1;
 	}
 	return -EINVAL;
+}
+
+/* What was reported before a commit is no more. */
+static void drop_report(struct damon_kdamond *k)
+{
+	pthread_mutex_lock(&k->lock);
+	k->has_report = false;
+	pthread_mutex_unlock(&k->lock);
 }
 
 /*
@@ -172,6 +180,8 @@ static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool 
 			k->failed = command;
 			return r;
 		}
+		if (!r && command->kind == DAMON_COMMIT)
+			drop_report(k);
 		if (r <= 0)
 			command->done(command);
 	}

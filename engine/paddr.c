@@ -44,14 +44,13 @@ static bool takes(const struct frame_info *info, void *argument)
 {
 	const struct damos *scheme = argument;
 
-	if (!damos_page_passes(scheme, info))
-		return false;
 	/*
 	 * What is in use is not paged out, unless the user has an opinion of their own: the kernel
 	 * adds a filter at the end for the time being.
 	 */
-	return scheme->desc.action != DAMOS_PAGEOUT ||
-	       damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG) || !info->young;
+	return damos_page_passes(scheme, info,
+				 scheme->desc.action == DAMOS_PAGEOUT &&
+					 !damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG));
 }
 
 static int node_of(uint64_t index, void *argument)
@@ -60,11 +59,12 @@ static int node_of(uint64_t index, void *argument)
 	return ((const struct damos *)argument)->desc.target_nid;
 }
 
-/* What is counted is told where there are filters only, so that it costs nothing otherwise. */
-static bool is_of_interest(const struct damos *scheme)
+/* What passes is told since Linux 6.14, and of `stat' where there are filters only. */
+static bool is_of_interest(const struct damon_ctx *ctx, const struct damos *scheme)
 {
 	return actions[scheme->desc.action].is &&
-	       (scheme->desc.action != DAMOS_STAT || scheme->has_ops_filters);
+	       (scheme->desc.action != DAMOS_STAT ||
+		(scheme->has_ops_filters && ctx->abi >= DAMON_ABI(6, 14)));
 }
 
 static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
@@ -84,12 +84,12 @@ static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct dam
 	int r = 0;
 
 	(void)target;
-	if (!is_of_interest(scheme) || !ctx->session || ctx->frames_failed)
+	if (!is_of_interest(ctx, scheme) || !ctx->session || ctx->frames_failed)
 		return result;
 	if (!ctx->frames)
 		r = frames_open(ctx->session, NULL, &ctx->frames);
 	if (r) {
-		ctx->frames_failed = true;
+		ctx->frames_failed = r != -ENOMEM && r != -EMFILE && r != -ENFILE;
 		log_info("physical memory cannot be acted upon: %s", strerror(-r));
 		return result;
 	}

@@ -79,7 +79,7 @@ static uint64_t goals_score(struct damos_quota *quota)
 	return highest;
 }
 
-static void set_effective_size(struct damos_quota *quota)
+static void set_effective_size(struct damos_quota *quota, uint64_t least)
 {
 	uint64_t throughput = DEFAULT_THROUGHPUT, esz = UINT64_MAX;
 
@@ -96,7 +96,7 @@ static void set_effective_size(struct damos_quota *quota)
 		if (quota->total_charged_ns)
 			throughput = (uint64_t)((unsigned __int128)quota->total_charged_sz *
 						1000000 / quota->total_charged_ns);
-		esz = max_ul(DAMON_MIN_REGION, min_ul(throughput * quota->desc.ms, esz));
+		esz = max_ul(least, min_ul(throughput * quota->desc.ms, esz));
 	}
 	if (quota->desc.sz && quota->desc.sz < esz)
 		esz = quota->desc.sz;
@@ -144,7 +144,7 @@ void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t no
 		quota->charged_from = now_ms;
 		quota->charged_sz = 0;
 		before = quota->esz;
-		set_effective_size(quota);
+		set_effective_size(quota, ctx->min_sz_region);
 		if (quota->has_window && quota->esz != before)
 			damonfs_damos_esz((size_t)(scheme - ctx->schemes), quota->esz);
 		quota->has_window = true;

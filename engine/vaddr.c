@@ -128,7 +128,7 @@ static uint64_t advise(const struct damon_target *target, const struct damon_reg
 
 static bool takes(const struct frame_info *info, void *argument)
 {
-	return damos_page_passes(argument, info);
+	return damos_page_passes(argument, info, false);
 }
 
 /* By the weights of the destinations.  Source: damos_va_migrate_dests_add() of Linux 6.18. */
@@ -190,7 +190,7 @@ static struct frames_result walk(struct damon_ctx *ctx, struct damon_target *tar
 	if (!target->frames)
 		r = frames_open(ctx->session, target->process, &target->frames);
 	if (r) {
-		target->frames_failed = true;
+		target->frames_failed = r != -ENOMEM && r != -EMFILE && r != -ENFILE;
 		log_info("pid %d: its pages cannot be told apart: %s", target->process->pid,
 			 strerror(-r));
 		return result;

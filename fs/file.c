@@ -210,7 +210,11 @@ int file_show(const struct file_type *file, struct dir *dir, const struct proces
 
 int file_store(const struct file_type *file, struct dir *dir, struct write *write, const char *text)
 {
-	int r = formats[file->format].store(file, dir, write, text);
+	int r;
 
+	/* What comes later by itself must not undo it. */
+	if (dir->layout->kind->before_show)
+		dir->layout->kind->before_show(dir);
+	r = formats[file->format].store(file, dir, write, text);
 	return r == -ERANGE && file->range_is_invalid ? -EINVAL : r;
 }

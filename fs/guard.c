@@ -82,7 +82,7 @@ int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
 		setsid();
 		if (fork() || chdir("/"))
 			_exit(0);
-		guard_main(clean_ups, nr, its, parent);
+		guard_main(clean_ups, nr, out ? its : -1, parent);
 	}
 	if (child < 0) {
 		free(guard);
@@ -90,7 +90,12 @@ int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
 	}
 	waitpid(child, NULL, 0);
 	guard->socket = steal_fd(ours);
-	*out = guard;
+	if (out) {
+		*out = guard;
+		return 0;
+	}
+	close(guard->socket);
+	free(guard);
 	return 0;
 }
 

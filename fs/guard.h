@@ -16,7 +16,11 @@ struct clean_up {
 
 struct guard;
 
-/* Starts one, which runs so many clean-ups, in order.  Return: 0 and *OUT, or a negative errno. */
+/*
+ * Starts one, which runs so many clean-ups, in order, when our process ends, whatever it executes
+ * until then; or before, if OUT is not NULL, by guard_end().
+ * Return: 0 and *OUT, or a negative errno.
+ */
 int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out);
 
 /* Lets it clean up now, and waits a moment for that.  GUARD may be NULL. */

@@ -108,7 +108,9 @@ static int enter_namespace(const char *only)
 	return r;
 }
 
-/* What tools look at besides; it can be done without.  *GUARD is NULL if there is nothing to guard.
+/*
+ * What tools look at besides; it can be done without.  GUARD may be NULL: until our process ends.
+ * *GUARD is NULL if there is nothing to guard.
  */
 static void arrange_surroundings(unsigned int abi, struct guard **guard)
 {
@@ -117,7 +119,8 @@ static void arrange_surroundings(unsigned int abi, struct guard **guard)
 	size_t nr = 0;
 	int r;
 
-	*guard = NULL;
+	if (guard)
+		*guard = NULL;
 	surroundings_hide_modules();
 	if (!surroundings_separate_damo(&clean_ups[nr]))
 		nr++;
@@ -198,6 +201,8 @@ static int open_signals(sigset_t *before)
 {
 	sigset_t set;
 
+	/* Ignored, it would never tell that the command has ended. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -217,7 +222,6 @@ static void ignore_terminal(void)
 static int run_at(const char *at, const char *only, char **argv)
 {
 	char kdamonds[4096 + 32], dir[4096];
-	struct guard *guard;
 	struct stat st;
 	int r;
 
@@ -230,7 +234,7 @@ static int run_at(const char *at, const char *only, char **argv)
 	if (enter_namespace(only) || bind_parts(dir, only))
 		return EXIT_OURS;
 	/* Its guard sees the end of the command, which we become. */
-	arrange_surroundings(DAMON_ABI(6, 18), &guard);
+	arrange_surroundings(DAMON_ABI(6, 18), NULL);
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);

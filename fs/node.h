@@ -30,7 +30,7 @@ struct dir_kind {
 	/* Sets what is not zero in a new one; frees what it owns but its lists.  Both may be NULL. */
 	void (*init)(struct dir *dir);
 	void (*clear)(struct dir *dir);
-	/* Before a file of it is read: brings its fields up to date.  May be NULL. */
+	/* Before a file of it is read or written: brings its fields up to date.  May be NULL. */
 	void (*before_show)(struct dir *dir);
 };
 

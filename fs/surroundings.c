@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -21,6 +22,10 @@
 #include "fs/surroundings.h"
 
 #define COPY "damonfs" /* the name of the copy */
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
 
 static bool is_alone(void)
 {
@@ -39,8 +44,13 @@ void surroundings_be_alone(char **argv)
 		prctl(PR_SET_NAME, "damonfs");
 		return;
 	}
+	/* A copy has no capabilities of its own. */
+	if (geteuid() || getauxval(AT_SECURE))
+		return;
 	from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	to = memfd_create(COPY, MFD_CLOEXEC);
+	to = memfd_create(COPY, MFD_CLOEXEC | MFD_EXEC);
+	if (to < 0)
+		to = memfd_create(COPY, MFD_CLOEXEC); /* before Linux 6.3 */
 	if (from < 0 || to < 0 || fstat(from, &st))
 		return;
 	for (off_t left = st.st_size; left > 0;) {

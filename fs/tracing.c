@@ -32,12 +32,12 @@
 #include "fs/file.h"
 #include "fs/tracing.h"
 
-#define TRACEFS	  "/sys/kernel/tracing"
-#define DEBUGFS	  "/sys/kernel/debug/tracing"
-#define EVENTS	  TRACEFS "/events"
-#define OURS	  EVENTS "/damon"
-#define AVAILABLE TRACEFS "/available_events"
-#define GROUP	  "damonfs_"
+#define TRACEFS	   "/sys/kernel/tracing"
+#define OTHER_NAME "/sys/kernel/debug/tracing"
+#define EVENTS	   TRACEFS "/events"
+#define OURS	   EVENTS "/damon"
+#define AVAILABLE  TRACEFS "/available_events"
+#define GROUP	   "damonfs_"
 
 static const struct event_type {
 	const char *name;
@@ -135,13 +135,26 @@ static int unmake(int tracefs_fd, const char *group)
 	return r;
 }
 
+/* What was enabled by its file, and left so. */
+static void disable(const struct tracing *tracing)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "events/%s/enable", tracing->group);
+	_cleanup_close_ int fd = openat(tracing->tracefs_fd, path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		log_debug("%s: %s", path, strerror(errno));
+}
+
 /* The guard's: whoever records holds an event for as long. */
 static void unmake_all(void *argument)
 {
 	const struct tracing *tracing = argument;
 
-	while (unmake(tracing->tracefs_fd, tracing->group) == -EBUSY)
-		usleep(100000);
+	do {
+		disable(tracing);
+	} while (unmake(tracing->tracefs_fd, tracing->group) == -EBUSY && !usleep(100000));
 }
 
 /* Those of processes that are gone. */
@@ -269,8 +282,9 @@ static int show(const char *group, unsigned int abi)
 		if (is_ours(&events[i], abi))
 			r = show_event(group, &events[i]);
 	/* The other name of the same. */
-	if (!r && !access(DEBUGFS, F_OK) && mount(TRACEFS, DEBUGFS, NULL, MS_BIND | MS_REC, NULL))
-		log_debug("%s: %s", DEBUGFS, strerror(errno));
+	if (!r && !access(OTHER_NAME, F_OK) &&
+	    mount(TRACEFS, OTHER_NAME, NULL, MS_BIND | MS_REC, NULL))
+		log_debug("%s: %s", OTHER_NAME, strerror(errno));
 	return r;
 }
 

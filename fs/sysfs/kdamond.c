@@ -106,7 +106,8 @@ static void run_command_done(struct event *event)
 	c->dir->command = NULL;
 	/* Before Linux 6.14 it is not told how the command went: it shows in `state'. */
 	c->result = c->dir->base.tree->abi < V(6, 14) ? 0 : c->command.error;
-	if (c->apply && context && !c->command.error)
+	kdamond_refresh(c->dir);
+	if (c->apply && context && (!c->command.error || c->dir->base.tree->abi < V(6, 14)))
 		c->apply(context, &c->command);
 }
 
@@ -321,18 +322,19 @@ static const struct {
 	const char *word;
 	unsigned int since;
 	bool running_only; /* and one at a time */
+	bool clears; /* what was tried, also if there is nobody to ask any more */
 	int (*act)(struct kdamond_dir *dir, struct write *write);
 } commands[] = {
-	{ "on", 0, false, turn_on },
-	{ "off", 0, false, turn_off },
-	{ "commit", 0, true, commit },
-	{ "update_schemes_stats", 0, true, update_stats },
-	{ "update_schemes_tried_regions", V(6, 2), true, update_tried_regions },
-	{ "clear_schemes_tried_regions", V(6, 2), true, clear_tried_regions },
-	{ "update_schemes_tried_bytes", V(6, 6), true, update_tried_bytes },
-	{ "commit_schemes_quota_goals", V(6, 8), true, commit_goals },
-	{ "update_schemes_effective_quotas", V(6, 9), true, update_effective },
-	{ "update_tuned_intervals", V(6, 15), true, update_intervals },
+	{ "on", 0, false, false, turn_on },
+	{ "off", 0, false, false, turn_off },
+	{ "commit", 0, true, false, commit },
+	{ "update_schemes_stats", 0, true, false, update_stats },
+	{ "update_schemes_tried_regions", V(6, 2), true, true, update_tried_regions },
+	{ "clear_schemes_tried_regions", V(6, 2), true, false, clear_tried_regions },
+	{ "update_schemes_tried_bytes", V(6, 6), true, true, update_tried_bytes },
+	{ "commit_schemes_quota_goals", V(6, 8), true, false, commit_goals },
+	{ "update_schemes_effective_quotas", V(6, 9), true, false, update_effective },
+	{ "update_tuned_intervals", V(6, 15), true, false, update_intervals },
 };
 
 /* Whether a command to a running kdamond can be given.  Return: 0 or a negative errno. */
@@ -342,6 +344,8 @@ static int check_running(const struct kdamond_dir *dir)
 		return -EBUSY;
 	if (dir->run && dir->run->state == RUN_ON)
 		return 0;
+	if (dir->run && dir->run->state == RUN_STARTING && dir->base.tree->abi >= V(6, 18))
+		return -EBUSY;
 	/* Stable kernels 6.18 tell one that has ended from one that never was. */
 	return dir->run && !dir->run->result && dir->base.tree->abi >= V(6, 18) ? -ECANCELED :
 										  -EINVAL;
@@ -366,6 +370,8 @@ static int store_state(struct dir *base, struct write *write, const char *text)
 		if (needs_running(dir, i)) {
 			int r = check_running(dir);
 
+			if (r && dir->run && commands[i].clears)
+				clear_before(dir);
 			if (r)
 				return r;
 		}

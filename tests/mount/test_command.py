@@ -149,7 +149,7 @@ class Exec(unittest.TestCase):
                 process = subprocess.Popen(
                     [DAMONFS, 'exec', '--', 'sh', '-c',
                      'setsid sh -c "sleep 2; cd /sys/kernel; ls mm/damon debug/damon; echo end" > %s 2>&1 '
-                     '& sleep 1000' % file.name])
+                     '& exec sleep 20' % file.name])
                 time.sleep(1)
                 process.send_signal(number)
                 process.wait(10)

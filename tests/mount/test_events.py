@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from damon import DAMONFS, RESTS, WORKLOAD, EMULATED, tries, until
+from damon import DAMONFS, EMULATED, RESTS, WORKLOAD, Mount, tries, until
 
 ALL = ['damon_aggregated', 'damon_monitor_intervals_tune', 'damos_before_apply', 'damos_esz']
 AGGREGATED = re.compile(r' *kdamond\.0 +\d+ \[\d+\] +(\d+\.\d+): +damon:damon_aggregated: '
@@ -185,6 +185,18 @@ class Events(unittest.TestCase):
             with contextlib.suppress(OSError):
                 os.kill(int(command[0]), signal.SIGKILL)
         os.rmdir(home)
+
+    def test_at_a_mount_that_is_there(self):
+        with Mount() as mount:
+            done = run_exec('sleep 0.3; perf list "damon:*"; cat $D/*/format | grep -c "print fmt"',
+                            '--at', mount.dir, env=dict(os.environ, D='/sys/kernel/tracing/events/damon'))
+            self.assertEqual(re.findall(r'^ *damon:(\w+) ', done.out, re.M), ALL, done.err)
+            self.assertTrue(until(lambda: not left(done.pid), 5))
+
+    def test_what_was_left_enabled_goes(self):
+        done = run_exec('echo 1 > /sys/kernel/tracing/events/damon/damon_aggregated/enable')
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertTrue(until(lambda: not left(done.pid), 5))
 
     def test_damo_has_a_file_of_its_own(self):
         with tempfile.TemporaryDirectory() as home:

@@ -165,7 +165,8 @@ class Paddr(unittest.TestCase):
                 # All that is not of the group is filtered out.
                 self.act(sorted(ranges), 'lru_deprio', filters=[('memcg', 'N', path)])
                 self.assertTrue(until(lambda: active(other) < 0.1, 20), active(other))
-                self.assertGreater(active(one), 0.9)
+                # Being looked at takes pages off that list, too, when they are young.
+                self.assertGreater(active(one), 0.3)
                 self.kdamond.state('off')
 
     @tries(3)

@@ -119,6 +119,21 @@ class Tuning(unittest.TestCase):
             self.kdamond.state('update_tuned_intervals')
             self.assertEqual(read(self.intervals + 'sample_us'), '3000')
 
+    def test_what_is_written_stays(self):
+        """A report of before does not undo what was written after it."""
+        with Workload('--size', '16M', '--hot', '1M', '--at', '2M') as workload:
+            self.watch(workload.pid, workload.start, workload.end, aggrs=0)
+            write(self.kdamond.path + '/refresh_ms', 100)
+            self.kdamond.state('on')
+            for sample in 10000, 4000, 8000:
+                time.sleep(0.5)     # there is a report now
+                write(self.intervals + 'sample_us', sample)
+                self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
+                self.kdamond.state('commit')
+                self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
+                time.sleep(0.3)
+                self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
+
     def test_files_keep_fresh(self):
         with Workload('--size', '64M', '--hot', '4M', '--at', '8M') as workload:
             self.watch(workload.pid, workload.start, workload.end, aggrs=0)

@@ -80,8 +80,8 @@ START_TEST(the_first_that_matches_decides)
 	set_filters(scheme, vectors[_i].filters, vectors[_i].nr);
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 1 }, { 0 } });
 	ck_assert_int_eq(!damos_filtered_out(ctx, 0, 0, scheme), vectors[_i].region);
-	ck_assert_int_eq(damos_page_passes(scheme, &anon), vectors[_i].anon);
-	ck_assert_int_eq(damos_page_passes(scheme, &file), vectors[_i].file);
+	ck_assert_int_eq(damos_page_passes(scheme, &anon, false), vectors[_i].anon);
+	ck_assert_int_eq(damos_page_passes(scheme, &file, false), vectors[_i].file);
 }
 END_TEST
 
@@ -125,7 +125,7 @@ START_TEST(kinds_of_pages)
 		filter.matching = m;
 		filter.allow = true;
 		set_filters(&ctx->schemes[0], &filter, 1);
-		ck_assert_int_eq(damos_page_passes(&ctx->schemes[0], &kind_vectors[_i].page),
+		ck_assert_int_eq(damos_page_passes(&ctx->schemes[0], &kind_vectors[_i].page, false),
 				 kind_vectors[_i].is == m);
 	}
 }
