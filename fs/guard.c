@@ -99,6 +99,14 @@ int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
 	return 0;
 }
 
+void clean_up_forget(struct clean_up *clean_up)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(clean_up->fds); i++)
+		if (clean_up->fds[i] >= 0)
+			close(clean_up->fds[i]);
+	free(clean_up->argument);
+}
+
 void guard_end(struct guard *guard)
 {
 	struct pollfd fd = { .events = POLLIN };

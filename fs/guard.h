@@ -10,7 +10,7 @@
 
 struct clean_up {
 	void (*run)(void *argument); /* in that process, as it was when the guard was started */
-	void *argument;
+	void *argument; /* allocated */
 	int fds[2]; /* that it needs, or -1: all others are closed */
 };
 
@@ -22,6 +22,9 @@ struct guard;
  * Return: 0 and *OUT, or a negative errno.
  */
 int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out);
+
+/* Closes and frees what a clean-up has: the guard has its own. */
+void clean_up_forget(struct clean_up *clean_up);
 
 /* Lets it clean up now, and waits a moment for that.  GUARD may be NULL. */
 void guard_end(struct guard *guard);

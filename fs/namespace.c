@@ -133,7 +133,8 @@ static void arrange_surroundings(unsigned int abi, struct guard **guard)
 		r = tracing_start(tracing, abi, "/proc/self/exe");
 	if (r)
 		log_info("events cannot be recorded: %s", strerror(-r));
-	tracing_free(tracing);
+	while (nr)
+		clean_up_forget(&clean_ups[--nr]);
 }
 
 /* Puts the part of the mount at DIR where it is to stand; the daemon must be answering already. */

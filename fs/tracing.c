@@ -311,14 +311,6 @@ static int open_tracefs(void)
 	return fd < 0 ? -errno : fd;
 }
 
-struct tracing *tracing_free(struct tracing *tracing)
-{
-	if (tracing)
-		close(tracing->tracefs_fd);
-	free(tracing);
-	return NULL;
-}
-
 int tracing_prepare(struct tracing **out, struct clean_up *clean_up)
 {
 	struct tracing *tracing = calloc(1, sizeof(*tracing));

@@ -13,15 +13,12 @@ struct tracing;
 
 /*
  * Gets ready to make events, in our own mount namespace.
- * Return: 0, *OUT, and in *CLEAN_UP what a guard is to do that is to be started before they are
- * made; or a negative errno: there is no tracefs, or it is not ours to change.
+ * Return: 0, and in *CLEAN_UP what a guard is to do, which is to be started before they are made,
+ * with *OUT as its argument; or a negative errno: there is no tracefs, or it is not ours to change.
  */
 int tracing_prepare(struct tracing **out, struct clean_up *clean_up);
 
 /* Makes those that Linux ABI has: FILE is the program they are in.  Return: 0 or a negative errno. */
 int tracing_start(const struct tracing *tracing, unsigned int abi, const char *file);
-
-/* Frees what was prepared; the events stay.  Return: NULL. */
-struct tracing *tracing_free(struct tracing *tracing);
 
 #endif

@@ -112,8 +112,10 @@ class Quickstart(unittest.TestCase):
 
     def test_it_watches_a_process_and_ends_on_ctrl_c(self):
         before = self.mounts()
+        # Whoever runs the tests in the background has it ignored.
         process = subprocess.Popen([self.PROGRAM, str(os.getpid())], stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)
+                                   stderr=subprocess.DEVNULL, start_new_session=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         end = time.monotonic() + 60
         while not self.mounts() - before and time.monotonic() < end:
             time.sleep(0.1)
