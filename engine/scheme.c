@@ -78,6 +78,8 @@ bool damos_collect_finished(struct damon_ctx *ctx)
 {
 	bool all_done = ctx->nr_schemes || ctx->abi < DAMON_ABI(6, 14);
 
+	if (ctx->collecting->error)
+		return true;
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		all_done &= ctx->schemes[s].tried_done;
 	if (all_done)
@@ -290,5 +292,6 @@ int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].due)
 			end_round(ctx, s);
-	return ctx->collecting ? ctx->collecting->error : 0;
+	/* Since Linux 6.14 it is whoever asked that is told. */
+	return ctx->collecting && ctx->abi < DAMON_ABI(6, 14) ? ctx->collecting->error : 0;
 }

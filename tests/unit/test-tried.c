@@ -216,6 +216,58 @@ START_TEST(any_number_of_regions_is_collected)
 }
 END_TEST
 
+/* ---- since Linux 6.14 ---- */
+
+START_TEST(the_first_round_of_each_is_enough)
+{
+	CTX(ctx, 1, 2);
+	COMMAND(command);
+
+	ctx->abi = DAMON_ABI(6, 18);
+	ctx->schemes[0].desc.apply_interval = 25000;
+	ctx->schemes[0].desc.pattern.min_nr_accesses = 1; /* which no region has */
+	set_spans(&ctx->targets[0], (struct span[]){ { 0, 2 }, { 0 } });
+	damon_restart_intervals(ctx);
+	damos_collect_start(ctx, &command);
+	pass(ctx, 19);
+	ck_assert(!damos_collect_finished(ctx));
+	pass(ctx, 1);
+	ck_assert(damos_collect_finished(ctx));
+	ck_assert_int_eq(command.error, 0);
+	assert_tried(&command, (struct tried[]){ { 1, 0, 2 } }, 1);
+}
+END_TEST
+
+START_TEST(nothing_to_wait_for_is_an_error)
+{
+	for (size_t nr = 0; nr < 2; nr++) {
+		CTX(ctx, 1, nr);
+		COMMAND(command);
+
+		ctx->abi = DAMON_ABI(6, 18);
+		if (nr)
+			ctx->schemes[0].active = false;
+		damos_collect_start(ctx, &command);
+		ck_assert(damos_collect_finished(ctx));
+		ck_assert_int_eq(command.error, -ECANCELED);
+	}
+}
+END_TEST
+
+START_TEST(a_collection_that_failed_ends_and_the_kdamond_goes_on)
+{
+	CTX(ctx, 1, 1);
+	COMMAND(command);
+
+	ctx->abi = DAMON_ABI(6, 18);
+	damos_collect_start(ctx, &command);
+	command.error = -ENOMEM;
+	pass(ctx, 1);
+	ck_assert(damos_collect_finished(ctx));
+	ck_assert_int_eq(command.error, -ENOMEM);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tried");
@@ -230,6 +282,9 @@ int main(void)
 	tcase_add_test(tcase, nothing_to_wait_for_is_finished_at_once);
 	ADD_VECTORS(tcase, only_what_is_applied_is_collected, listed_vectors);
 	tcase_add_test(tcase, any_number_of_regions_is_collected);
+	tcase_add_test(tcase, the_first_round_of_each_is_enough);
+	tcase_add_test(tcase, nothing_to_wait_for_is_an_error);
+	tcase_add_test(tcase, a_collection_that_failed_ends_and_the_kdamond_goes_on);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
