@@ -44,7 +44,8 @@ bool access_method_known(const char *name)
 	return false;
 }
 
-int access_session_open(const char *name, struct access_session **out)
+/* Opens a session of the first method that NAME means and that works; says so if it is to be SAID. */
+static int open_first(const char *name, bool said, struct access_session **out)
 {
 	bool automatic = !strcmp(name, "auto");
 	int r = -EINVAL;
@@ -65,32 +66,33 @@ int access_session_open(const char *name, struct access_session **out)
 		}
 		if (!r) {
 			(*out)->method = method;
-			log_info("access method %s: sees %s", method->name, method->sees);
+			if (said)
+				log_info("access method %s: sees %s", method->name, method->sees);
 			return 0;
 		}
-		log_line(automatic ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-			 "access method %s is not available: %s", method->name,
-			 *why ? why : strerror(-r));
+		if (said)
+			log_line(automatic ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+				 "access method %s is not available: %s", method->name,
+				 *why ? why : strerror(-r));
 	}
-	log_error("no access method works for method=%s: see the lines above", name);
+	return r;
+}
+
+int access_session_open(const char *name, struct access_session **out)
+{
+	int r = open_first(name, true, out);
+
+	if (r)
+		log_error("no access method works for method=%s: see the lines above", name);
 	return r;
 }
 
 void access_prepare(const char *name)
 {
 	struct access_session *session;
-	char why[256];
 
-	for (size_t i = 0; i < NR_METHODS; i++) {
-		const struct access_method *method = methods[i].method;
-
-		if (strcmp(name, method->name) && (strcmp(name, "auto") || !methods[i].automatic))
-			continue;
-		if (!method->session_open(NULL, &session, why, sizeof(why))) {
-			method->session_close(session);
-			return;
-		}
-	}
+	if (!open_first(name, false, &session))
+		access_session_close(session);
 }
 
 void access_session_close(struct access_session *session)

@@ -162,25 +162,27 @@ static struct iovec range_of(const struct young_leaf *leaf, uint64_t address)
 	return (struct iovec){ (void *)start, size };
 }
 
+/* The pagemap's entry of the page at ADDRESS, or 0. */
+static uint64_t entry_of(const struct young_space *space, uint64_t address)
+{
+	uint64_t entry;
+
+	return pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 ? entry : 0;
+}
+
 /* Whether the page at ADDRESS is hugetlb's, of which no accessed bit can be cleared. */
 static bool is_hugetlb(const struct young_space *space, uint64_t address)
 {
-	uint64_t entry, flags;
+	uint64_t frame = entry_of(space, address) & PAGEMAP_FRAME, flags;
 
-	if (pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) != 8)
-		return false;
-	if (pread(space->kpageflags, &flags, 8, (off_t)((entry & ((1ULL << 55) - 1)) * 8)) != 8)
-		return false;
-	return flags & (1ULL << KPF_HUGE);
+	return frame && pread(space->kpageflags, &flags, 8, (off_t)(frame * 8)) == 8 &&
+	       flags & (1ULL << KPF_HUGE);
 }
 
 /* Whether the page at ADDRESS is a file's or shared memory, not anonymous. */
 static bool is_file(const struct young_space *space, uint64_t address)
 {
-	uint64_t entry;
-
-	return pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 &&
-	       entry & PAGEMAP_FILE;
+	return entry_of(space, address) & PAGEMAP_FILE;
 }
 
 /* What a range that could not be cleared says about its probe. */

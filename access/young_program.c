@@ -25,8 +25,7 @@
  */
 static struct {
 	pthread_mutex_t lock;
-	bool loaded;
-	struct young_program *skeleton;
+	struct young_program *skeleton; /* NULL until it is loaded */
 	bool by_pid; /* walk_by_pid can be used; constant once it is loaded */
 } program = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -107,7 +106,7 @@ int young_program_get(char *why, size_t size)
 	int r = 0;
 
 	pthread_mutex_lock(&program.lock);
-	if (!program.loaded) {
+	if (!program.skeleton) {
 		libbpf_set_print(libbpf_quiet);
 		program.by_pid = kernel_has_function("bpf_task_from_pid");
 		r = program.by_pid ? load(true, &program.skeleton) : -ENOENT;
@@ -116,7 +115,6 @@ int young_program_get(char *why, size_t size)
 			r = load(false, &program.skeleton);
 		}
 	}
-	program.loaded = !r;
 	pthread_mutex_unlock(&program.lock);
 	if (r == -EPERM || r == -EACCES)
 		snprintf(why, size,

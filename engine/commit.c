@@ -31,14 +31,7 @@ static void commit_scheme(struct damos *scheme, struct damos_desc *desc)
 	quota.goals = scheme->quota.desc.goals;
 	quota.nr_goals = scheme->quota.desc.nr_goals;
 	scheme->quota.desc = quota;
-	free(scheme->desc.filters);
-	free(scheme->desc.dests);
-	scheme->desc = *desc;
-	desc->filters = NULL;
-	desc->nr_filters = 0;
-	desc->dests = NULL;
-	desc->nr_dests = 0;
-	damos_set_filter_defaults(scheme);
+	damos_take_desc(scheme, desc);
 	scheme->active = true;
 }
 
@@ -196,18 +189,14 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 	if (any_time && same_attrs(&ctx->attrs, attrs))
 		return;
 	damon_set_attrs(ctx, attrs, any_time && ctx->passed < ctx->next_aggr);
-	ctx->max_nr_accesses = damon_max_nr_accesses(attrs);
 }
 
 int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 {
-	const struct damon_operations *ops = damon_operations_of(desc->ops);
 	int r = commit_schemes(ctx, desc);
 
 	/* Targets are named for the operations that come, and have their units. */
-	ctx->ops = ops;
-	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
-	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
+	damon_ctx_set_operations(ctx, desc);
 	if (!r)
 		r = commit_targets(ctx, desc);
 	if (!r)

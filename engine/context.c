@@ -49,7 +49,7 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 		damon_target_clear(&ctx->targets[t]);
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_clear(&ctx->schemes[s]);
-	frames_close(ctx->frames);
+	frames_close(ctx->pages.frames);
 	free(ctx->targets);
 	free(ctx->schemes);
 	free(ctx);
@@ -61,6 +61,13 @@ void damon_ctx_freep(struct damon_ctx **ctx)
 	*ctx = damon_ctx_free(*ctx);
 }
 
+void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc)
+{
+	ctx->ops = damon_operations_of(desc->ops);
+	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
+	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
+}
+
 int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out)
 {
 	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx = calloc(1, sizeof(*ctx));
@@ -69,10 +76,7 @@ int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struc
 		return -ENOMEM;
 	ctx->abi = desc->abi;
 	ctx->attrs = desc->attrs;
-	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
-	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
-	ctx->max_nr_accesses = damon_max_nr_accesses(&desc->attrs);
-	ctx->ops = damon_operations_of(desc->ops);
+	damon_ctx_set_operations(ctx, desc);
 	ctx->session = session;
 	random_seed(ctx->rng, (uintptr_t)ctx);
 	ctx->targets = calloc(desc->nr_targets + 1, sizeof(*ctx->targets));
@@ -109,7 +113,7 @@ int damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 		return r;
 	damon_update_size_limit(ctx);
 	damon_restart_intervals(ctx);
-	ctx->next_tune = ctx->max_nr_accesses * ctx->attrs.intervals_goal.aggrs;
+	ctx->next_tune = damon_max_nr_accesses(&ctx->attrs) * ctx->attrs.intervals_goal.aggrs;
 	damon_sample(ctx, ACCESS_ARM, now, 1);
 	ctx->armed = true;
 	return 0;

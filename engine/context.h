@@ -28,11 +28,16 @@ struct damon_region {
 	uint16_t memory; /* the access method's, see access_probe */
 };
 
+/* Memory that schemes look at page by page. */
+struct damos_pages {
+	struct frames *frames; /* NULL until one does */
+	bool failed; /* it cannot be, and will not */
+};
+
 struct damon_target {
 	struct process *process; /* a reference; NULL for paddr */
 	struct access_space *space; /* NULL where nothing can be seen */
-	struct frames *frames; /* by which schemes see its pages; NULL until one does */
-	bool frames_failed;
+	struct damos_pages pages; /* its own, by which schemes see them */
 	bool unsure; /* the last round did not show that the process exists */
 	struct damon_region *regions;
 	size_t nr_regions, room;
@@ -73,7 +78,6 @@ struct damon_operations;
 struct damon_ctx {
 	unsigned int abi;
 	struct damon_attrs attrs;
-	uint64_t max_nr_accesses; /* of an aggregation; the tuner keeps it */
 	uint64_t next_tune; /* in sampling intervals, as `passed' */
 	uint64_t addr_unit; /* bytes that an address stands for; 1 but for paddr */
 	uint64_t min_sz_region; /* see damon_min_sz_region() */
@@ -84,8 +88,7 @@ struct damon_ctx {
 	size_t nr_schemes;
 
 	struct access_session *session; /* borrowed; NULL in tests: nothing is seen */
-	struct frames *frames; /* paddr's: what its schemes act by; NULL until one does */
-	bool frames_failed;
+	struct damos_pages pages; /* of physical memory: what paddr's schemes see and act by */
 	uint64_t rng[4]; /* of random.h */
 
 	/* Counted in sampling intervals since the start. */
@@ -114,6 +117,9 @@ struct damon_ctx {
 int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out);
 struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx);
 void damon_ctx_freep(struct damon_ctx **ctx);
+
+/* Takes the operations of DESC over, and how they count addresses. */
+void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc);
 
 /* The most that nr_accesses can be: sampling intervals of an aggregation, at least 1. */
 uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs);

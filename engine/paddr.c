@@ -3,11 +3,6 @@
  * The physical address space: the user's regions, seen and acted upon frame by frame, as
  * mm/damon/paddr.c of Linux 6.12 has it (spec/engine.md sections 10 and 13).
  */
-#include <errno.h>
-#include <string.h>
-
-#include "access/frames.h"
-#include "access/log.h"
 #include "access/privileges.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
@@ -73,28 +68,19 @@ static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct dam
 {
 	enum damos_action action = scheme->desc.action;
 	struct frames_choice choice = {
-		.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
-		.wants_young = action == DAMOS_PAGEOUT ||
-			       damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
+		.wants_young = action == DAMOS_PAGEOUT,
 		.takes = takes,
 		.node = node_of,
-		.argument = (void *)scheme,
 	};
+	struct damon_addr_range range = { region->start * ctx->addr_unit,
+					  region->end * ctx->addr_unit };
 	struct frames_result result = { 0 };
-	int r = 0;
 
 	(void)target;
-	if (!is_of_interest(ctx, scheme) || !ctx->session || ctx->frames_failed)
+	if (!is_of_interest(ctx, scheme))
 		return result;
-	if (!ctx->frames)
-		r = frames_open(ctx->session, NULL, &ctx->frames);
-	if (r) {
-		ctx->frames_failed = r != -ENOMEM && r != -EMFILE && r != -ENFILE;
-		log_info("physical memory cannot be acted upon: %s", strerror(-r));
-		return result;
-	}
-	result = frames_apply(ctx->frames, actions[action].action, region->start * ctx->addr_unit,
-			      region->end * ctx->addr_unit, &choice);
+	result = damos_walk_pages(ctx, &ctx->pages, NULL, actions[action].action, range, scheme,
+				  choice);
 	result.applied /= ctx->addr_unit;
 	result.passed /= ctx->addr_unit;
 	return result;

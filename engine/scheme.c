@@ -9,17 +9,25 @@
 #include "engine/scheme.h"
 #include "engine/trace.h"
 
-void damos_init(struct damos *scheme, struct damos_desc *desc)
+void damos_take_desc(struct damos *scheme, struct damos_desc *desc)
 {
-	*scheme = (struct damos){ .desc = *desc, .active = true };
-	scheme->quota.desc = desc->quota;
-	desc->quota.goals = NULL;
-	desc->quota.nr_goals = 0;
+	free(scheme->desc.filters);
+	free(scheme->desc.dests);
+	scheme->desc = *desc;
 	desc->filters = NULL;
 	desc->nr_filters = 0;
 	desc->dests = NULL;
 	desc->nr_dests = 0;
 	damos_set_filter_defaults(scheme);
+}
+
+void damos_init(struct damos *scheme, struct damos_desc *desc)
+{
+	*scheme = (struct damos){ .active = true };
+	scheme->quota.desc = desc->quota;
+	desc->quota.goals = NULL;
+	desc->quota.nr_goals = 0;
+	damos_take_desc(scheme, desc);
 }
 
 void damos_clear(struct damos *scheme)

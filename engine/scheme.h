@@ -8,6 +8,8 @@
 
 /* Takes over what DESC owns. */
 void damos_init(struct damos *scheme, struct damos_desc *desc);
+/* The same but for the quota, in a scheme that goes on. */
+void damos_take_desc(struct damos *scheme, struct damos_desc *desc);
 void damos_clear(struct damos *scheme);
 
 /* Adds to the scheme's counters, and to those of its owner. */
@@ -67,6 +69,18 @@ bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, stru
 bool damos_page_passes(const struct damos *scheme, const struct frame_info *info, bool spare_young);
 /* Whether SCHEME has a filter of this type, of whatever sort. */
 bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);
+
+/* ---- pages.c ---- */
+
+/*
+ * Walks RANGE (bytes), of physical memory if PROCESS is NULL, for SCHEME: its filters say what
+ * CHOICE wants, and it is the argument of CHOICE's functions.  PAGES is where that memory's are
+ * kept. Return: as frames_apply(); nothing where the pages cannot be seen, which the log tells.
+ */
+struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
+				      struct process *process, enum frames_action action,
+				      struct damon_addr_range range, const struct damos *scheme,
+				      struct frames_choice choice);
 
 /* ---- vaddr.c ---- */
 

@@ -38,7 +38,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 
 void damon_target_clear(struct damon_target *target)
 {
-	frames_close(target->frames);
+	frames_close(target->pages.frames);
 	access_space_close(target->space);
 	process_put(target->process);
 	free(target->regions);

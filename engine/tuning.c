@@ -14,13 +14,14 @@
 static uint64_t score(const struct damon_ctx *ctx)
 {
 	unsigned __int128 most = 0, seen = 0, wanted;
+	uint32_t most_each = damon_max_nr_accesses(&ctx->attrs);
 
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
 			const struct damon_region *region = &ctx->targets[t].regions[i];
 			uint64_t sz = damon_sz_region(region);
 
-			most += (unsigned __int128)sz * ctx->max_nr_accesses;
+			most += (unsigned __int128)sz * most_each;
 			seen += (unsigned __int128)sz * region->nr_accesses;
 		}
 	}
@@ -49,16 +50,16 @@ void damon_tune_intervals(struct damon_ctx *ctx)
 {
 	const struct damon_intervals_goal *goal = &ctx->attrs.intervals_goal;
 	struct damon_attrs tuned = ctx->attrs;
-	uint64_t its;
+	uint64_t samples = damon_max_nr_accesses(&ctx->attrs), its;
 
 	if (!goal->aggrs || ctx->passed < ctx->next_tune)
 		return;
-	ctx->next_tune += ctx->max_nr_accesses * goal->aggrs;
+	ctx->next_tune += samples * goal->aggrs;
 	its = score(ctx);
 	if (its == REACHED)
 		return;
 	tuned.sample_interval = damon_tuned_sample(&ctx->attrs, its);
-	tuned.aggr_interval = tuned.sample_interval * ctx->max_nr_accesses;
+	tuned.aggr_interval = tuned.sample_interval * samples;
 	damonfs_damon_monitor_intervals_tune(tuned.sample_interval);
 	/* The bounds may have left it as it is: then counters are not rounded for nothing. */
 	if (tuned.sample_interval != ctx->attrs.sample_interval)

@@ -175,27 +175,11 @@ static struct frames_result walk(struct damon_ctx *ctx, struct damon_target *tar
 {
 	enum frames_action action = scheme->desc.action == DAMOS_STAT ? FRAMES_COUNT :
 									FRAMES_MIGRATE;
-	struct frames_choice choice = {
-		.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG),
-		.wants_young = damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG),
-		.takes = takes,
-		.node = node_of,
-		.argument = (void *)scheme,
-	};
-	struct frames_result result = { 0 };
-	int r = 0;
+	struct frames_result result =
+		damos_walk_pages(ctx, &target->pages, target->process, action,
+				 (struct damon_addr_range){ region->start, region->end }, scheme,
+				 (struct frames_choice){ .takes = takes, .node = node_of });
 
-	if (!ctx->session || target->frames_failed)
-		return result;
-	if (!target->frames)
-		r = frames_open(ctx->session, target->process, &target->frames);
-	if (r) {
-		target->frames_failed = r != -ENOMEM && r != -EMFILE && r != -ENFILE;
-		log_info("pid %d: its pages cannot be told apart: %s", target->process->pid,
-			 strerror(-r));
-		return result;
-	}
-	result = frames_apply(target->frames, action, region->start, region->end, &choice);
 	/* What passes is told of `stat' only. */
 	if (action == FRAMES_MIGRATE)
 		result.passed = 0;

@@ -201,8 +201,8 @@ static const struct {
 int file_show(const struct file_type *file, struct dir *dir, const struct process_caller *reader,
 	      struct text *out)
 {
-	if (dir->layout->kind->before_show)
-		dir->layout->kind->before_show(dir);
+	if (dir->layout->kind->refresh)
+		dir->layout->kind->refresh(dir);
 	if (file->format == FILE_OWN)
 		return file->show ? file->show(dir, reader, out) : -EINVAL;
 	return formats[file->format].show(file, dir, out);
@@ -213,8 +213,8 @@ int file_store(const struct file_type *file, struct dir *dir, struct write *writ
 	int r;
 
 	/* What comes later by itself must not undo it. */
-	if (dir->layout->kind->before_show)
-		dir->layout->kind->before_show(dir);
+	if (dir->layout->kind->refresh)
+		dir->layout->kind->refresh(dir);
 	r = formats[file->format].store(file, dir, write, text);
 	return r == -ERANGE && file->range_is_invalid ? -EINVAL : r;
 }

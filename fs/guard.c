@@ -65,37 +65,32 @@ static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, in
 
 int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
 {
-	struct guard *guard = nr <= MAX_CLEAN_UPS ? malloc(sizeof(*guard)) : NULL;
 	_cleanup_close_ int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	_cleanup_close_ int ours = -1, its = -1;
+	_cleanup_free_ struct guard *guard = malloc(sizeof(*guard));
 	int ends[2];
 	pid_t child;
 
-	if (!guard || parent < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
-		free(guard);
-		return guard ? -errno : -ENOMEM;
-	}
+	if (!guard || nr > MAX_CLEAN_UPS)
+		return -ENOMEM;
+	if (parent < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return -errno;
 	ours = ends[0];
 	its = ends[1];
 	child = fork();
+	if (child < 0)
+		return -errno;
 	if (!child) {
 		setsid();
 		if (fork() || chdir("/"))
 			_exit(0);
 		guard_main(clean_ups, nr, out ? its : -1, parent);
 	}
-	if (child < 0) {
-		free(guard);
-		return -errno;
-	}
 	waitpid(child, NULL, 0);
-	guard->socket = steal_fd(ours);
-	if (out) {
-		*out = guard;
+	if (!out)
 		return 0;
-	}
-	close(guard->socket);
-	free(guard);
+	guard->socket = steal_fd(ours);
+	*out = steal_ptr(guard);
 	return 0;
 }
 

@@ -117,7 +117,7 @@ static void arrange_surroundings(unsigned int abi, struct guard **guard)
 	struct clean_up clean_ups[2];
 	struct tracing *tracing = NULL;
 	size_t nr = 0;
-	int r;
+	int r, unguarded;
 
 	if (guard)
 		*guard = NULL;
@@ -127,8 +127,9 @@ static void arrange_surroundings(unsigned int abi, struct guard **guard)
 	r = tracing_prepare(&tracing, &clean_ups[nr]);
 	if (!r)
 		nr++;
-	if (nr && guard_start(clean_ups, nr, guard))
-		log_info("nobody will clean up after damonfs if it is killed: %s", strerror(errno));
+	unguarded = nr ? guard_start(clean_ups, nr, guard) : 0;
+	if (unguarded)
+		log_info("nobody will clean up after damonfs: %s", strerror(-unguarded));
 	if (!r)
 		r = tracing_start(tracing, abi, "/proc/self/exe");
 	if (r)

@@ -31,7 +31,7 @@ struct dir_kind {
 	void (*init)(struct dir *dir);
 	void (*clear)(struct dir *dir);
 	/* Before a file of it is read or written: brings its fields up to date.  May be NULL. */
-	void (*before_show)(struct dir *dir);
+	void (*refresh)(struct dir *dir);
 };
 
 /* Ascending by number, or in the order in which named ones were made. */

@@ -58,7 +58,7 @@ static void context_init(struct dir *dir)
 	context->attrs = damon_default_attrs;
 }
 
-static void context_before_show(struct dir *dir)
+static void context_refresh(struct dir *dir)
 {
 	kdamond_refresh((struct kdamond_dir *)dir->parent);
 }
@@ -69,7 +69,7 @@ const struct dir_kind context_kind = {
 	.files = context_files,
 	.nr_files = ARRAY_SIZE(context_files),
 	.init = context_init,
-	.before_show = context_before_show,
+	.refresh = context_refresh,
 };
 
 static const struct file_type target_files[] = {

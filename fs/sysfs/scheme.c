@@ -79,7 +79,7 @@ static void scheme_init(struct dir *dir)
 	scheme->target_nid = -1;
 }
 
-static void scheme_before_show(struct dir *dir)
+static void scheme_refresh(struct dir *dir)
 {
 	kdamond_refresh((struct kdamond_dir *)dir->parent->parent);
 }
@@ -90,7 +90,7 @@ const struct dir_kind scheme_kind = {
 	.files = scheme_files,
 	.nr_files = ARRAY_SIZE(scheme_files),
 	.init = scheme_init,
-	.before_show = scheme_before_show,
+	.refresh = scheme_refresh,
 };
 
 static const struct keyword goal_metric_words[] = {

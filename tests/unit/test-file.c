@@ -218,6 +218,28 @@ START_TEST(words_are_those_of_the_kernel)
 }
 END_TEST
 
+/* What the context of TREE would be turned on with.  Return: as describe_context(). */
+static int describe(struct tree *tree, struct damon_desc **desc)
+{
+	const struct process_caller caller = { getpid(), 0 };
+	struct node context;
+
+	*desc = NULL;
+	ck_assert(find(tree, K "contexts/0", &context));
+	return describe_context((struct context_dir *)context.dir, &caller, desc);
+}
+
+/* One of each, and a target that can be turned on: ourselves. */
+static void populate_to_start(struct tree *tree)
+{
+	char pid[16];
+
+	populate(tree);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
+	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+}
+
 /* ---- a kdamond that does not run ---- */
 
 static const struct {
@@ -254,12 +276,8 @@ static const struct {
 START_TEST(state_refuses_what_cannot_be)
 {
 	TREE(tree, DAMON_ABI(6, 12));
-	char pid[16];
 
-	populate(tree);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
-	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+	populate_to_start(tree);
 	ck_assert_int_eq(store(tree, F "type", "addr"), 0);
 	if (state_vectors[_i].path)
 		ck_assert_int_eq(store(tree, state_vectors[_i].path, state_vectors[_i].text), 0);
@@ -293,15 +311,9 @@ static const struct {
 START_TEST(the_newest_state_refuses_more)
 {
 	TREE(tree, DAMON_ABI(6, 18));
-	const struct process_caller caller = { getpid(), 0 };
 	struct damon_desc *desc = NULL;
-	struct node context;
-	char pid[16];
 
-	populate(tree);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
-	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+	populate_to_start(tree);
 	ck_assert_int_eq(store(tree, CF "type", "addr"), 0);
 	ck_assert_int_eq(store(tree, OF "type", "hugepage_size"), 0);
 	if (newest_vectors[_i].path)
@@ -312,8 +324,7 @@ START_TEST(the_newest_state_refuses_more)
 		return;
 	}
 	/* What would be started: filters of the three directories, in the kernel's order. */
-	ck_assert(find(tree, K "contexts/0", &context));
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc), 0);
+	ck_assert_int_eq(describe(tree, &desc), 0);
 	ck_assert_uint_eq(desc->schemes[0].nr_filters, 3);
 	ck_assert_int_eq(desc->schemes[0].filters[0].type, DAMOS_FILTER_TYPE_ADDR);
 	ck_assert_int_eq(desc->schemes[0].filters[1].type, DAMOS_FILTER_TYPE_HUGEPAGE_SIZE);
@@ -335,20 +346,12 @@ static const struct {
 START_TEST(units_are_checked_where_they_count)
 {
 	TREE(tree, DAMON_ABI(6, 18));
-	const struct process_caller caller = { getpid(), 0 };
 	struct damon_desc *desc = NULL;
-	struct node context;
-	char pid[16];
 
-	populate(tree);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
-	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
+	populate_to_start(tree);
 	ck_assert_int_eq(store(tree, C "operations", unit_vectors[_i].operations), 0);
 	ck_assert_int_eq(store(tree, C "addr_unit", unit_vectors[_i].unit), 0);
-	ck_assert(find(tree, K "contexts/0", &context));
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc),
-			 unit_vectors[_i].result);
+	ck_assert_int_eq(describe(tree, &desc), unit_vectors[_i].result);
 	damon_desc_free(desc);
 }
 END_TEST
@@ -372,9 +375,7 @@ static const struct {
 START_TEST(ranges_of_a_target_are_checked_as_a_whole)
 {
 	TREE(tree, DAMON_ABI(6, 12));
-	const struct process_caller caller = { getpid(), 0 };
 	struct damon_desc *desc = NULL;
-	struct node context;
 
 	populate(tree);
 	ck_assert_int_eq(store(tree, C "operations", "paddr"), 0);
@@ -383,9 +384,7 @@ START_TEST(ranges_of_a_target_are_checked_as_a_whole)
 	ck_assert_int_eq(store(tree, T "regions/1/start", range_vectors[_i].start[1]), 0);
 	ck_assert_int_eq(store(tree, T "regions/0/end", range_vectors[_i].end[0]), 0);
 	ck_assert_int_eq(store(tree, T "regions/1/end", range_vectors[_i].end[1]), 0);
-	ck_assert(find(tree, K "contexts/0", &context));
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc),
-			 range_vectors[_i].result);
+	ck_assert_int_eq(describe(tree, &desc), range_vectors[_i].result);
 	ck_assert_int_eq(!desc, range_vectors[_i].result < 0);
 	damon_desc_free(desc);
 }
@@ -395,9 +394,7 @@ START_TEST(description_is_what_the_kernel_would_use)
 {
 	TREE(old, DAMON_ABI(6, 1));
 	TREE(tree, DAMON_ABI(6, 12));
-	const struct process_caller caller = { getpid(), 0 };
 	struct damon_desc *desc = NULL;
-	struct node context;
 
 	/* Counters have 32 bits; goals without a target are left out. */
 	populate(tree);
@@ -407,8 +404,7 @@ START_TEST(description_is_what_the_kernel_would_use)
 	ck_assert_int_eq(store(tree, S "access_pattern/age/max", "18446744073709551615"), 0);
 	ck_assert_int_eq(store(tree, S "quotas/goals/nr_goals", "3"), 0);
 	ck_assert_int_eq(store(tree, S "quotas/goals/1/target_value", "5"), 0);
-	ck_assert(find(tree, K "contexts/0", &context));
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc), 0);
+	ck_assert_int_eq(describe(tree, &desc), 0);
 	ck_assert_uint_eq(desc->schemes[0].pattern.max_nr_accesses, 0);
 	ck_assert_uint_eq(desc->schemes[0].pattern.max_age_region, UINT32_MAX);
 	ck_assert_uint_eq(desc->schemes[0].quota.nr_goals, 1);
@@ -416,14 +412,12 @@ START_TEST(description_is_what_the_kernel_would_use)
 	desc = damon_desc_free(desc);
 	/* One physical address space is enough. */
 	ck_assert_int_eq(store(tree, C "targets/nr_targets", "2"), 0);
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc),
-			 -EINVAL);
+	ck_assert_int_eq(describe(tree, &desc), -EINVAL);
 	/* The old kernel takes intervals of any proportion. */
 	populate(old);
 	ck_assert_int_eq(store(old, C "targets/nr_targets", "0"), 0);
 	ck_assert_int_eq(store(old, SAMPLE, "100001"), 0);
-	ck_assert(find(old, K "contexts/0", &context));
-	ck_assert_int_eq(describe_context((struct context_dir *)context.dir, &caller, &desc), 0);
+	ck_assert_int_eq(describe(old, &desc), 0);
 	damon_desc_free(desc);
 }
 END_TEST

@@ -153,7 +153,7 @@ START_TEST(a_commit_inside_an_aggregation_begins_it_anew)
 	assert_spans(&ctx->targets[0], (struct span[]){ commit_vectors[_i].after, { 0 } });
 	ck_assert_uint_eq(ctx->targets[0].regions[0].nr_accesses_bp, commit_vectors[_i].bp);
 	ck_assert_uint_eq(ctx->next_aggr, ctx->passed + 10);
-	ck_assert_uint_eq(ctx->max_nr_accesses, 10);
+	ck_assert_uint_eq(damon_max_nr_accesses(&ctx->attrs), 10);
 	damon_desc_free(desc);
 }
 END_TEST

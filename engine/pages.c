@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Schemes that see pages: what the operations have in common of walking them, for filters and for
+ * actions.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "access/log.h"
+#include "engine/operations.h"
+#include "engine/scheme.h"
+
+/* What may be better the next time. */
+static bool is_passing(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+
+struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
+				      struct process *process, enum frames_action action,
+				      struct damon_addr_range range, const struct damos *scheme,
+				      struct frames_choice choice)
+{
+	int r = 0;
+
+	if (!ctx->session || pages->failed)
+		return (struct frames_result){ 0 };
+	if (!pages->frames)
+		r = frames_open(ctx->session, process, &pages->frames);
+	if (r) {
+		pages->failed = !is_passing(r);
+		if (process)
+			log_info("pid %d: its pages cannot be told apart: %s", process->pid,
+				 strerror(-r));
+		else
+			log_info("physical memory cannot be acted upon: %s", strerror(-r));
+		return (struct frames_result){ 0 };
+	}
+	choice.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG);
+	choice.wants_young |= damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG);
+	choice.argument = (void *)scheme;
+	return frames_apply(pages->frames, action, range.start, range.end, &choice);
+}
