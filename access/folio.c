@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/caller.h"
 #include "access/cleanup.h"
 #include "access/folio.h"
 
@@ -43,10 +44,12 @@ int folios_open(struct folios **out)
 
 	if (!folios)
 		return -ENOMEM;
-	folios->flags.fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	r = folios->flags.fd < 0 ? -errno : 0;
-	/* Only kernels with memory cgroups have it. */
-	folios->cgroups.fd = open("/proc/kpagecgroup", O_RDONLY | O_CLOEXEC);
+	folios->flags.fd = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
+	r = folios->flags.fd < 0 ? folios->flags.fd : 0;
+	/* Only kernels with memory cgroups have it; without it, no page is of any. */
+	folios->cgroups.fd = caller_open_as_daemon(AT_FDCWD, "/proc/kpagecgroup", O_RDONLY);
+	if (!r && folios->cgroups.fd < 0 && folios->cgroups.fd != -ENOENT)
+		r = folios->cgroups.fd;
 	if (r)
 		folios_close(folios);
 	else

@@ -3,10 +3,10 @@
  * Walking memory, a window of pages at a time: see frames.h.
  *
  * First the frames of the window are found: those of physical memory are their own, those of a
- * process are in its pagemap.  Then it is asked what is known of each and whether it is taken; and
- * what is taken is acted upon.  Physical memory is acted upon by the processes that have it mapped:
- * what is taken is sorted by process and handed over as ranges.  A page that several processes
- * share is left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
+ * process are scanned for (scan.h).  Then it is asked what is known of each and whether it is
+ * taken; and what is taken is acted upon.  Physical memory is acted upon by the processes that have
+ * it mapped: what is taken is sorted by process and handed over as ranges.  A page that several
+ * processes share is left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,9 +25,13 @@
 #include "access/migrate.h"
 #include "access/pagemap.h"
 #include "access/rmap.h"
+#include "access/scan.h"
+#include "access/stop.h"
 
 #define PAGE   FOLIO_PAGE
 #define WINDOW 512 /* pages that are handled together */
+/* Of a process so many pages are looked at however little it uses: 64 GiB, a tenth of a second. */
+#define LEAST_PAGES (1UL << 24)
 
 _Static_assert(WINDOW <= LOOKOUT_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
 
@@ -68,9 +72,13 @@ struct frames {
 
 	/* A process: */
 	int pagemap;
-	struct maps maps;
+	struct scan scan;
+	bool scanned; /* `scan' knows what is mapped */
+	struct maps maps; /* for index_of() */
+	bool mapped; /* they have been read */
 
 	struct window window;
+	struct scan_page found[WINDOW];
 	struct taken taken[WINDOW];
 	size_t nr_taken;
 	struct migrant migrants[WINDOW];
@@ -88,6 +96,7 @@ void frames_close(struct frames *f)
 		rmap_leave(&f->user);
 	if (f->pagemap >= 0)
 		close(f->pagemap);
+	scan_free(&f->scan);
 	maps_free(&f->maps);
 	folios_close(f->folios);
 	process_put(f->process);
@@ -106,7 +115,8 @@ int frames_open(struct access_session *session, struct process *process, struct 
 	r = folios_open(&f->folios);
 	if (!r && process) {
 		f->process = process_get(process);
-		f->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+		f->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
+		scan_init(&f->scan, f->pagemap);
 		r = f->pagemap < 0 ? f->pagemap : 0;
 	} else if (!r) {
 		r = rmap_join(&f->user);
@@ -127,40 +137,62 @@ static void add_page(struct window *window, uint64_t frame, uint64_t page)
 	window->page[window->nr++] = page;
 }
 
-/* What is there of the NR pages from FIRST. */
-static void find_pages(struct frames *f, uint64_t first, size_t nr)
+/* All frames that the numbers go to; which of them are memory, their flags tell. */
+static void find_frames(struct frames *f, uint64_t *at, uint64_t last)
 {
-	uint64_t entries[WINDOW];
-	ssize_t bytes;
+	uint64_t end = folios_exist(f->folios, *at) ? min_ul(last, *at + WINDOW) : *at;
+
+	for (uint64_t frame = *at; frame < end; frame++)
+		add_page(&f->window, frame, frame);
+	*at = end > *at ? end : last;
+}
+
+/* The next window of what is there from page *AT up to LAST; there may be nothing in it. */
+static void find_pages(struct frames *f, uint64_t *at, uint64_t last)
+{
+	size_t nr;
 
 	f->window.nr = 0;
 	if (!f->process) {
-		for (size_t i = 0; i < nr; i++)
-			add_page(&f->window, first + i, first + i);
+		find_frames(f, at, last);
 		return;
 	}
-	bytes = pread(f->pagemap, entries, nr * 8, (off_t)(first * 8));
-	for (size_t i = 0; bytes > 0 && i < (size_t)bytes / 8; i++)
-		if (entries[i] & PAGEMAP_PRESENT && entries[i] & PAGEMAP_FRAME)
-			add_page(&f->window, entries[i] & PAGEMAP_FRAME, first + i);
+	nr = scan_next(&f->scan, at, last, f->found, WINDOW);
+	for (size_t i = 0; i < nr; i++)
+		add_page(&f->window, f->found[i].frame, f->found[i].page);
 }
 
 /* ---- choosing ---- */
 
-/* Which of the pages that it depends on are young, and makes those old. */
-static void look(struct frames *f)
+/* Sees which of the pages that it depends on are young.  Return: as lookout_see(). */
+static int see(struct frames *f)
 {
-	int r = f->lookout || f->blind ? 0 : lookout_open(f->session, f->process, &f->lookout);
+	int r = 0;
 
-	if (r) {
+	if (!f->session)
+		return -EOPNOTSUPP;
+	if (!f->lookout)
+		r = lookout_open(f->session, f->process, &f->lookout);
+	return r ? r :
+		   lookout_see(f->lookout, f->window.address, f->window.nr_looks, f->window.young);
+}
+
+/*
+ * Which of the pages that it depends on are young, and makes those old.
+ * Return: whether that can be told, for now; where the method cannot tell it at all, none is.
+ */
+static bool look(struct frames *f)
+{
+	int r = f->blind ? 0 : see(f);
+
+	if (r == -EOPNOTSUPP) {
 		f->blind = true;
-		log_info("whether pages are young cannot be told: %s; filters take them for old",
-			 strerror(-r));
+		log_info("whether pages are young cannot be told by the access method: filters "
+			 "take them for old");
 	}
-	if (f->lookout)
-		lookout_see(f->lookout, f->window.address, f->window.nr_looks, f->window.young);
-	else
+	if (f->blind)
 		memset(f->window.young, 0, sizeof(f->window.young));
+	return f->blind || !r;
 }
 
 /* Where a page that is taken is to be acted upon.  Return: whether it can be. */
@@ -207,10 +239,14 @@ static void judge(struct frames *f, size_t i, const struct frames_choice *choice
 		w->verdict[i] = DEPENDS;
 }
 
-/* Looks at what it depends on only: a look makes pages old, and others' are to be left alone. */
+/*
+ * Looks at what it depends on only: a look makes pages old, and others' are to be left alone. Where
+ * it fails, they are out, whichever was meant.
+ */
 static void settle(struct frames *f, const struct frames_choice *choice)
 {
 	struct window *w = &f->window;
+	bool told;
 
 	w->nr_looks = 0;
 	for (size_t i = 0; i < w->nr; i++)
@@ -218,12 +254,12 @@ static void settle(struct frames *f, const struct frames_choice *choice)
 			w->address[w->nr_looks++] = w->page[i] * PAGE;
 	if (!w->nr_looks)
 		return;
-	look(f);
+	told = look(f);
 	for (size_t i = 0, k = 0; i < w->nr; i++) {
 		if (w->verdict[i] != DEPENDS)
 			continue;
 		w->info[i].young = w->young[k++];
-		w->verdict[i] = choice->takes(&w->info[i], choice->argument) ? TAKEN : OUT;
+		w->verdict[i] = told && choice->takes(&w->info[i], choice->argument) ? TAKEN : OUT;
 	}
 }
 
@@ -316,21 +352,23 @@ static size_t page_out(struct frames *f, struct process *process, const struct t
 	return before - min_ul(before, after);
 }
 
-/* A page that is read by others is marked as referenced, and the second time made active. */
+/*
+ * A page that is read by others is marked as referenced, and the second time made active.  Its
+ * process is read through its directory in /proc, which cannot come to be another's.
+ */
 static size_t prioritize(struct frames *f, struct process *process, const struct taken *taken,
 			 size_t nr, const struct frames_choice *choice)
 {
+	_cleanup_close_ int memory = process_open_file(process, "mem", O_RDONLY);
 	size_t pages = 0;
-	char byte[WINDOW];
+	char byte;
 
 	(void)f;
 	(void)choice;
-	for (size_t i = 0; i < nr; i++) {
-		struct iovec local = { byte, 1 }, remote = { (void *)(taken[i].page * PAGE), 1 };
-		ssize_t first = process_vm_readv(process->pid, &local, 1, &remote, 1, 0);
+	for (size_t i = 0; memory >= 0 && i < nr; i++) {
+		off_t at = (off_t)(taken[i].page * PAGE);
 
-		pages += first == 1 &&
-			 process_vm_readv(process->pid, &local, 1, &remote, 1, 0) == 1;
+		pages += pread(memory, &byte, 1, at) == 1 && pread(memory, &byte, 1, at) == 1;
 	}
 	return pages;
 }
@@ -430,45 +468,44 @@ static void renew_map(struct frames *f, uint64_t first, uint64_t last)
 	f->generation = generation;
 }
 
-static void renew_maps(struct frames *f)
+/* What has to be known of a process for ACTION. */
+static void renew_process(struct frames *f, enum frames_action action)
 {
-	maps_free(&f->maps);
+	if (!f->scanned && scan_renew(&f->scan, f->process, LEAST_PAGES))
+		scan_free(&f->scan);
+	f->scanned = true;
+	if (action != FRAMES_MIGRATE || f->mapped)
+		return;
 	if (maps_read(f->process, &f->maps))
 		f->maps = (struct maps){ 0 };
+	f->mapped = true;
 }
 
-/* PAGE, or the next one that there can be: what nobody has mapped, or no memory is, is passed over.
- */
-static uint64_t next_page(const struct frames *f, uint64_t page)
+void frames_renew(struct frames *f)
 {
-	const struct mapping *mapping;
-
-	if (!f->process)
-		return folios_exist(f->folios, page) ? page : UINT64_MAX;
-	mapping = maps_from(&f->maps, page * PAGE);
-	return mapping ? max_ul(page, mapping->start / PAGE) : UINT64_MAX;
+	maps_free(&f->maps);
+	f->scanned = f->mapped = false;
 }
 
 struct frames_result frames_apply(struct frames *f, enum frames_action action, uint64_t start,
 				  uint64_t end, const struct frames_choice *choice)
 {
-	uint64_t first = start / PAGE, last = (end + PAGE - 1) / PAGE;
+	uint64_t first = start / PAGE, last = end / PAGE + !!(end % PAGE);
 	struct frames_result result = { 0 };
 
 	folios_forget(f->folios);
 	f->migrated = UINT64_MAX;
 	if (f->process)
-		renew_maps(f);
-	else if (!f->process && action != FRAMES_COUNT)
+		renew_process(f, action);
+	else if (action != FRAMES_COUNT)
 		renew_map(f, first, last);
-	for (first = next_page(f, first); first < last; first = next_page(f, first)) {
-		size_t nr = min_ul(last - first, WINDOW);
-
-		find_pages(f, first, nr);
+	while (first < last && !stop_asked()) {
+		find_pages(f, &first, last);
+		if (!f->window.nr)
+			continue;
 		result.passed += choose(f, choice);
 		if (action != FRAMES_COUNT)
 			result.applied += act(f, action, choice);
-		first += nr;
 	}
 	return result;
 }

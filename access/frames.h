@@ -55,15 +55,19 @@ struct frames;
 
 /*
  * Makes what is needed to walk memory: physical memory if PROCESS is NULL, else that process's, and
- * only FRAMES_COUNT and FRAMES_MIGRATE.  Whether pages are young is seen by the method of SESSION.
+ * only FRAMES_COUNT and FRAMES_MIGRATE.  Whether pages are young is seen by the method of SESSION,
+ * which is borrowed, or not at all if that is NULL.
  * Return: 0 and *OUT, or a negative errno.
  */
 int frames_open(struct access_session *session, struct process *process, struct frames **out);
 void frames_close(struct frames *frames);
 
+/* Forgets what was known of a process's mappings: before each round of walks. */
+void frames_renew(struct frames *frames);
+
 /*
  * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  Of physical memory, a
- * first map has to be made before anything is done.
+ * first map has to be made before anything is done.  Gives up when the thread is told to end.
  */
 struct frames_result frames_apply(struct frames *frames, enum frames_action action, uint64_t start,
 				  uint64_t end, const struct frames_choice *choice);

@@ -19,11 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <unistd.h>
 
 #include "access/cleanup.h"
 #include "access/methods.h"
 #include "access/pagemap.h"
+#include "access/stop.h"
 
 #define WORD_FRAMES 64
 #define NO_FRAME    UINT64_MAX
@@ -68,28 +70,32 @@ static void idle_session_close(struct access_session *base)
 	free(s);
 }
 
-static int idle_session_open(const char *argument, struct access_session **out, char *why,
-			     size_t size)
+static int idle_session_open(const char *argument, struct access_session **out,
+			     struct access_why *why)
 {
 	struct idle_session *s;
-	int r;
+	int error;
 
 	(void)argument;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	error = errno;
 	s->bitmap = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR | O_CLOEXEC);
 	if (s->bitmap >= 0 && s->kpageflags >= 0) {
 		*out = &s->base;
 		return 0;
 	}
-	r = errno == ENOENT ? -EOPNOTSUPP : -errno;
-	snprintf(why, size,
-		 errno == ENOENT ? "the kernel is built without CONFIG_IDLE_PAGE_TRACKING" :
-				   "/sys/kernel/mm/page_idle/bitmap needs root (CAP_SYS_ADMIN)");
+	if (s->bitmap < 0)
+		error = errno;
 	idle_session_close(&s->base);
-	return r;
+	if (error == ENOENT)
+		return access_because(why, -EOPNOTSUPP,
+				      "the kernel is built without CONFIG_IDLE_PAGE_TRACKING");
+	return access_because(why, -error,
+			      "/sys/kernel/mm/page_idle/bitmap needs root (CAP_SYS_ADMIN): %s",
+			      strerror(error));
 }
 
 static void idle_space_close(struct access_space *base)
@@ -102,22 +108,33 @@ static void idle_space_close(struct access_space *base)
 	free(space);
 }
 
+/*
+ * A frame is idle until anybody at all uses it, so it tells whoever watches one process what others
+ * do with the memory that they share: it is for those only who may see everybody's.
+ */
 static int idle_space_open(struct access_session *session, struct process *process,
-			   struct access_space **out)
+			   struct access_space **out, struct access_why *why)
 {
-	struct idle_space *space = calloc(1, sizeof(*space));
+	struct idle_space *space;
 	int r;
 
 	(void)session;
+	if (process && !caller_capable(process->caller, CAP_SYS_ADMIN))
+		return access_because(why, -EPERM,
+				      "it would show user %u what others do with shared memory: it "
+				      "is for who has CAP_SYS_ADMIN",
+				      process->caller->uid);
+	space = calloc(1, sizeof(*space));
 	if (!space)
 		return -ENOMEM;
 	space->physical = !process;
 	r = process ? pagemap_open(&space->pagemap, process) : 0;
-	if (r)
+	if (r) {
 		idle_space_close(&space->base);
-	else
-		*out = &space->base;
-	return r;
+		return pagemap_why(why, r);
+	}
+	*out = &space->base;
+	return 0;
 }
 
 /* Return: whether there is one; errno is 0 if it is only that INDEX is behind the last frame. */
@@ -203,7 +220,7 @@ static int find_frames(struct idle_session *s, struct idle_space *space,
 	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t frame;
-		int r = find_frame(space, probes, i, n, &frame);
+		int r = stop_asked() ? -ECANCELED : find_frame(space, probes, i, n, &frame);
 
 		if (r)
 			return r;
@@ -221,6 +238,9 @@ static int mark_idle(const struct idle_session *s, const struct idle_space *spac
 {
 	for (size_t i = 0; i < space->nr;) {
 		uint64_t index = space->armed[i].frame / WORD_FRAMES, word = 0;
+
+		if (stop_asked())
+			return -ECANCELED;
 
 		for (; i < space->nr && space->armed[i].frame / WORD_FRAMES == index; i++)
 			word |= 1ULL << space->armed[i].frame % WORD_FRAMES;
@@ -272,6 +292,8 @@ static int check(const struct idle_session *s, const struct idle_space *space,
 	for (size_t i = 0; i < space->nr; i++) {
 		const struct armed_frame *armed = &space->armed[i];
 
+		if (stop_asked())
+			return -ECANCELED;
 		if (armed->probe >= n || probes[armed->probe].armed != armed->address)
 			continue;
 		if (armed->frame / WORD_FRAMES != index) {
@@ -320,6 +342,30 @@ static int idle_round(struct access_space *base, struct access_probe *probes, si
 	return r;
 }
 
+/* Marks a frame idle, and sees whether it can be told from one that is not. */
+static int idle_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
+			struct access_why *why)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+	struct access_probe probe = { .memory = UNKNOWN_ORDER };
+	int r = reserve(space, 1);
+
+	space->nr = 0;
+	for (size_t i = nr; !r && !space->nr && i; i--) {
+		probe.armed = probe.next = addresses[i - 1];
+		r = arm(s, space, &probe, 1);
+	}
+	if (!r && space->nr && !space->armed->frame)
+		return access_because(why, -EPERM,
+				      "the numbers of its frames are hidden: add CAP_SYS_ADMIN");
+	if (!r)
+		r = check(s, space, &probe, 1);
+	if (r)
+		access_because(why, r, "page_idle/bitmap: %s", strerror(-r));
+	return r;
+}
+
 static int idle_look(struct access_space *base, struct access_probe *probes, size_t n)
 {
 	struct idle_session *s = (struct idle_session *)base->session;
@@ -352,6 +398,7 @@ const struct access_method access_idle = {
 	.session_close = idle_session_close,
 	.space_open = idle_space_open,
 	.space_close = idle_space_close,
+	.attempt = idle_attempt,
 	.round = idle_round,
 	.look = idle_look,
 };

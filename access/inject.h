@@ -2,32 +2,39 @@
 /*
  * A system call in another process's name, by ptrace: for what no system call does to others.
  *
- * One of its threads is stopped for a moment (about 0.1 ms), makes the call from the code of its
- * vdso and goes on as if nothing had happened: registers and signal mask are what they were, no
- * signal is lost or invented, a system call that it was in is restarted by the kernel's own rule.
- * Where that cannot be promised the process is left alone.
+ * One of its threads is stopped for a moment (about 0.1 ms), makes the call and goes on as if
+ * nothing had happened: registers and signal mask are what they were, no signal is lost or
+ * invented, a system call that it was in is restarted by the kernel's own rule.  Where that cannot
+ * be promised the process is left alone.  A filter of its system calls (seccomp) holds at every
+ * instant for every call but this one.
+ *
+ * It is for agents (agent.h) alone: a process that is killed in the middle of it takes the other
+ * one down.
  */
 #ifndef DAMONFS_ACCESS_INJECT_H
 #define DAMONFS_ACCESS_INJECT_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "access/process.h"
-
-#define INJECT_ARGUMENTS 6
+struct inject {
+	int procfd; /* the process's directory in /proc */
+	uint64_t start, length;
+	int behavior;
+	/*
+	 * Whether it may be done to thread TID, which is asked twice: while nothing was done to it,
+	 * and when it is stopped and cannot change its credentials any more.
+	 * Return: 0 or a negative errno.
+	 */
+	int (*may)(pid_t tid, void *argument);
+	void *argument;
+};
 
 /*
- * Runs system call NUMBER with ARGUMENTS in PROCESS; its answer, a result or a negative errno, goes
- * to *RESULT.  The call must not block for long.
- *
- * Return: 0; or, and then nothing was done:
- *   -EPERM       somebody else traces it, we may not, or it is ending
- *   -EBUSY       it does not stop, or is in a place where it must not be held up: try again
- *   -EOPNOTSUPP  it is no 64-bit process of this architecture
- *   -ESRCH       it is gone
- *   or another negative errno
+ * Has the process call madvise(); its answer, 0 or a negative errno, goes to *RESULT.
+ * Return: as agent_madvise(), or -ETIME: the thread does not stop, and the calling process has to
+ * end for it to go on.
  */
-int inject_syscall(const struct process *process, long number,
-		   const uint64_t arguments[INJECT_ARGUMENTS], int64_t *result);
+int inject_madvise(const struct inject *what, int64_t *result);
 
 #endif

@@ -25,7 +25,7 @@ void lookout_close(struct lookout *lookout)
 int lookout_open(struct access_session *session, struct process *process, struct lookout **out)
 {
 	struct lookout *lookout = calloc(1, sizeof(*lookout));
-	int r = lookout ? access_space_open(session, process, &lookout->space) : -ENOMEM;
+	int r = lookout ? access_session_space(session, process, &lookout->space) : -ENOMEM;
 
 	if (r)
 		free(lookout);
@@ -34,16 +34,18 @@ int lookout_open(struct access_session *session, struct process *process, struct
 	return r;
 }
 
-void lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young)
+int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young)
 {
 	struct access_probe *probes = lookout->probes;
 	size_t found = 0;
+	int r;
 
 	memset(young, 0, nr * sizeof(*young));
 	for (size_t i = 0; i < nr; i++)
 		probes[i] = (struct access_probe){ .armed = addresses[i], .next = addresses[i] };
-	if (access_space_look(lookout->space, probes, nr))
-		return;
+	r = access_space_look(lookout->space, probes, nr);
+	if (r)
+		return r;
 	for (size_t i = 0; i < nr; i++) {
 		young[i] = probes[i].accessed;
 		if (young[i])
@@ -53,4 +55,5 @@ void lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, 
 	if (found)
 		access_space_round(lookout->space, probes, found, ACCESS_ARM,
 				   cost_clock_ns() / 1000, SAMPLE_US);
+	return 0;
 }

@@ -14,15 +14,15 @@ struct lookout;
 
 /*
  * Of PROCESS, or of physical memory if that is NULL; SESSION is borrowed.
- * Return: 0 and *OUT, or a negative errno, as where the method cannot look.
+ * Return: 0 and *OUT, or a negative errno.
  */
 int lookout_open(struct access_session *session, struct process *process, struct lookout **out);
 void lookout_close(struct lookout *lookout);
 
 /*
  * Sets YOUNG for each of the NR (up to LOOKOUT_MAX) addresses, which ascend, and makes those old.
- * Where nothing can be seen, none is young.
+ * Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
  */
-void lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young);
+int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young);
 
 #endif

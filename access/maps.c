@@ -8,6 +8,7 @@
 
 #include "access/cleanup.h"
 #include "access/maps.h"
+#include "access/stop.h"
 
 static int maps_append(struct maps *maps, struct mapping mapping)
 {
@@ -35,11 +36,14 @@ int maps_parse(int fd, struct maps *out)
 		close(fd);
 		return -ENOMEM;
 	}
+	errno = 0;
 	while (getline(&line, &size, file) > 0) {
 		struct mapping mapping;
 		uint64_t offset = 0, inode = 0;
 		int r;
 
+		if (stop_asked())
+			return -ECANCELED;
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64,
 			   &mapping.start, &mapping.end, &offset, &inode) < 2)
 			continue;
@@ -50,8 +54,9 @@ int maps_parse(int fd, struct maps *out)
 		if (r)
 			return r;
 	}
-	if (ferror(file))
-		return -errno;
+	/* A part of them would be another address space; that memory is short is no error of FILE. */
+	if (!feof(file))
+		return errno ? -errno : -EIO;
 	*out = maps;
 	maps = (struct maps){ 0 };
 	return 0;

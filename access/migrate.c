@@ -8,10 +8,20 @@
 
 #include "access/migrate.h"
 
+/*
+ * move_pages() knows processes by their numbers only, which may be another's once a process has
+ * been reaped: so it is asked for before and after, and what the call says of another counts for
+ * nothing. Return: as move_pages().
+ */
 static long move_pages(const struct process *process, size_t nr, void **pages, const int *nodes,
 		       int *status)
 {
-	return syscall(SYS_move_pages, process->pid, nr, pages, nodes, status, MPOL_MF_MOVE);
+	long r;
+
+	if (!process_exists(process))
+		return -1;
+	r = syscall(SYS_move_pages, process->pid, nr, pages, nodes, status, MPOL_MF_MOVE);
+	return process_exists(process) ? r : -1;
 }
 
 /* Those of WHICH that go to NODE.  Where it cannot be gone to, that is an error for all of them. */

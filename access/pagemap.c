@@ -2,6 +2,7 @@
 /* Looking up pages: see pagemap.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "access/cleanup.h"
@@ -14,6 +15,14 @@ int pagemap_open(struct pagemap *pagemap, struct process *process)
 	pagemap->fd = process_open_file(process, "pagemap", O_RDONLY);
 	pagemap->nr = 0;
 	return pagemap->fd < 0 ? pagemap->fd : 0;
+}
+
+int pagemap_why(struct access_why *why, int r)
+{
+	return access_because(why, r,
+			      "its pagemap cannot be read: %s; add CAP_SYS_PTRACE (for a "
+			      "container: --cap-add SYS_PTRACE)",
+			      strerror(-r));
 }
 
 void pagemap_close(struct pagemap *pagemap)

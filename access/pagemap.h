@@ -25,6 +25,9 @@ struct pagemap {
 int pagemap_open(struct pagemap *pagemap, struct process *process);
 void pagemap_close(struct pagemap *pagemap);
 
+/* Says in WHY what adds the right to read it, after an error R.  Return: R. */
+int pagemap_why(struct access_why *why, int r);
+
 /* Forgets what was read: before each round. */
 static inline void pagemap_forget(struct pagemap *pagemap)
 {

@@ -15,7 +15,9 @@
 
 #include "access/cleanup.h"
 #include "access/physical.h"
+#include "access/privileges.h"
 #include "access/rmap.h"
+#include "access/stop.h"
 
 #define PAGE 4096UL
 
@@ -111,8 +113,8 @@ static size_t take_batch(struct physical_space *space, size_t at)
 static int open_space(struct physical_space *space, uint32_t owner)
 {
 	return space->spaces[owner] ? 0 :
-				      access_space_open(space->inner, space->map->owners[owner],
-							&space->spaces[owner]);
+				      access_session_space(space->inner, space->map->owners[owner],
+							   &space->spaces[owner]);
 }
 
 static int round_of(struct physical_space *space, uint32_t owner, size_t nr, unsigned int what,
@@ -129,7 +131,7 @@ static void check(struct physical_space *space, struct access_probe *probes, siz
 {
 	for (size_t i = 0; i < n; i++)
 		probes[i].accessed = false;
-	for (size_t at = 0, nr; at < space->nr; at += nr) {
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
 		uint32_t owner = space->armed[at].owner;
 		int r;
 
@@ -185,7 +187,7 @@ static void arm(struct physical_space *space, const struct access_probe *probes,
 	size_t kept = 0;
 
 	find_pages(space, probes, n);
-	for (size_t at = 0, nr; at < space->nr; at += nr) {
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
 		int r;
 
 		nr = take_batch(space, at);
@@ -264,7 +266,7 @@ static int physical_look(struct access_space *base, struct access_probe *probes,
 	for (size_t i = 0; i < n; i++)
 		probes[i].accessed = false;
 	find_pages(space, probes, n);
-	for (size_t at = 0, nr; at < space->nr; at += nr) {
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
 		uint32_t owner = space->armed[at].owner;
 
 		nr = take_batch(space, at);
@@ -285,7 +287,8 @@ static const struct access_method through_mappings = {
 	.look = physical_look,
 };
 
-int physical_space_open(struct access_session *session, struct access_space **out)
+int physical_space_open(struct access_session *session, struct access_space **out,
+			struct access_why *why)
 {
 	struct physical_space *space = calloc(1, sizeof(*space));
 	int r;
@@ -295,11 +298,19 @@ int physical_space_open(struct access_session *session, struct access_space **ou
 	space->inner = session;
 	space->self.method = &through_mappings;
 	space->base.session = &space->self;
+	space->base.source = session;
 	r = rmap_join(&space->user);
 	if (r) {
 		free(space);
-		return r;
+		return access_because(why, r,
+				      "its reverse map cannot be made: %s; it needs CAP_SYS_ADMIN "
+				      "(for a container: --cap-add SYS_ADMIN)",
+				      strerror(-r));
 	}
+	if (!capable_of(CAP_SYS_PTRACE))
+		access_because(why, 0,
+			       "of processes that damonfs may not trace nothing is seen; add "
+			       "CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
 	*out = &space->base;
 	return 0;
 }

@@ -10,8 +10,9 @@
  * is looked for in the reverse map (rmap.h), and the processes that have its frame mapped are
  * asked. What nobody has mapped was not accessed.
  *
- * Return: 0 and *OUT, or a negative errno.
+ * Return: 0 and *OUT, or a negative errno and WHY.
  */
-int physical_space_open(struct access_session *session, struct access_space **out);
+int physical_space_open(struct access_session *session, struct access_space **out,
+			struct access_why *why);
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/nsfs.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -16,70 +17,45 @@
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "access/process.h"
+#include "access/status.h"
 
 #ifndef NS_GET_TGID_IN_PIDNS
 /* Linux 6.11: what a pid of the namespace of the descriptor is called here, and the other way. */
 #define NS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
 #endif
 
-/* The figures of /proc/TID/status that matter here. */
-struct task_status {
-	pid_t tgid;
-	uid_t uid[4]; /* real, effective, saved, file system */
-	gid_t gid[4];
-	pid_t ns_pid[32]; /* from the outermost namespace that we can see to the task's own */
-	int nr_ns_pid;
-};
+/* How long an agent may take to answer whether a process may be named. */
+#define NAMING_MS 1000
 
-static int read_status(const char *path, struct task_status *status)
-{
-	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char line[512];
-
-	if (!file)
-		return -errno;
-	*status = (struct task_status){ 0 };
-	while (fgets(line, sizeof(line), file)) {
-		char *rest = strchr(line, ':');
-
-		if (!rest)
-			continue;
-		*rest++ = '\0';
-		if (!strcmp(line, "Tgid")) {
-			status->tgid = (pid_t)strtol(rest, NULL, 10);
-		} else if (!strcmp(line, "Uid") || !strcmp(line, "Gid")) {
-			unsigned int *id = line[0] == 'U' ? status->uid : status->gid;
-
-			for (int i = 0; i < 4; i++)
-				id[i] = (unsigned int)strtoul(rest, &rest, 10);
-		} else if (!strcmp(line, "NSpid")) {
-			for (char *word = strtok(rest, " \t\n");
-			     word && status->nr_ns_pid < (int)ARRAY_SIZE(status->ns_pid);
-			     word = strtok(NULL, " \t\n"))
-				status->ns_pid[status->nr_ns_pid++] = (pid_t)strtol(word, NULL, 10);
-		}
-	}
-	/* The file could be opened, but the task is gone: nothing was in it. */
-	return status->tgid ? 0 : -ESRCH;
-}
-
-static int pid_namespace_of(pid_t pid, ino_t *out)
+static int inode_of(const char *path, ino_t *out)
 {
 	struct stat st;
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
 	if (stat(path, &st))
 		return -errno;
 	*out = st.st_ino;
 	return 0;
 }
 
+static int pid_namespace_of(pid_t pid, ino_t *out)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return inode_of(path, out);
+}
+
+/* Not by number: /proc may be that of another pid namespace. */
+static int our_pid_namespace(ino_t *out)
+{
+	return inode_of("/proc/self/ns/pid", out);
+}
+
 /*
  * What task PID of the namespace with inode NS, nested DEPTH deep, is called here, by looking at
  * every task: for kernels that cannot be asked.
  */
-static int scan_for(pid_t pid, ino_t ns, int depth, pid_t *out)
+static int scan_for(pid_t pid, ino_t ns, size_t depth, pid_t *out)
 {
 	enum pids_item items[] = { PIDS_ID_TID };
 	struct pids_info *info = NULL;
@@ -95,8 +71,10 @@ static int scan_for(pid_t pid, ino_t ns, int depth, pid_t *out)
 		ino_t its = 0;
 
 		snprintf(path, sizeof(path), "/proc/%d/status", tid);
-		if (read_status(path, &status) || status.nr_ns_pid <= depth ||
-		    status.ns_pid[depth] != pid)
+		if (status_read(AT_FDCWD, path, &status))
+			continue;
+		status_clear(&status);
+		if (status.nr_ns_pid <= depth || status.ns_pid[depth] != pid)
 			continue;
 		/* A task of a deeper namespace has a pid in NS too. */
 		if (status.nr_ns_pid == depth + 1 && (pid_namespace_of(tid, &its) || its != ns))
@@ -109,82 +87,84 @@ static int scan_for(pid_t pid, ino_t ns, int depth, pid_t *out)
 }
 
 /* Translates PID as CALLER sees it into our own pid namespace. */
-static int translate(pid_t pid, const struct process_caller *caller, pid_t *out)
+static int translate(pid_t pid, const struct caller *caller, pid_t *out)
 {
-	struct task_status status;
-	ino_t ours = 0, theirs = 0;
-	char path[64];
-	int r;
+	ino_t ours = 0;
+	int r = our_pid_namespace(&ours);
 
 	*out = pid;
-	if (!caller || caller->pid <= 0)
+	if (!caller)
 		return 0;
-	r = pid_namespace_of(caller->pid, &theirs);
-	/* The caller went away or is not ours to look at: it is in our own namespace, or lost. */
-	if (r)
-		return 0;
-	r = pid_namespace_of(getpid(), &ours);
 	if (r)
 		return r;
-	if (ours == theirs)
+	if (ours == caller->pid_ns)
 		return 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", caller->pid);
-	_cleanup_close_ int ns = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (ns >= 0) {
-		r = ioctl(ns, NS_GET_PID_FROM_PIDNS, pid);
-		if (r > 0) {
-			*out = r;
-			return 0;
-		}
-		if (errno == ESRCH)
-			return -ESRCH;
+	r = ioctl(caller->pid_ns_fd, NS_GET_PID_FROM_PIDNS, pid);
+	if (r > 0) {
+		*out = r;
+		return 0;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/status", caller->pid);
-	r = read_status(path, &status);
-	if (r)
-		return r;
-	return scan_for(pid, theirs, status.nr_ns_pid - 1, out);
+	if (r < 0 && errno == ESRCH)
+		return -ESRCH;
+	return scan_for(pid, caller->pid_ns, caller->pid_ns_depth, out);
 }
 
-/* The inode number of the pid namespace of CALLER, or of our own; 0 if it cannot be told. */
-static ino_t namespace_of(const struct process_caller *caller)
+/* The inode number of the pid namespace of READER, or of our own; 0 if it cannot be told. */
+static ino_t namespace_of(const struct process_caller *reader)
 {
 	ino_t ns = 0;
 
-	if (!caller || caller->pid <= 0 || pid_namespace_of(caller->pid, &ns))
-		pid_namespace_of(getpid(), &ns);
+	if (!reader)
+		our_pid_namespace(&ns);
+	else if (reader->pid > 0 && pid_namespace_of(reader->pid, &ns))
+		ns = 0;
 	return ns;
 }
 
-/* What PROCESS is called in the namespace NS, up the namespaces from its own; 0 if it is in none. */
-static pid_t pid_in(const struct process *process, ino_t ns)
+/*
+ * The names of PROCESS by STATUS, up the namespaces from its own; none where these may not be seen.
+ * Return: 0, or a negative errno where they cannot be seen now.
+ */
+static int take_names(struct process *process, const struct task_status *status)
 {
-	struct task_status status;
-	char path[64];
+	int fd = process_open_file(process, "ns/pid", O_RDONLY);
 	struct stat st;
-	int fd, parent;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", process->tid);
-	fd = process_open_file(process, "ns/pid", O_RDONLY);
-	if (fd < 0)
-		return 0;
-	/* It still exists, then the number is its own. */
-	if (read_status(path, &status) || !process_exists(process))
-		status.nr_ns_pid = 0;
-	for (int level = status.nr_ns_pid - 1; level >= 0; level--) {
-		if (!fstat(fd, &st) && st.st_ino == ns) {
-			close(fd);
-			return status.ns_pid[level];
-		}
+	process->names = calloc(status->nr_ns_pid + 1, sizeof(*process->names));
+	for (size_t level = status->nr_ns_pid; process->names && fd >= 0 && level; level--) {
+		int parent;
+
+		if (!fstat(fd, &st))
+			process->names[process->nr_names++] =
+				(struct process_name){ st.st_ino, status->ns_pid[level - 1] };
 		parent = ioctl(fd, NS_GET_PARENT);
 		if (parent < 0)
-			break;
+			parent = -errno;
 		close(fd);
 		fd = parent;
 	}
-	close(fd);
+	if (fd >= 0)
+		close(fd);
+	if (!process->names)
+		return -ENOMEM;
+	return caller_is_shortage(fd) ? fd : 0;
+}
+
+static int copy_names(const struct process *from, struct process *to)
+{
+	to->names = calloc(from->nr_names + 1, sizeof(*to->names));
+	if (!to->names)
+		return -ENOMEM;
+	for (; to->nr_names < from->nr_names; to->nr_names++)
+		to->names[to->nr_names] = from->names[to->nr_names];
+	return 0;
+}
+
+static pid_t pid_in(const struct process *process, ino_t ns)
+{
+	for (size_t i = 0; i < process->nr_names; i++)
+		if (process->names[i].ns == ns)
+			return process->names[i].pid;
 	return 0;
 }
 
@@ -192,29 +172,30 @@ pid_t process_pid_for(const struct process *process, const struct process_caller
 {
 	ino_t ns = namespace_of(reader);
 
+	if (!ns)
+		return 0;
 	if (ns == process->given_ns)
 		return process->given_pid;
 	return ns == namespace_of(NULL) ? process->tid : pid_in(process, ns);
 }
 
-/* PTRACE_MODE_READ as ptrace(2) has it, for a caller without capabilities. */
-static int check_owner(const struct process *process, const struct task_status *status,
-		       const struct process_caller *caller)
+/* Whether who named PROCESS may watch it.  Return: as process_may(), but never -EAGAIN. */
+static int ask(const struct process *process)
 {
-	struct stat st;
+	int r = process_may(process, CALLER_WATCH, NAMING_MS);
 
-	if (!caller || caller->uid == 0)
-		return 0;
-	for (int i = 0; i < 3; i++)
-		if (status->uid[i] != caller->uid)
-			return -EPERM;
-	/* A process that must not be dumped belongs to root in /proc. */
-	if (fstat(process->procfd, &st))
-		return -errno;
-	return st.st_uid == caller->uid ? 0 : -EPERM;
+	if (r == -EPERM)
+		log_info("pid %d may not be watched by user %u: the kernel does not let them trace "
+			 "it",
+			 process->given_pid, process->caller->uid);
+	if (r == -EAGAIN)
+		log_info("pid %d is not watched for user %u: the process `damonfs:agent' that asks "
+			 "the kernel in their name did not answer in time",
+			 process->given_pid, process->caller->uid);
+	return r == -EAGAIN ? -EPERM : r;
 }
 
-int process_open(pid_t pid, const struct process_caller *caller, struct process **out)
+int process_open(pid_t pid, struct caller *caller, struct process **out)
 {
 	__attribute__((cleanup(process_putp))) struct process *process = NULL;
 	struct task_status status;
@@ -231,21 +212,25 @@ int process_open(pid_t pid, const struct process_caller *caller, struct process 
 	if (!process)
 		return -ENOMEM;
 	*process = (struct process){ .refs = 1,
+				     .caller = caller_get(caller),
 				     .tid = pid,
 				     .pidfd = -1,
 				     .procfd = -1,
 				     .given_pid = given,
-				     .given_ns = namespace_of(caller) };
+				     .given_ns = caller ? caller->pid_ns : namespace_of(NULL) };
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	process->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process->procfd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	r = read_status(path, &status);
+	r = status_read(process->procfd, "status", &status);
 	if (r)
-		return r == -ENOENT ? -ESRCH : r;
+		return r;
 	process->pid = status.tgid;
+	r = take_names(process, &status);
+	status_clear(&status);
+	if (r)
+		return r;
 	process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	/* Without pidfds (before Linux 5.3) it can be watched, if not acted upon. */
 	if (process->pidfd < 0 && errno != ENOSYS)
@@ -253,14 +238,46 @@ int process_open(pid_t pid, const struct process_caller *caller, struct process 
 	/* Both were found by number; as the first still exists now, the second is of it. */
 	if (!process_exists(process))
 		return -ESRCH;
-	r = check_owner(process, &status, caller);
-	if (r == -EPERM)
-		log_info("pid %d may not be targeted by user %u, who may not trace it", given,
-			 caller->uid);
+	r = ask(process);
 	if (r)
 		return r;
 	*out = steal_ptr(process);
 	return 0;
+}
+
+int process_for(const struct process *process, struct caller *caller, struct process **out)
+{
+	__attribute__((cleanup(process_putp))) struct process *other = malloc(sizeof(*other));
+	int r;
+
+	if (!other)
+		return -ENOMEM;
+	*other = (struct process){ .refs = 1,
+				   .caller = caller_get(caller),
+				   .tid = process->tid,
+				   .pid = process->pid,
+				   .pidfd = -1,
+				   .procfd = -1,
+				   .given_pid = process->given_pid,
+				   .given_ns = process->given_ns };
+	other->procfd = fcntl(process->procfd, F_DUPFD_CLOEXEC, 0);
+	if (process->pidfd >= 0)
+		other->pidfd = fcntl(process->pidfd, F_DUPFD_CLOEXEC, 0);
+	if (other->procfd < 0 || (process->pidfd >= 0 && other->pidfd < 0))
+		return -errno;
+	r = copy_names(process, other);
+	if (!r)
+		r = ask(other);
+	/* Who has gone since it was named is nobody's. */
+	if (r && r != -ESRCH)
+		return r;
+	*out = steal_ptr(other);
+	return 0;
+}
+
+int process_may(const struct process *process, enum caller_right right, int timeout_ms)
+{
+	return caller_may(process->caller, process, right, timeout_ms);
 }
 
 struct process *process_get(struct process *process)
@@ -277,6 +294,8 @@ struct process *process_put(struct process *process)
 		close(process->pidfd);
 	if (process->procfd >= 0)
 		close(process->procfd);
+	caller_put(process->caller);
+	free(process->names);
 	free(process);
 	return NULL;
 }
@@ -297,4 +316,11 @@ int process_open_file(const struct process *process, const char *name, int flags
 	int fd = openat(process->procfd, name, flags | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+int process_open_file_as_daemon(const struct process *process, const char *name, int flags)
+{
+	int r = process_may(process, CALLER_WATCH, NAMING_MS);
+
+	return r ? r : caller_open_as_daemon(process->procfd, name, flags);
 }

@@ -16,6 +16,7 @@
 #include "access/cleanup.h"
 #include "access/methods.h"
 #include "access/refs.h"
+#include "access/stop.h"
 
 struct figure {
 	uint64_t start, end;
@@ -31,14 +32,13 @@ struct referenced_space {
 	size_t line_size;
 };
 
-static int referenced_session_open(const char *argument, struct access_session **out, char *why,
-				   size_t size)
+static int referenced_session_open(const char *argument, struct access_session **out,
+				   struct access_why *why)
 {
 	(void)argument;
-	if (access("/proc/self/clear_refs", W_OK)) {
-		snprintf(why, size, "the kernel has no /proc/PID/clear_refs");
-		return -EOPNOTSUPP;
-	}
+	/* Ours is root's, because we may not be traced: whether it can be written says nothing. */
+	if (access("/proc/self/clear_refs", F_OK) && errno == ENOENT)
+		return access_because(why, -EOPNOTSUPP, "the kernel has no /proc/PID/clear_refs");
 	*out = calloc(1, sizeof(**out));
 	return *out ? 0 : -ENOMEM;
 }
@@ -59,7 +59,7 @@ static void referenced_space_close(struct access_space *base)
 }
 
 static int referenced_space_open(struct access_session *session, struct process *process,
-				 struct access_space **out)
+				 struct access_space **out, struct access_why *why)
 {
 	struct referenced_space *space = calloc(1, sizeof(*space));
 	int r;
@@ -70,10 +70,27 @@ static int referenced_space_open(struct access_session *session, struct process 
 	r = refs_open(&space->refs, process);
 	if (r) {
 		referenced_space_close(&space->base);
-		return r;
+		return refs_why(why, r);
 	}
 	*out = &space->base;
 	return 0;
+}
+
+/* A write to clear_refs costs the process; that it could be opened for that is what is checked. */
+static int referenced_attempt(struct access_space *space, const uint64_t *addresses, size_t nr,
+			      struct access_why *why)
+{
+	_cleanup_close_ int fd = process_open_file(space->process, "smaps", O_RDONLY);
+	char byte;
+
+	(void)addresses;
+	(void)nr;
+	if (fd >= 0 && read(fd, &byte, 1) >= 0)
+		return 0;
+	return access_because(why, fd < 0 ? fd : -errno,
+			      "its smaps cannot be read: %s; add CAP_SYS_PTRACE (for a container: "
+			      "--cap-add SYS_PTRACE)",
+			      strerror(fd < 0 ? -fd : errno));
 }
 
 static int add_figure(struct referenced_space *space, uint64_t start, uint64_t end)
@@ -96,13 +113,19 @@ static int read_figures(struct referenced_space *space)
 	int fd = process_open_file(space->base.process, "smaps", O_RDONLY);
 	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 
-	if (!file)
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
 		return fd < 0 ? fd : -ENOMEM;
+	}
 	space->nr = 0;
+	errno = 0;
 	while (getline(&space->line, &space->line_size, file) > 0) {
 		uint64_t a, b;
 		struct figure *last = space->nr ? &space->figures[space->nr - 1] : NULL;
 
+		if (stop_asked())
+			return -ECANCELED;
 		if (sscanf(space->line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2) {
 			int r = add_figure(space, a, b);
 
@@ -114,6 +137,9 @@ static int read_figures(struct referenced_space *space)
 			last->referenced_kb = a;
 		}
 	}
+	/* What is missing would look cold. */
+	if (!feof(file))
+		return errno ? -errno : -EIO;
 	return 0;
 }
 
@@ -183,5 +209,6 @@ const struct access_method access_referenced = {
 	.session_close = referenced_session_close,
 	.space_open = referenced_space_open,
 	.space_close = referenced_space_close,
+	.attempt = referenced_attempt,
 	.round = referenced_round,
 };

@@ -21,10 +21,10 @@
 #define TRY_PAGES 64
 #define TRY_SIZE  (TRY_PAGES * 4096UL)
 
-/* Global because they are properties of the kernel; written once, under the control below. */
-static bool softdirty;
+/* Global because they are properties of the kernel; the first two are written under the lock. */
+static enum { UNKNOWN, MISSING, THERE } softdirty;
 static uint64_t fault_ns = 1000; /* what a first write after a clear costs */
-static pthread_once_t softdirty_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t softdirty_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uint64_t touch(volatile char *memory)
 {
@@ -43,7 +43,10 @@ static void measure_fault(volatile char *memory)
 		fault_ns = min_ul(max_ul(touch(memory) / TRY_PAGES, 300), 50000);
 }
 
-/* Writing 4 to clear_refs succeeds also where there are no such bits: touch a page and look. */
+/*
+ * Writing 4 to clear_refs succeeds also where there are no such bits: touch a page and look.  What
+ * cannot be tried now stays unknown, and is tried again.
+ */
 static void softdirty_try(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -56,16 +59,22 @@ static void softdirty_try(void)
 	touch(memory);
 	if (fd >= 0 && pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)memory / 4096 * 8)) ==
 			       sizeof(entry))
-		softdirty = entry & PAGEMAP_SOFT_DIRTY;
-	if (softdirty)
+		softdirty = entry & PAGEMAP_SOFT_DIRTY ? THERE : MISSING;
+	if (softdirty == THERE)
 		measure_fault(memory);
 	munmap((void *)memory, TRY_SIZE);
 }
 
 bool softdirty_works(void)
 {
-	pthread_once(&softdirty_once, softdirty_try);
-	return softdirty;
+	bool works;
+
+	pthread_mutex_lock(&softdirty_lock);
+	if (softdirty == UNKNOWN)
+		softdirty_try();
+	works = softdirty == THERE;
+	pthread_mutex_unlock(&softdirty_lock);
+	return works;
 }
 
 uint64_t cost_clock_ns(void)
@@ -83,6 +92,16 @@ int refs_open(struct refs *refs, const struct process *process)
 	refs->fd = process_open_file(process, "clear_refs", O_WRONLY);
 	refs->stat_fd = -1;
 	return refs->fd < 0 ? refs->fd : 0;
+}
+
+int refs_why(struct access_why *why, int r)
+{
+	return access_because(
+		why, r,
+		"its clear_refs cannot be opened for writing: %s; add "
+		"CAP_DAC_OVERRIDE (for a container: --cap-add DAC_OVERRIDE), or start "
+		"damonfs as its user",
+		strerror(-r));
 }
 
 void refs_close(struct refs *refs)

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "access/process.h"
+#include "access/access.h"
 
 enum refs_what {
 	REFS_ACCESSED, /* of all memory */
@@ -38,13 +38,19 @@ struct refs {
 int refs_open(struct refs *refs, const struct process *process);
 void refs_close(struct refs *refs);
 
+/* Says in WHY what adds the right to clear them, after an error R of refs_open().  Return: R. */
+int refs_why(struct access_why *why, int r);
+
 /* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
 bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample);
 
 /* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
 int refs_clear(struct refs *refs, enum refs_what what, uint64_t now);
 
-/* Whether this kernel keeps soft-dirty bits: found out on a page of our own, once. */
+/*
+ * Whether this kernel keeps soft-dirty bits: found out on pages of our own, once, and by a daemon
+ * without privileges only as long as it may be traced.  False as well if it cannot be told now.
+ */
 bool softdirty_works(void);
 
 /* Nanoseconds of the monotonic clock, to measure costs by. */

@@ -11,27 +11,26 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "access/caller.h"
 #include "access/cleanup.h"
 #include "access/log.h"
-#include "access/maps.h"
-#include "access/pagemap.h"
 #include "access/privileges.h"
 #include "access/refs.h"
 #include "access/rmap.h"
-
-#define PAGE 4096UL
+#include "access/scan.h"
+#include "access/stop.h"
 
 /* The share of a processor that making maps may take: one of so many parts. */
 #define SHARE 25
+/* Whoever waits for the keeper asks so often whether it is to go on waiting. */
+#define PATIENCE_NS 20000000UL
 /* No map is made sooner than so long after the last one. */
 #define SHORTEST_WAIT_NS 1000000000UL
-/* Of memory that is reserved and hardly used, no more is looked at than so many times what is used.
- */
-#define SPARSE 64
-
 /* A map in the making. */
 struct builder {
 	uint64_t first, last;
+	struct scan scan;
+	struct scan_page pages[512];
 	struct rmap_run *runs;
 	size_t nr, room;
 	struct process **owners;
@@ -62,76 +61,51 @@ static int add_page(struct builder *b, uint64_t frame, uint64_t page)
 	return 0;
 }
 
-static int add_mapping(struct builder *b, int pagemap, const struct mapping *mapping)
-{
-	uint64_t entries[4096], page = mapping->start / PAGE, end = mapping->end / PAGE;
-	int r = 0;
-
-	while (!r && page < end) {
-		ssize_t bytes = pread(pagemap, entries, min_ul(end - page, ARRAY_SIZE(entries)) * 8,
-				      (off_t)(page * 8));
-
-		/* The process is ending, or what is mapped there is not for us. */
-		if (bytes <= 0)
-			return 0;
-		for (size_t i = 0; !r && i < (size_t)bytes / 8; i++) {
-			uint64_t frame = entries[i] & PAGEMAP_FRAME;
-
-			if (entries[i] & PAGEMAP_PRESENT && frame >= b->first && frame < b->last)
-				r = add_page(b, frame, page + i);
-		}
-		page += (uint64_t)bytes / 8;
-	}
-	return r;
-}
-
-/* How many pages of a process may be looked at: it may have reserved the whole address space. */
-static uint64_t pages_to_look_at(const struct process *process)
+/* Whether a process, and not a kernel thread, has anything in memory. */
+static bool has_memory(const struct process *process)
 {
 	_cleanup_close_ int fd = process_open_file(process, "statm", O_RDONLY);
 	unsigned long size, resident = 0;
 	char text[128] = "";
 
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
-	    sscanf(text, "%lu %lu", &size, &resident) != 2)
-		resident = 0;
-	return resident ? (resident + 4096) * SPARSE : 0;
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	       sscanf(text, "%lu %lu", &size, &resident) == 2 && resident;
 }
 
-static int compare_sizes(const void *a, const void *b)
+/* Return: 0, also when the process cannot be looked at, or -ENOMEM. */
+static int add_pages(struct builder *b, const struct process *process, int pagemap)
 {
-	const struct mapping *x = a, *y = b;
-	uint64_t x_size = x->end - x->start, y_size = y->end - y->start;
+	struct scan *scan = &b->scan;
+	uint64_t at = 0;
+	int r = 0;
 
-	return x_size < y_size ? -1 : x_size > y_size;
+	scan_init(scan, pagemap);
+	if (scan_renew(scan, process, 0))
+		at = SCAN_END;
+	while (!r && at < SCAN_END && !stop_asked()) {
+		size_t nr = scan_next(scan, &at, SCAN_END, b->pages, ARRAY_SIZE(b->pages));
+
+		for (size_t i = 0; !r && i < nr; i++)
+			if (b->pages[i].frame >= b->first && b->pages[i].frame < b->last)
+				r = add_page(b, b->pages[i].frame, b->pages[i].page);
+	}
+	scan_free(scan);
+	return r;
 }
 
 /* Return: 0, also for a process that cannot be looked at, or -ENOMEM. */
 static int add_process(struct builder *b, pid_t pid)
 {
 	__attribute__((cleanup(process_putp))) struct process *process = NULL;
-	__attribute__((cleanup(maps_free))) struct maps maps = { 0 };
 	_cleanup_close_ int pagemap = -1;
 	size_t nr_before = b->nr;
-	uint64_t left;
 	void *more;
-	int r = 0;
+	int r;
 
-	if (process_open(pid, NULL, &process) || !(left = pages_to_look_at(process)) ||
-	    maps_read(process, &maps) ||
+	if (process_open(pid, NULL, &process) || !has_memory(process) ||
 	    (pagemap = process_open_file(process, "pagemap", O_RDONLY)) < 0)
 		return 0;
-	/* The largest may be reserved only: they come last. */
-	if (maps.nr)
-		qsort(maps.mapping, maps.nr, sizeof(*maps.mapping), compare_sizes);
-	for (size_t i = 0; !r && i < maps.nr; i++) {
-		uint64_t pages = (maps.mapping[i].end - maps.mapping[i].start) / PAGE;
-
-		if (pages > left)
-			break;
-		left -= pages;
-		r = add_mapping(b, pagemap, &maps.mapping[i]);
-	}
+	r = add_pages(b, process, pagemap);
 	if (r || b->nr == nr_before)
 		return r;
 	/* Room is doubled when the number is a power of two. */
@@ -155,7 +129,7 @@ static int add_all(struct builder *b)
 
 	if (!directory)
 		return -errno;
-	while (!r && (entry = readdir(directory))) {
+	while (!r && !stop_asked() && (entry = readdir(directory))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0)
@@ -190,11 +164,11 @@ int rmap_build(uint64_t first, uint64_t last, struct rmap **out)
 	uint64_t reach = 0;
 	int r = map ? add_all(&b) : -ENOMEM;
 
-	if (!map) {
-		free(b.runs);
+	if (!map)
 		return r;
-	}
-	if (b.nr)
+	if (!r && stop_asked())
+		r = -ECANCELED;
+	if (!r && b.nr)
 		qsort(b.runs, b.nr, sizeof(*b.runs), compare_runs);
 	for (size_t i = 0; i < b.nr; i++) {
 		reach = max_ul(reach, b.runs[i].frame + b.runs[i].nr);
@@ -238,11 +212,11 @@ size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *ou
 
 /* There is one physical memory, so there is one keeper. */
 static struct {
-	pthread_mutex_t lock; /* of all but the generation */
+	pthread_mutex_t lock; /* of all but the generation, and reading `stopping' */
 	pthread_cond_t changed;
-	pthread_t thread;
 	struct rmap_user *users;
-	bool stopping;
+	bool running; /* there is a thread */
+	atomic_bool stopping; /* and it is to end */
 	struct rmap *newest;
 	atomic_ulong generation;
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -260,8 +234,8 @@ static void wanted_frames(uint64_t *first, uint64_t *last)
 	}
 }
 
-/* Waits for a time, or until what is wanted changes.  The keeper is locked. */
-static void rest(uint64_t ns)
+/* Waits for a time, or until something changes.  The keeper is locked. */
+static void wait_for(uint64_t ns)
 {
 	struct timespec until;
 
@@ -269,14 +243,16 @@ static void rest(uint64_t ns)
 	ns += (uint64_t)until.tv_nsec;
 	until.tv_sec += (time_t)(ns / 1000000000);
 	until.tv_nsec = (long)(ns % 1000000000);
-	if (!keeper.stopping)
-		pthread_cond_timedwait(&keeper.changed, &keeper.lock, &until);
+	pthread_cond_timedwait(&keeper.changed, &keeper.lock, &until);
 }
 
 static void *keeper_main(void *argument)
 {
 	(void)argument;
 	pthread_setname_np(pthread_self(), "rmap");
+	/* It was made by the thread of a kdamond, which works for somebody. */
+	caller_become(NULL);
+	stop_listen(&keeper.stopping);
 	pthread_mutex_lock(&keeper.lock);
 	while (!keeper.stopping) {
 		uint64_t first, last, began = cost_clock_ns();
@@ -287,9 +263,12 @@ static void *keeper_main(void *argument)
 		pthread_mutex_unlock(&keeper.lock);
 		if (first < last)
 			r = rmap_build(first, last, &map);
-		if (r)
+		if (r && r != -ECANCELED)
 			log_error("the reverse map of physical memory: %s", strerror(-r));
 		pthread_mutex_lock(&keeper.lock);
+		/* Who has left wants none. */
+		if (keeper.stopping)
+			map = rmap_put(map);
 		if (map) {
 			struct rmap *old = keeper.newest;
 
@@ -297,11 +276,27 @@ static void *keeper_main(void *argument)
 			rmap_put(old);
 			atomic_fetch_add(&keeper.generation, 1);
 		}
-		rest(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
+		if (!keeper.stopping)
+			wait_for(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
 	}
-	keeper.newest = rmap_put(keeper.newest);
+	keeper.running = false;
+	keeper.stopping = false;
+	pthread_cond_broadcast(&keeper.changed);
 	pthread_mutex_unlock(&keeper.lock);
 	return NULL;
+}
+
+/* Nobody waits for its end: sorting a large map cannot be interrupted.  The keeper is locked. */
+static int start_keeper(void)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, keeper_main, NULL);
+
+	if (r)
+		return -r;
+	pthread_detach(thread);
+	keeper.running = true;
+	return 0;
 }
 
 int rmap_join(struct rmap_user *user)
@@ -312,10 +307,12 @@ int rmap_join(struct rmap_user *user)
 	if (!capable_of(CAP_SYS_ADMIN))
 		return -EPERM;
 	pthread_mutex_lock(&keeper.lock);
-	while (keeper.stopping)
-		pthread_cond_wait(&keeper.changed, &keeper.lock);
-	if (!keeper.users)
-		r = -pthread_create(&keeper.thread, NULL, keeper_main, NULL);
+	while (keeper.stopping && !stop_asked())
+		wait_for(PATIENCE_NS);
+	if (keeper.stopping)
+		r = -ECANCELED;
+	else if (!keeper.running)
+		r = start_keeper();
 	if (!r)
 		DL_APPEND(keeper.users, user);
 	pthread_mutex_unlock(&keeper.lock);
@@ -327,12 +324,8 @@ void rmap_leave(struct rmap_user *user)
 	pthread_mutex_lock(&keeper.lock);
 	DL_DELETE(keeper.users, user);
 	if (!keeper.users) {
+		keeper.newest = rmap_put(keeper.newest);
 		keeper.stopping = true;
-		pthread_cond_broadcast(&keeper.changed);
-		pthread_mutex_unlock(&keeper.lock);
-		pthread_join(keeper.thread, NULL);
-		pthread_mutex_lock(&keeper.lock);
-		keeper.stopping = false;
 		pthread_cond_broadcast(&keeper.changed);
 	}
 	pthread_mutex_unlock(&keeper.lock);

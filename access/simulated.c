@@ -31,8 +31,8 @@ static void simulated_session_close(struct access_session *base)
 	free(s);
 }
 
-static int simulated_session_open(const char *argument, struct access_session **out, char *why,
-				  size_t size)
+static int simulated_session_open(const char *argument, struct access_session **out,
+				  struct access_why *why)
 {
 	_cleanup_fclose_ FILE *file = argument ? fopen(argument, "re") : NULL;
 	struct simulated_session *s;
@@ -40,13 +40,12 @@ static int simulated_session_open(const char *argument, struct access_session **
 
 	if (!file) {
 		r = argument ? -errno : -EINVAL;
-		snprintf(why, size, "simulated:FILE needs a script: %s", strerror(-r));
-		return r;
+		return access_because(why, r, "simulated:FILE needs a script: %s", strerror(-r));
 	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	r = script_read(file, &s->script, why, size);
+	r = script_read(file, &s->script, why->text, sizeof(why->text));
 	if (r) {
 		free(s);
 		return r;
@@ -61,12 +60,13 @@ static void simulated_space_close(struct access_space *space)
 }
 
 static int simulated_space_open(struct access_session *session, struct process *process,
-				struct access_space **out)
+				struct access_space **out, struct access_why *why)
 {
 	struct simulated_space *space = calloc(1, sizeof(*space));
 
 	(void)session;
 	(void)process;
+	(void)why;
 	if (!space)
 		return -ENOMEM;
 	*out = &space->base;

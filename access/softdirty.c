@@ -20,6 +20,7 @@
 #include "access/methods.h"
 #include "access/pagemap.h"
 #include "access/refs.h"
+#include "access/stop.h"
 
 /* What access_probe.memory holds: the page was written already when the probe was armed. */
 #define MEMORY_WRITTEN 1
@@ -30,14 +31,14 @@ struct softdirty_space {
 	struct pagemap pagemap;
 };
 
-static int softdirty_session_open(const char *argument, struct access_session **out, char *why,
-				  size_t size)
+static int softdirty_session_open(const char *argument, struct access_session **out,
+				  struct access_why *why)
 {
 	(void)argument;
-	if (!softdirty_works()) {
-		snprintf(why, size, "the kernel keeps no soft-dirty bits (CONFIG_MEM_SOFT_DIRTY)");
-		return -EOPNOTSUPP;
-	}
+	if (!softdirty_works())
+		return access_because(why, -EOPNOTSUPP,
+				      "the kernel keeps no soft-dirty bits "
+				      "(CONFIG_MEM_SOFT_DIRTY)");
 	*out = calloc(1, sizeof(**out));
 	return *out ? 0 : -ENOMEM;
 }
@@ -57,7 +58,7 @@ static void softdirty_space_close(struct access_space *base)
 }
 
 static int softdirty_space_open(struct access_session *session, struct process *process,
-				struct access_space **out)
+				struct access_space **out, struct access_why *why)
 {
 	struct softdirty_space *space = calloc(1, sizeof(*space));
 	int r, opened;
@@ -69,14 +70,28 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	r = refs_open(&space->refs, process);
 	opened = pagemap_open(&space->pagemap, process);
 	space->refs.stat_fd = process_open_file(process, "stat", O_RDONLY);
-	if (!r)
-		r = opened;
-	if (r) {
+	if (r || opened)
 		softdirty_space_close(&space->base);
-		return r;
-	}
+	if (r)
+		return refs_why(why, r);
+	if (opened)
+		return pagemap_why(why, opened);
 	*out = &space->base;
 	return 0;
+}
+
+/* As of `referenced': a clear costs the process more than a try is worth. */
+static int softdirty_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
+			     struct access_why *why)
+{
+	struct softdirty_space *space = (struct softdirty_space *)base;
+	struct access_probe probe = { .next = nr ? addresses[nr - 1] : 0 };
+	uint64_t entry;
+	int r;
+
+	pagemap_forget(&space->pagemap);
+	r = pagemap_read(&space->pagemap, &probe, 0, 1, PAGEMAP_NEXT, &entry);
+	return r ? pagemap_why(why, r) : 0;
 }
 
 /*
@@ -87,7 +102,8 @@ static int is_dirty(struct softdirty_space *space, const struct access_probe *pr
 		    size_t n, enum pagemap_address which)
 {
 	uint64_t entry;
-	int r = pagemap_read(&space->pagemap, probes, i, n, which, &entry);
+	int r = stop_asked() ? -ECANCELED :
+			       pagemap_read(&space->pagemap, probes, i, n, which, &entry);
 
 	return r ? r : !!(entry & PAGEMAP_SOFT_DIRTY);
 }
@@ -150,5 +166,6 @@ const struct access_method access_softdirty = {
 	.session_close = softdirty_session_close,
 	.space_open = softdirty_space_open,
 	.space_close = softdirty_space_close,
+	.attempt = softdirty_attempt,
 	.round = softdirty_round,
 };

@@ -55,6 +55,7 @@ struct mm_struct {
 struct task_struct {
 	int pid;
 	__u64 start_boottime;
+	__u32 self_exec_id; /* how many programs it has executed */
 	struct mm_struct *mm;
 	void *stack;
 	struct vm_struct *stack_vm_area;
@@ -102,6 +103,7 @@ struct {
 struct walk {
 	struct young_batch *batch;
 	__u64 pgd;
+	__u64 kernel; /* whether addresses of the kernel are looked up as well */
 	/* The tables of the last walk: neighbours share them. */
 	__u64 pmd_span, pmd_table;
 	__u64 pte_span, pte_table;
@@ -126,7 +128,8 @@ static __always_inline __u64 table_of(__u64 entry)
 }
 
 /*
- * The lowest entry for ADDRESS; *SIZE is the bytes that it maps, 0 if there is none.
+ * The lowest entry for ADDRESS; *SIZE is the bytes that it maps, 0 if there is none.  The kernel's
+ * half of the tables is nobody's to look at but ours, in `calibrate'.
  */
 static __noinline __u64 find_entry(struct walk *w, __u64 address, __u64 *size)
 {
@@ -135,6 +138,8 @@ static __noinline __u64 find_entry(struct walk *w, __u64 address, __u64 *size)
 	if (!w || !size)
 		return 0;
 	*size = 0;
+	if (address >> (levels == 5 ? 56 : 47) && !w->kernel)
+		return 0;
 	if (w->pte_table && address >> 21 == w->pte_span) {
 		table = w->pte_table;
 		goto pte;
@@ -310,6 +315,8 @@ static __always_inline int walk_task(struct young_batch *b, struct task_struct *
 
 	if (BPF_CORE_READ(task, start_boottime) != b->start_time)
 		return YOUNG_NO_TASK;
+	if (BPF_CORE_READ(task, self_exec_id) != b->exec_id)
+		return YOUNG_OTHER_PROGRAM;
 	mm = BPF_CORE_READ(task, mm);
 	if (!mm)
 		return YOUNG_NO_MEMORY;
@@ -360,6 +367,7 @@ SEC("iter/task") int identify(struct bpf_iter__task *context)
 		return 0;
 	b->pid = BPF_CORE_READ(task, pid);
 	b->start_time = BPF_CORE_READ(task, start_boottime);
+	b->exec_id = BPF_CORE_READ(task, self_exec_id);
 	b->result = YOUNG_DONE;
 	return 0;
 }
@@ -422,6 +430,7 @@ static __always_inline void find_struct_pages(struct walk *w, struct task_struct
 	if (!page)
 		return;
 	w->pmd_table = w->pte_table = 0;
+	w->kernel = 1;
 	entry = find_entry(w, stack, &size);
 	if (size == 4096)
 		struct_pages =

@@ -36,6 +36,7 @@
 #include "access/pagemap.h"
 #include "access/privileges.h"
 #include "access/refs.h"
+#include "access/stop.h"
 #include "access/young_program.h"
 
 /* A region's answer is carried for at most so many rounds before it is armed again. */
@@ -78,20 +79,18 @@ static void young_session_close(struct access_session *base)
 	free(s);
 }
 
-static int young_session_open(const char *argument, struct access_session **out, char *why,
-			      size_t size)
+static int young_session_open(const char *argument, struct access_session **out,
+			      struct access_why *why)
 {
 	struct young_session *s;
 	int r;
 
 	(void)argument;
-	if (!capable_of(CAP_SYS_NICE)) {
-		snprintf(why, size,
-			 "accessed bits may not be cleared: process_madvise needs "
-			 "CAP_SYS_NICE");
-		return -EPERM;
-	}
-	r = young_program_get(why, size);
+	if (!capable_of(CAP_SYS_NICE))
+		return access_because(why, -EPERM,
+				      "accessed bits may not be cleared: process_madvise needs "
+				      "CAP_SYS_NICE");
+	r = young_program_get(why->text, sizeof(why->text));
 	if (r)
 		return r;
 	s = calloc(1, sizeof(*s));
@@ -99,9 +98,8 @@ static int young_session_open(const char *argument, struct access_session **out,
 		return -ENOMEM;
 	r = young_seat_take(&s->seat);
 	if (r) {
-		snprintf(why, size, "no batch for the BPF program: %s", strerror(-r));
 		young_session_close(&s->base);
-		return r;
+		return access_because(why, r, "no batch for the BPF program: %s", strerror(-r));
 	}
 	*out = &s->base;
 	return 0;
@@ -121,7 +119,7 @@ static void young_space_close(struct access_space *base)
 }
 
 static int young_space_open(struct access_session *session, struct process *process,
-			    struct access_space **out)
+			    struct access_space **out, struct access_why *why)
 {
 	struct young_session *s = (struct young_session *)session;
 	struct young_space *space = calloc(1, sizeof(*space));
@@ -131,17 +129,19 @@ static int young_space_open(struct access_session *session, struct process *proc
 		return -ENOMEM;
 	/* Until it was measured. */
 	space->clear_cost_ns = 2000;
-	space->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	space->pagemap = process_open_file(process, "pagemap", O_RDONLY);
+	space->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
+	space->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
 	r = refs_open(&space->refs, process);
 	if (r && r != -ESRCH)
-		log_info("pid %d: clear_refs may not be written (%s): memory that it shares with "
-			 "others will show no access",
-			 process->pid, strerror(-r));
+		access_because(why, 0,
+			       "its clear_refs may not be written (%s): memory that it shares with "
+			       "others will show no access; add CAP_DAC_OVERRIDE",
+			       strerror(-r));
 	r = young_task_open(&s->seat, process->tid, &space->task);
 	if (r) {
 		young_space_close(&space->base);
-		return r;
+		return access_because(why, r, "its page tables cannot be found by BPF: %s",
+				      strerror(-r));
 	}
 	*out = &space->base;
 	return 0;
@@ -160,6 +160,65 @@ static struct iovec range_of(const struct young_leaf *leaf, uint64_t address)
 		size = PAGE << leaf->order;
 	}
 	return (struct iovec){ (void *)start, size };
+}
+
+/* Why process_madvise does not take a page. */
+static int madvise_why(struct access_why *why, int r)
+{
+	if (r == -EPERM && !capable_of(CAP_SYS_NICE))
+		return access_because(why, r, "process_madvise needs CAP_SYS_NICE");
+	if (r == -EACCES)
+		return access_because(why, r,
+				      "process_madvise: the kernel does not let damonfs trace it; "
+				      "add CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
+	return access_because(why, r,
+			      "a seccomp filter forbids process_madvise (%s); for a container add "
+			      "--cap-add SYS_PTRACE, with which the default profiles let it "
+			      "through, or a profile of your own (--security-opt seccomp=...)",
+			      strerror(-r));
+}
+
+/* Whether MADV_COLD does nothing to this page but what is wanted, and shows it. */
+static bool is_harmless(const struct young_leaf *leaf)
+{
+	return leaf->flags & YOUNG_YOUNG &&
+	       !(leaf->flags & (YOUNG_SHARED | YOUNG_HUGE | YOUNG_FOLIO));
+}
+
+/*
+ * Looks at the pages and clears one that is young, small and the process's alone.  Without one the
+ * call is made for no page, which the kernel checks as well.
+ */
+static int young_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
+			 struct access_why *why)
+{
+	struct young_space *space = (struct young_space *)base;
+	struct young_session *s = (struct young_session *)base->session;
+	struct young_batch *b = s->seat.batch;
+	size_t found = 0;
+	int r;
+
+	b->nr_armed = 0;
+	b->nr_next = (__u32)min_ul(nr, YOUNG_BATCH);
+	for (size_t i = 0; i < b->nr_next; i++)
+		b->next[i] = addresses[i];
+	r = young_walk(&s->seat, &space->task);
+	/* It executes another program just now: then it is opened anew. */
+	if (r)
+		return r == -ESTALE ? 0 :
+				      access_because(why, r, "its page tables cannot be read: %s",
+						     strerror(-r));
+	while (found < b->nr_next && !is_harmless(&b->leaf[found]))
+		found++;
+	if (found < b->nr_next)
+		s->range[0] = range_of(&b->leaf[found], b->next[found]);
+	if (syscall(SYS_process_madvise, base->process->pidfd, s->range, found < b->nr_next,
+		    MADV_COLD, 0) >= 0)
+		return 0;
+	/* Locked, or gone meanwhile: that tells nothing. */
+	if (errno == EINVAL || errno == ENOMEM)
+		return 0;
+	return errno == ESRCH ? -ESRCH : madvise_why(why, -errno);
 }
 
 /* The pagemap's entry of the page at ADDRESS, or 0. */
@@ -211,7 +270,7 @@ static int clear(struct young_session *s, struct young_space *space, struct acce
 		ssize_t bytes = syscall(SYS_process_madvise, pidfd, &s->range[done],
 					min_ul(nr - done, IOV_MAX), MADV_COLD, 0);
 
-		if (bytes <= 0 && (errno == ESRCH || errno == EPERM))
+		if (bytes <= 0 && errno != ENOMEM && errno != EINVAL)
 			return -errno;
 		if (bytes <= 0)
 			clear_failed(space, &probes[s->probe[done++]], errno);
@@ -342,6 +401,8 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 		struct access_probe *part = &probes[done];
 		int r;
 
+		if (stop_asked())
+			return -ECANCELED;
 		b->nr_armed = what & ACCESS_CHECK ? (__u32)nr : 0;
 		b->nr_next = what & ACCESS_ARM ? (__u32)nr : 0;
 		for (size_t i = 0; i < nr; i++) {
@@ -393,6 +454,7 @@ const struct access_method access_young = {
 	.session_close = young_session_close,
 	.space_open = young_space_open,
 	.space_close = young_space_close,
+	.attempt = young_attempt,
 	.round = young_round,
 	.look = young_look,
 };

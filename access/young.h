@@ -30,6 +30,7 @@ enum young_result {
 	YOUNG_DONE = 1,
 	YOUNG_NO_TASK, /* no such task, or another one of the same number */
 	YOUNG_NO_MEMORY, /* a zombie or a kernel thread */
+	YOUNG_OTHER_PROGRAM, /* it has executed another one */
 };
 
 /* The value of a batch map: written by user space before a call and by the program in it. */
@@ -37,6 +38,7 @@ struct young_batch {
 	__u32 pid; /* in: global task id; out of `identify': the same */
 	__u32 result; /* out: enum young_result */
 	__u64 start_time; /* in: of the task, out of `identify': the same */
+	__u32 exec_id; /* likewise: which of its programs is looked at */
 	__u32 nr_armed; /* in: how many of armed[] to look at */
 	__u32 nr_next; /* in: how many of next[] */
 	__u64 armed[YOUNG_BATCH];

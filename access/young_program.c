@@ -207,6 +207,7 @@ int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out)
 		return -ESRCH;
 	out->pid = seat->batch->pid;
 	out->start_time = seat->batch->start_time;
+	out->exec_id = seat->batch->exec_id;
 	if (program.by_pid)
 		return 0;
 	out->iterator = open_iterator(program.skeleton->progs.walk_by_iterator, tid);
@@ -226,6 +227,7 @@ int young_walk(struct young_seat *seat, const struct young_task *task)
 
 	seat->batch->pid = task->pid;
 	seat->batch->start_time = task->start_time;
+	seat->batch->exec_id = task->exec_id;
 	seat->batch->result = YOUNG_NO_TASK;
 	if (program.by_pid)
 		r = run(program.skeleton->progs.walk_by_pid, NULL, 0);
@@ -233,5 +235,7 @@ int young_walk(struct young_seat *seat, const struct young_task *task)
 		r = run_iterator(task->iterator);
 	if (r)
 		return r;
+	if (seat->batch->result == YOUNG_OTHER_PROGRAM)
+		return -ESTALE;
 	return seat->batch->result == YOUNG_DONE ? 0 : -ESRCH;
 }

@@ -24,6 +24,7 @@ struct young_seat {
 struct young_task {
 	__u32 pid;
 	__u64 start_time;
+	__u32 exec_id; /* which of the programs that it has executed */
 	int iterator; /* a BPF link, on kernels where a task cannot be looked up; else -1 */
 };
 
@@ -45,8 +46,8 @@ void young_task_close(struct young_task *task);
 
 /*
  * Looks at the nr_armed and nr_next addresses of the seat's batch: one system call, three where
- * there is an iterator.  Return: 0, -ESRCH if the task is gone or has no memory, or another
- * negative errno.
+ * there is an iterator.  Return: 0, -ESRCH if the task is gone or has no memory, -ESTALE if it has
+ * executed another program since it was opened, or another negative errno.
  */
 int young_walk(struct young_seat *seat, const struct young_task *task);
 

@@ -3,7 +3,7 @@
  * Adaptive regions: neighbours that look alike are merged at the end of each aggregation, and what
  * is left is split at random, so that the number of regions stays between the user's bounds and
  * their edges find the edges of the access pattern.  Source: mm/damon/core.c of Linux 6.12,
- * restated in spec/engine.md sections 7 and 8.
+ * restated in docs/abi/engine.md sections 7 and 8.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -143,21 +143,24 @@ static int split_target(struct damon_ctx *ctx, struct damon_target *target, size
 	return 0;
 }
 
-int damon_split_regions(struct damon_ctx *ctx)
+void damon_split_regions(struct damon_ctx *ctx)
 {
 	size_t nr_regions = damon_nr_regions(ctx), nr_pieces = 2;
+	uint64_t most = ctx->attrs.max_nr_regions;
 
-	if (nr_regions > ctx->attrs.max_nr_regions / 2)
-		return 0;
+	if (nr_regions > most / 2)
+		return;
+	if (ctx->max_total_regions)
+		most = min_ul(most, ctx->max_total_regions);
+	if (nr_regions > most / 2) {
+		damon_tell_full(ctx);
+		return;
+	}
 	/* The last split did not help: try harder. */
-	if (nr_regions == ctx->last_split_nr_regions && nr_regions < ctx->attrs.max_nr_regions / 3)
+	if (nr_regions == ctx->last_split_nr_regions && nr_regions < most / 3)
 		nr_pieces = 3;
 	ctx->last_split_nr_regions = nr_regions;
-	for (size_t t = 0; t < ctx->nr_targets; t++) {
-		int r = split_target(ctx, &ctx->targets[t], nr_pieces);
-
-		if (r)
-			return r;
-	}
-	return 0;
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		if (split_target(ctx, &ctx->targets[t], nr_pieces))
+			damon_tell_short(ctx);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Taking a new description over while running, as Linux 6.12 does (damon_commit_ctx(); restated in
- * spec/engine.md section 14): index by index, keeping what was learnt.
+ * docs/abi/engine.md section 14): index by index, keeping what was learnt.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "access/cleanup.h"
+#include "access/stop.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
@@ -35,12 +36,9 @@ static void commit_scheme(struct damos *scheme, struct damos_desc *desc)
 	scheme->active = true;
 }
 
-static int commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc)
+/* SCHEMES has room for all of DESC, and becomes the context's. */
+static void commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc, struct damos *schemes)
 {
-	struct damos *schemes = calloc(desc->nr_schemes + 1, sizeof(*schemes));
-
-	if (!schemes)
-		return -ENOMEM;
 	for (size_t s = 0; s < desc->nr_schemes; s++) {
 		if (s < ctx->nr_schemes) {
 			schemes[s] = ctx->schemes[s];
@@ -54,7 +52,27 @@ static int commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc)
 	free(ctx->schemes);
 	ctx->schemes = schemes;
 	ctx->nr_schemes = desc->nr_schemes;
-	return 0;
+}
+
+/*
+ * All that a commit needs, made before anything changes.  A target that goes on has in `targets'
+ * its new regions only, if there are any.
+ */
+struct staged {
+	struct damos *schemes;
+	struct damon_target *targets;
+	size_t nr_targets;
+	bool *goes_on;
+	size_t left; /* regions that there may yet be */
+};
+
+static void unstage(struct staged *staged)
+{
+	for (size_t t = 0; t < staged->nr_targets; t++)
+		damon_target_clear(&staged->targets[t]);
+	free(staged->schemes);
+	free(staged->targets);
+	free(staged->goes_on);
 }
 
 static bool same_process(const struct process *a, const struct process *b)
@@ -63,79 +81,117 @@ static bool same_process(const struct process *a, const struct process *b)
 	return a == b || (a && b && a->tid == b->tid && process_exists(a));
 }
 
-static void swap_regions(struct damon_target *a, struct damon_target *b)
+static int copy_regions(const struct damon_target *from, struct damon_target *to)
 {
-	struct damon_target was = *a;
+	int r = damon_reserve_regions(to, from->nr_regions + 1);
 
-	a->regions = b->regions;
-	a->nr_regions = b->nr_regions;
-	a->room = b->room;
-	a->probes = b->probes;
-	a->probe_room = b->probe_room;
-	b->regions = was.regions;
-	b->nr_regions = was.nr_regions;
-	b->room = was.room;
-	b->probes = was.probes;
-	b->probe_room = was.probe_room;
+	if (!r && from->nr_regions)
+		memcpy(to->regions, from->regions, from->nr_regions * sizeof(*to->regions));
+	if (!r)
+		to->nr_regions = from->nr_regions;
+	return r;
 }
 
-/* None given: they stay as they are. */
-static int set_ranges(struct damon_ctx *ctx, struct damon_target *target,
-		      const struct damon_target_desc *desc)
+/* Target number T of DESC.  Where no ranges are given, the regions of the old one stay. */
+static int stage_target(struct damon_ctx *ctx, const struct damon_desc *desc, size_t t,
+			struct staged *staged)
 {
-	if (!desc->nr_ranges)
-		return 0;
-	return damon_set_regions(target, desc->ranges, desc->nr_ranges, ctx->min_sz_region);
-}
+	const struct damon_target_desc *its = &desc->targets[t];
+	const struct damon_target *old = t < ctx->nr_targets ? &ctx->targets[t] : NULL;
+	struct damon_target *target = &staged->targets[t];
+	int r = 0;
 
-static int commit_target(struct damon_ctx *ctx, struct damon_target *target,
-			 struct damon_target_desc *desc)
-{
-	struct damon_target fresh;
-	int r;
-
-	if (same_process(target->process, desc->process))
-		return set_ranges(ctx, target, desc);
-	r = damon_target_init(ctx, &fresh, desc);
-	if (r) {
-		damon_target_clear(&fresh);
-		return r;
-	}
+	staged->nr_targets++;
+	if (!old)
+		return damon_target_init(ctx, target, its, staged->left);
+	staged->goes_on[t] = same_process(old->process, its->process);
+	if (!staged->goes_on[t])
+		r = damon_target_open(ctx, target, its->process);
 	/* Another process goes on with the regions, fitted to new ones if there are. */
-	swap_regions(&fresh, target);
-	damon_target_clear(target);
-	*target = fresh;
-	return set_ranges(ctx, target, desc);
+	if (!r && (!staged->goes_on[t] || its->nr_ranges))
+		r = copy_regions(old, target);
+	if (!r && its->nr_ranges)
+		r = damon_target_set_ranges(ctx, target, its, staged->left);
+	return r;
 }
 
-/* Schemes whose last window stopped in it begin the next one at the start. */
-static void drop_target(struct damon_ctx *ctx, size_t t)
+static size_t nr_staged(const struct damon_ctx *ctx, const struct staged *staged, size_t t)
+{
+	return staged->goes_on[t] && !staged->targets[t].regions ? ctx->targets[t].nr_regions :
+								   staged->targets[t].nr_regions;
+}
+
+/* Whether anything will be seen.  What goes on, and is, is not asked about. */
+static int see_staged(const struct damon_ctx *ctx, const struct staged *staged)
+{
+	for (size_t t = 0; t < staged->nr_targets; t++)
+		if (staged->goes_on[t] && !ctx->targets[t].blind)
+			return 0;
+	return damon_targets_seen(staged->targets, staged->nr_targets);
+}
+
+static int stage(struct damon_ctx *ctx, const struct damon_desc *desc, struct staged *staged)
+{
+	int r = 0;
+
+	staged->left = desc->max_total_regions ? desc->max_total_regions : SIZE_MAX;
+	staged->schemes = calloc(desc->nr_schemes + 1, sizeof(*staged->schemes));
+	staged->targets = calloc(desc->nr_targets + 1, sizeof(*staged->targets));
+	staged->goes_on = calloc(desc->nr_targets + 1, sizeof(*staged->goes_on));
+	if (!staged->schemes || !staged->targets || !staged->goes_on)
+		return -ENOMEM;
+	for (size_t t = 0; !r && t < desc->nr_targets; t++) {
+		r = stage_target(ctx, desc, t, staged);
+		if (!r && stop_asked())
+			r = -ECANCELED;
+		if (!r && staged->left != SIZE_MAX)
+			staged->left -= min_ul(staged->left, nr_staged(ctx, staged, t));
+	}
+	return r ? r : see_staged(ctx, staged);
+}
+
+/* The target that was there goes on, by the name of who commits, with the regions of STAGED. */
+static void continue_target(struct damon_target *staged, struct damon_target *old,
+			    struct damon_target_desc *desc)
+{
+	struct damon_target next = *old;
+
+	next.process = steal_ptr(desc->process);
+	if (staged->regions) {
+		next.regions = staged->regions;
+		next.nr_regions = staged->nr_regions;
+		next.room = staged->room;
+		next.probes = staged->probes;
+		next.probe_room = staged->probe_room;
+		free(old->regions);
+		free(old->probes);
+	}
+	process_put(old->process);
+	*staged = next;
+	*old = (struct damon_target){ 0 };
+}
+
+/* Schemes whose last window stopped in a target that is gone begin the next one at the start. */
+static void forget_target(struct damon_ctx *ctx, size_t t)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].quota.resume_target == t)
 			ctx->schemes[s].quota.resumes = false;
-	damon_target_clear(&ctx->targets[t]);
 }
 
-static int commit_targets(struct damon_ctx *ctx, struct damon_desc *desc)
+static void commit_targets(struct damon_ctx *ctx, struct damon_desc *desc, struct staged *staged)
 {
-	void *room = reallocarray(ctx->targets, max_ul(desc->nr_targets, ctx->nr_targets) + 1,
-				  sizeof(*ctx->targets));
-	int r = 0;
-
-	if (!room)
-		return -ENOMEM;
-	ctx->targets = room;
-	while (ctx->nr_targets > desc->nr_targets)
-		drop_target(ctx, --ctx->nr_targets);
-	for (size_t t = 0; !r && t < desc->nr_targets; t++) {
-		if (t < ctx->nr_targets)
-			r = commit_target(ctx, &ctx->targets[t], &desc->targets[t]);
-		else
-			r = damon_target_init(ctx, &ctx->targets[ctx->nr_targets++],
-					      &desc->targets[t]);
-	}
-	return r;
+	for (size_t t = 0; t < staged->nr_targets; t++)
+		if (staged->goes_on[t])
+			continue_target(&staged->targets[t], &ctx->targets[t], &desc->targets[t]);
+	for (size_t t = staged->nr_targets; t < ctx->nr_targets; t++)
+		forget_target(ctx, t);
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		damon_target_clear(&ctx->targets[t]);
+	free(ctx->targets);
+	ctx->targets = steal_ptr(staged->targets);
+	ctx->nr_targets = staged->nr_targets;
+	staged->nr_targets = 0;
 }
 
 static uint32_t rescale(uint32_t nr_accesses, uint64_t from, uint64_t to)
@@ -191,17 +247,42 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 	damon_set_attrs(ctx, attrs, any_time && ctx->passed < ctx->next_aggr);
 }
 
-int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
+/* Makes what is to be committed, as the one in whose name that is. */
+static int prepare(struct damon_ctx *ctx, const struct damon_desc *desc, struct staged *staged)
 {
-	int r = commit_schemes(ctx, desc);
+	const struct damon_ctx was = *ctx;
+	int r;
 
 	/* Targets are named for the operations that come, and have their units. */
 	damon_ctx_set_operations(ctx, desc);
+	ctx->max_total_regions = desc->max_total_regions;
+	r = stage(ctx, desc, staged);
 	if (!r)
-		r = commit_targets(ctx, desc);
-	if (!r)
-		commit_attrs(ctx, &desc->attrs);
+		return 0;
+	ctx->ops = was.ops;
+	ctx->addr_unit = was.addr_unit;
+	ctx->min_sz_region = was.min_sz_region;
+	ctx->max_total_regions = was.max_total_regions;
 	return r;
+}
+
+int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
+{
+	__attribute__((cleanup(unstage))) struct staged staged = { 0 };
+	int r = caller_become(desc->caller);
+
+	if (!r)
+		r = prepare(ctx, desc, &staged);
+	if (r) {
+		ctx->stranded = caller_come_back(ctx->caller, 0);
+		return r;
+	}
+	caller_put(ctx->caller);
+	ctx->caller = steal_ptr(desc->caller);
+	commit_targets(ctx, desc, &staged);
+	commit_schemes(ctx, desc, steal_ptr(staged.schemes));
+	commit_attrs(ctx, &desc->attrs);
+	return 0;
 }
 
 int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc)

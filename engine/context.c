@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A monitoring context and the order of what is done in it.  Source: kdamond_fn() of
- * mm/damon/core.c, Linux 6.12, restated in spec/engine.md section 2; intervals are counted in
+ * mm/damon/core.c, Linux 6.12, restated in docs/abi/engine.md section 2; intervals are counted in
  * samples, as there.
  */
 #include <errno.h>
@@ -9,6 +9,8 @@
 
 #include "access/cleanup.h"
 #include "access/frames.h"
+#include "access/saturate.h"
+#include "access/stop.h"
 #include "engine/operations.h"
 #include "engine/random.h"
 #include "engine/scheme.h"
@@ -35,7 +37,7 @@ void damon_update_size_limit(struct damon_ctx *ctx)
 
 	for (size_t t = 0; t < ctx->nr_targets; t++)
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
-			sz += damon_sz_region(&ctx->targets[t].regions[i]);
+			sz = add_sat(sz, damon_sz_region(&ctx->targets[t].regions[i]));
 	if (ctx->attrs.min_nr_regions)
 		sz /= ctx->attrs.min_nr_regions;
 	ctx->sz_limit = max_ul(sz, ctx->min_sz_region);
@@ -50,6 +52,7 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_clear(&ctx->schemes[s]);
 	frames_close(ctx->pages.frames);
+	caller_put(ctx->caller);
 	free(ctx->targets);
 	free(ctx->schemes);
 	free(ctx);
@@ -68,27 +71,36 @@ void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *de
 	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
 }
 
-int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out)
+int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, struct damon_ctx **out)
 {
 	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx = calloc(1, sizeof(*ctx));
+	int r = 0;
 
 	if (!ctx)
 		return -ENOMEM;
 	ctx->abi = desc->abi;
+	ctx->caller = caller_get(desc->caller);
 	ctx->attrs = desc->attrs;
+	ctx->max_total_regions = desc->max_total_regions;
 	damon_ctx_set_operations(ctx, desc);
-	ctx->session = session;
+	ctx->sessions = sessions;
 	random_seed(ctx->rng, (uintptr_t)ctx);
 	ctx->targets = calloc(desc->nr_targets + 1, sizeof(*ctx->targets));
 	ctx->schemes = calloc(desc->nr_schemes + 1, sizeof(*ctx->schemes));
 	if (!ctx->targets || !ctx->schemes)
 		return -ENOMEM;
-	for (size_t t = 0; t < desc->nr_targets; t++) {
-		int r = damon_target_init(ctx, &ctx->targets[ctx->nr_targets++], &desc->targets[t]);
+	for (size_t t = 0; !r && t < desc->nr_targets; t++) {
+		size_t most = damon_regions_left(ctx);
 
-		if (r)
-			return r;
+		r = damon_target_init(ctx, &ctx->targets[ctx->nr_targets++], &desc->targets[t],
+				      most);
+		if (!r && stop_asked())
+			r = -ECANCELED;
 	}
+	if (!r)
+		r = damon_targets_seen(ctx->targets, ctx->nr_targets);
+	if (r)
+		return r;
 	for (size_t s = 0; s < desc->nr_schemes; s++)
 		damos_init(&ctx->schemes[ctx->nr_schemes++], &desc->schemes[s]);
 	*out = steal_ptr(ctx);
@@ -99,24 +111,22 @@ void damon_restart_intervals(struct damon_ctx *ctx)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
 
-	ctx->next_aggr = ctx->passed + ctx->attrs.aggr_interval / sample;
-	ctx->next_ops_update = ctx->passed + ctx->attrs.ops_update_interval / sample;
+	ctx->next_aggr = add_sat(ctx->passed, ctx->attrs.aggr_interval / sample);
+	ctx->next_ops_update = add_sat(ctx->passed, ctx->attrs.ops_update_interval / sample);
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_set_next_apply(ctx, &ctx->schemes[s]);
 }
 
-int damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
+void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 {
-	int r = ctx->ops->init ? ctx->ops->init(ctx) : 0;
-
-	if (r)
-		return r;
+	if (ctx->ops->init)
+		ctx->ops->init(ctx);
 	damon_update_size_limit(ctx);
 	damon_restart_intervals(ctx);
-	ctx->next_tune = damon_max_nr_accesses(&ctx->attrs) * ctx->attrs.intervals_goal.aggrs;
+	ctx->next_tune =
+		mul_sat(damon_max_nr_accesses(&ctx->attrs), ctx->attrs.intervals_goal.aggrs);
 	damon_sample(ctx, ACCESS_ARM, now, 1);
 	ctx->armed = true;
-	return 0;
 }
 
 bool damon_ctx_valid(const struct damon_ctx *ctx)
@@ -144,12 +154,12 @@ uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
 }
 
 /* The end of an aggregation but for what schemes do before it: tune, report, reset, split. */
-static int end_aggregation(struct damon_ctx *ctx)
+static void end_aggregation(struct damon_ctx *ctx)
 {
 	damon_tune_intervals(ctx);
 	damon_trace_aggregated(ctx);
 	damon_reset_aggregated(ctx);
-	return damon_split_regions(ctx);
+	damon_split_regions(ctx);
 }
 
 int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
@@ -159,6 +169,10 @@ int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	bool aggregated = false, update;
 	int r = 0;
 
+	if (ctx->any_replaced)
+		damon_check_targets(ctx, now);
+	if (ctx->stranded)
+		return -ENOTRECOVERABLE;
 	/*
 	 * Where nothing comes between this check and the next arming, both are one round of the
 	 * access method.
@@ -175,25 +189,31 @@ int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	ctx->passed += rounds;
 
 	if (ctx->passed >= ctx->next_aggr) {
-		ctx->next_aggr += ctx->attrs.aggr_interval / sample;
+		ctx->next_aggr = add_sat(ctx->next_aggr, ctx->attrs.aggr_interval / sample);
 		aggregated = true;
 		damon_merge_regions(ctx);
 		if (ctx->after_merge)
 			r = ctx->after_merge(ctx, ctx->argument);
 	}
-	if (!r)
-		r = damos_apply_schemes(ctx, now);
+	if (r)
+		return r;
+	damos_apply_schemes(ctx, now);
 	/* Tuning begins all countdowns anew: what is due now is, nevertheless. */
 	update = ctx->passed >= ctx->next_ops_update;
 	next_update = ctx->next_ops_update;
-	if (!r && aggregated)
-		r = end_aggregation(ctx);
-	if (!r && update) {
-		ctx->next_ops_update = next_update + ctx->attrs.ops_update_interval /
-							     max_ul(ctx->attrs.sample_interval, 1);
+	if (update || (aggregated && now >= ctx->next_check))
+		damon_check_targets(ctx, now);
+	if (ctx->stranded)
+		return -ENOTRECOVERABLE;
+	if (aggregated)
+		end_aggregation(ctx);
+	if (update) {
+		sample = max_ul(ctx->attrs.sample_interval, 1);
+		ctx->next_ops_update =
+			add_sat(next_update, ctx->attrs.ops_update_interval / sample);
 		if (ctx->ops->update)
-			r = ctx->ops->update(ctx);
+			ctx->ops->update(ctx);
 		damon_update_size_limit(ctx);
 	}
-	return r;
+	return 0;
 }

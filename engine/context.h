@@ -31,14 +31,21 @@ struct damon_region {
 /* Memory that schemes look at page by page. */
 struct damos_pages {
 	struct frames *frames; /* NULL until one does */
+	uint64_t round; /* damon_ctx.passed when they were looked at last */
 	bool failed; /* it cannot be, and will not */
+	bool told; /* the log knows why */
 };
 
 struct damon_target {
 	struct process *process; /* a reference; NULL for paddr */
 	struct access_space *space; /* NULL where nothing can be seen */
+	bool blind; /* it is there, and no access method can see it */
+	bool unanswered; /* so is it while nobody answers whether it may be watched */
+	int failed; /* errno of a round of the space, which has to be opened anew */
+	uint64_t next_tell; /* us: when the log may be told of it again */
 	struct damos_pages pages; /* its own, by which schemes see them */
 	bool unsure; /* the last round did not show that the process exists */
+	bool replaced; /* the process has executed another program since its space was opened */
 	struct damon_region *regions;
 	size_t nr_regions, room;
 	struct access_probe *probes; /* as much room as regions: a round's */
@@ -77,7 +84,9 @@ struct damon_operations;
 
 struct damon_ctx {
 	unsigned int abi;
+	struct caller *caller; /* a reference: in whose name the thread works; NULL: its own */
 	struct damon_attrs attrs;
+	size_t max_total_regions; /* of all targets together; 0: any number */
 	uint64_t next_tune; /* in sampling intervals, as `passed' */
 	uint64_t addr_unit; /* bytes that an address stands for; 1 but for paddr */
 	uint64_t min_sz_region; /* see damon_min_sz_region() */
@@ -87,7 +96,7 @@ struct damon_ctx {
 	struct damos *schemes;
 	size_t nr_schemes;
 
-	struct access_session *session; /* borrowed; NULL in tests: nothing is seen */
+	struct access_sessions *sessions; /* borrowed; NULL in tests: nothing is seen */
 	struct damos_pages pages; /* of physical memory: what paddr's schemes see and act by */
 	uint64_t rng[4]; /* of random.h */
 
@@ -96,9 +105,14 @@ struct damon_ctx {
 	uint64_t next_aggr;
 	uint64_t next_ops_update;
 
+	bool told_full, told_short; /* the log knows that there is no room for more regions */
+	bool stranded; /* the thread could not go back to who it works for, and has to end */
+
 	uint64_t sz_limit; /* of a merged region */
 	size_t last_split_nr_regions;
 	bool armed; /* the regions' sampling addresses are */
+	bool any_replaced; /* of the targets */
+	uint64_t next_check; /* us: when it is asked again whether they may be watched */
 
 	struct damon_command *collecting; /* the DAMON_COLLECT_TRIED under way */
 	uint64_t collect_until; /* in sampling intervals */
@@ -112,9 +126,10 @@ struct damon_ctx {
  * Builds a context from DESC, which must have passed the checks; DESC is emptied of what the
  * context takes over and is still to be freed.
  *
- * Return: 0 and *OUT, or a negative errno.
+ * Return: 0 and *OUT, or a negative errno: -EINVAL if nothing of it can be seen.
  */
-int damon_ctx_new(struct damon_desc *desc, struct access_session *session, struct damon_ctx **out);
+int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions,
+		  struct damon_ctx **out);
 struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx);
 void damon_ctx_freep(struct damon_ctx **ctx);
 
@@ -130,7 +145,7 @@ void damon_update_size_limit(struct damon_ctx *ctx);
 size_t damon_nr_regions(const struct damon_ctx *ctx);
 
 /* Starts monitoring: initial regions, counters, the first arming.  NOW in us. */
-int damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
+void damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
 
 /*
  * What comes after a sampling interval: check, and whatever is due, and arm again.  ROUNDS is how
@@ -176,15 +191,31 @@ int damon_insert_region(struct damon_target *target, size_t index, uint64_t star
  */
 int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz);
 
+/* How many regions more than it has CTX may have; SIZE_MAX: any number. */
+size_t damon_regions_left(const struct damon_ctx *ctx);
+
 /*
- * Fits the target's regions to NR ascending ranges, whose bounds are aligned to MIN_SZ (spec:
- * engine.md section 4; kernel: damon_set_regions()).
- * Return: 0, -EINVAL and nothing changed, or -ENOMEM.
+ * The same for a region of CTX, whose number of regions has a limit; what stands in the way is told
+ * to the log, once.  Return: 0, or -ENOMEM and nothing changed.
+ */
+int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t index, uint64_t sz);
+
+/* Tells the log, once, that there may not be more regions, or that there is no memory for them. */
+void damon_tell_full(struct damon_ctx *ctx);
+void damon_tell_short(struct damon_ctx *ctx);
+
+/*
+ * Fits the target's regions to NR ascending ranges, whose bounds are aligned to MIN_SZ
+ * (docs/abi/engine.md section 4; kernel: damon_set_regions()).
+ * Return: 0; or, and nothing changed, -EINVAL, -ENOMEM, or -ENOSPC if they would be more than MOST.
  */
 int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr,
-		      uint64_t min_sz);
+		      uint64_t min_sz, size_t most);
 
-/* Splits region INDEX into NR_PIECES even pieces, the last with the remainder. */
+/*
+ * Splits region INDEX into NR_PIECES even pieces, the last with the remainder.
+ * Return: 0 or -ENOMEM.
+ */
 int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces);
 
 /* ---- adaptive.c ---- */
@@ -199,7 +230,8 @@ void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero
 void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit);
 /* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */
 void damon_reset_aggregated(struct damon_ctx *ctx);
-int damon_split_regions(struct damon_ctx *ctx);
+/* Splits them at random, if there are not too many; what there is no memory for stays whole. */
+void damon_split_regions(struct damon_ctx *ctx);
 
 /* ---- sampling.c ---- */
 
@@ -213,7 +245,7 @@ void damon_update_region_access(struct damon_region *region, bool accessed, uint
 
 /*
  * Takes DESC over while running, as Linux 6.12 does: schemes, targets, attributes, operations.
- * Return: 0 or a negative errno, which ends the kdamond.
+ * Return: 0; or a negative errno, and nothing changed, but that the thread may be `stranded'.
  */
 int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc);
 int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc);
@@ -237,9 +269,33 @@ uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score);
 
 /* ---- target.c ---- */
 
+/*
+ * Makes the target that DESC describes, with MOST regions at most, which may be cleared also where
+ * that fails.  Return: 0; or -EINVAL, or -ENOMEM also if there are more regions.
+ */
 int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
-		      struct damon_target_desc *desc);
+		      const struct damon_target_desc *desc, size_t most);
+/*
+ * The two parts of that: its space, and its regions, fitted to those that DESC has.  A target that
+ * cannot be seen is `blind', which the log is told; one that is gone just has no space.
+ */
+int damon_target_open(struct damon_ctx *ctx, struct damon_target *target, struct process *process);
+int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
+			    const struct damon_target_desc *desc, size_t most);
 void damon_target_clear(struct damon_target *target);
+
+/*
+ * Whether any of the NR targets can be seen, or there is none that is there and cannot.
+ * Return: 0, or -EINVAL, which the log is told.
+ */
+int damon_targets_seen(const struct damon_target *targets, size_t nr);
+
+/*
+ * Asks the kernel whether all targets may still be watched in the name of who named them, and drops
+ * those that may not: nothing of them is seen or acted upon any more.  One that executed another
+ * program, that could not be seen, or on which its method failed, is opened anew.  NOW in us.
+ */
+void damon_check_targets(struct damon_ctx *ctx, uint64_t now);
 
 /* ---- trace.c ---- */
 

@@ -164,6 +164,8 @@ struct damos_desc {
 };
 
 struct damon_target_desc {
+	/* What the caller of the description calls its process: for damon_desc_open(). */
+	pid_t pid;
 	struct process *process; /* a reference; NULL for paddr */
 	/* The ranges are the first regions as they stand, not fitted to pages. */
 	bool as_they_stand;
@@ -174,13 +176,22 @@ struct damon_target_desc {
 /* Owns all that it points to; made by damon_desc_new(), ended by damon_desc_free(). */
 struct damon_desc {
 	unsigned int abi; /* whose rules */
+	/* A reference: in whose name it is done, see caller.h.  NULL: the program's own. */
+	struct caller *caller;
 	enum damon_ops_id ops;
 	uint64_t addr_unit; /* bytes of physical memory that an address of paddr stands for */
 	struct damon_attrs attrs;
+	/*
+	 * The most regions that all targets together may have; 0: any number.  More than that given
+	 * are -ENOMEM; what is there is not split any further than to as many.
+	 */
+	size_t max_total_regions;
 	struct damon_target_desc *targets;
 	size_t nr_targets;
 	struct damos_desc *schemes;
 	size_t nr_schemes;
+	/* What was found to be wrong behind the targets: told once they have been opened. */
+	int error;
 };
 
 /*
@@ -189,6 +200,14 @@ struct damon_desc {
  */
 struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes);
 struct damon_desc *damon_desc_free(struct damon_desc *desc);
+
+/*
+ * Opens the process of each target in the name of the caller of DESC: by its pid, or one that is
+ * held in somebody else's name anew.  The kernel is asked whether the caller may watch it, which
+ * may take long. Return: 0, or what process_open() or process_for() said of the first one that
+ * cannot be had, or what else is wrong with DESC.
+ */
+int damon_desc_open(struct damon_desc *desc);
 
 /* Frees what DESC owns, not itself, and zeroes it. */
 void damon_desc_clear(struct damon_desc *desc);
@@ -251,7 +270,8 @@ struct damon_command {
 	struct damon_report report;
 	struct damos_tried_region *tried;
 	size_t nr_tried, room_tried;
-	bool *has_tried; /* the engine's: which schemes had their round */
+	size_t max_tried; /* set by the sender; 0: any number */
+	bool too_many_tried; /* there were more: not all are in `tried' */
 
 	/*
 	 * Called by the kdamond's thread when the command is done, or when the kdamond ended

@@ -37,6 +37,30 @@ struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes)
 	return desc;
 }
 
+static int open_process(struct damon_target_desc *target, struct caller *caller)
+{
+	struct process *process = NULL;
+	int r = target->process ? process_for(target->process, caller, &process) :
+				  process_open(target->pid, caller, &process);
+
+	if (r)
+		return r;
+	process_put(target->process);
+	target->process = process;
+	return 0;
+}
+
+int damon_desc_open(struct damon_desc *desc)
+{
+	int r = 0;
+
+	/* A target without a process has no accesses: the debugfs files have such. */
+	for (size_t i = 0; !r && desc->ops != DAMON_OPS_PADDR && i < desc->nr_targets; i++)
+		if (desc->targets[i].process || desc->targets[i].pid)
+			r = open_process(&desc->targets[i], desc->caller);
+	return r ? r : desc->error;
+}
+
 void damon_target_desc_clear(struct damon_target_desc *target)
 {
 	process_put(target->process);
@@ -55,6 +79,7 @@ void damon_desc_clear(struct damon_desc *desc)
 	}
 	free(desc->targets);
 	free(desc->schemes);
+	caller_put(desc->caller);
 	*desc = (struct damon_desc){ 0 };
 }
 
@@ -102,9 +127,12 @@ struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
 	if (!copy)
 		return NULL;
 	copy->abi = desc->abi;
+	copy->caller = caller_get(desc->caller);
 	copy->ops = desc->ops;
 	copy->addr_unit = desc->addr_unit;
 	copy->attrs = desc->attrs;
+	copy->max_total_regions = desc->max_total_regions;
+	copy->error = desc->error;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = copy_target(&desc->targets[i], &copy->targets[i]);
 	for (size_t i = 0; !r && i < desc->nr_schemes; i++)

@@ -3,13 +3,18 @@
  * Filters: core ones by address and by target, which are asked before an action sees the region,
  * and the operations' own by page.  Of each sort the first that matches decides; what none matches
  * is kept out if the last of them lets something in.  Sources: damos_filter_out() of
- * mm/damon/core.c of Linux 6.12, restated in spec/engine.md section 13; docs/kernel-6.18.md
+ * mm/damon/core.c of Linux 6.12, restated in docs/abi/engine.md section 13; docs/kernel-6.18.md
  * section 2.5 for `allow', without which both are the same.
  */
+#include <errno.h>
+
 #include "engine/scheme.h"
 
-/* Whether the region is in the range; cut so that it is either in or out. */
-static bool in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_addr_range range)
+/*
+ * Whether the region is in the range; cut so that it is either in or out.
+ * Return: 1, 0, or -ENOMEM if it cannot be cut.
+ */
+static int in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_addr_range range)
 {
 	struct damon_target *target = &ctx->targets[t];
 	const struct damon_region *region = &target->regions[index];
@@ -17,14 +22,21 @@ static bool in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon
 	uint64_t end = align_down(range.end, ctx->min_sz_region);
 
 	if (region->end <= start || end <= region->start)
-		return false;
-	if (region->start < start) {
-		damon_split_region_at(target, index, start - region->start);
-		return false;
-	}
-	if (end < region->end)
-		damon_split_region_at(target, index, end - region->start);
-	return true;
+		return 0;
+	if (region->start < start)
+		return damon_cut_region(ctx, target, index, start - region->start);
+	if (end < region->end && damon_cut_region(ctx, target, index, end - region->start))
+		return -ENOMEM;
+	return 1;
+}
+
+/* Return: as in_range(). */
+static int core_matches(struct damon_ctx *ctx, size_t target, size_t index,
+			const struct damos_filter *filter)
+{
+	if (filter->type == DAMOS_FILTER_TYPE_TARGET)
+		return filter->target_idx >= 0 && (size_t)filter->target_idx == target;
+	return in_range(ctx, target, index, filter->addr_range);
 }
 
 static bool is_core(const struct damos_filter *filter)
@@ -51,14 +63,14 @@ bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, stru
 	scheme->allowed_by_core = false;
 	for (size_t f = 0; f < scheme->desc.nr_filters; f++) {
 		const struct damos_filter *filter = &scheme->desc.filters[f];
-		bool matched;
+		int matched;
 
 		if (!is_core(filter))
 			continue;
-		if (filter->type == DAMOS_FILTER_TYPE_TARGET)
-			matched = filter->target_idx >= 0 && (size_t)filter->target_idx == target;
-		else
-			matched = in_range(ctx, target, index, filter->addr_range);
+		matched = core_matches(ctx, target, index, filter);
+		/* Part of it may be what the user has kept out. */
+		if (matched < 0)
+			return true;
 		if (matched != filter->matching)
 			continue;
 		scheme->allowed_by_core = filter->allow;

@@ -24,11 +24,19 @@
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "access/refs.h"
+#include "access/saturate.h"
+#include "access/stop.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
-/* The shortest sleep, for a sampling interval of zero: so that it does not spin. */
-#define SHORTEST_SLEEP_US 50
+/* A shorter sampling interval is none: then the thread rests for as long as keeps it from spinning.
+ */
+#define SHORTEST_SAMPLE_US 50
+/* That is so many times what its work took, in these bounds; watermarks are asked no oftener
+ * either. */
+#define REST_SHARE	 49
+#define SHORTEST_REST_US 1000
+#define LONGEST_REST_US	 1000000
 
 struct damon_kdamond {
 	pthread_t thread;
@@ -49,7 +57,7 @@ struct damon_kdamond {
 	struct damon_report report;
 
 	/* The thread's: */
-	struct access_session *session;
+	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when it has ended */
 	uint64_t next_refresh; /* us */
 };
@@ -117,7 +125,7 @@ static void refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64
 
 	if (!ms || now < k->next_refresh)
 		return;
-	k->next_refresh = now + ms * 1000;
+	k->next_refresh = add_sat(now, mul_sat(ms, 1000));
 	pthread_mutex_lock(&k->lock);
 	k->has_report = !make_report(ctx, &k->report);
 	pthread_mutex_unlock(&k->lock);
@@ -155,13 +163,10 @@ static void drop_report(struct damon_kdamond *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
-/*
- * Whether the kdamond goes on after a command that failed: since Linux 6.14, unless it may have
- * been carried out in part.
- */
-static bool survives(const struct damon_ctx *ctx, const struct damon_command *command)
+/* Whether the kdamond goes on after a command that failed: since Linux 6.14. */
+static bool survives(const struct damon_ctx *ctx)
 {
-	return ctx->abi >= DAMON_ABI(6, 14) && (command->kind != DAMON_COMMIT || !command->desc);
+	return ctx->abi >= DAMON_ABI(6, 14) && !ctx->stranded;
 }
 
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
@@ -175,7 +180,7 @@ static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool 
 
 		if (r < 0)
 			command->error = r;
-		if (r < 0 && !survives(ctx, command)) {
+		if (r < 0 && !survives(ctx)) {
 			log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
 			k->failed = command;
 			return r;
@@ -216,7 +221,7 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 				return 0;
 			continue;
 		}
-		if (read(k->event, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		if (read(k->event, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		r = handle_commands(k, ctx, commits);
 		if (r)
@@ -232,10 +237,10 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
  */
 static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_t *deadline)
 {
-	uint64_t sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SLEEP_US);
+	uint64_t sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US);
 	uint64_t late = now > *deadline ? now - *deadline : 0, missed, left;
 
-	if (late > 2 * ctx->attrs.aggr_interval + 1000000) {
+	if (late > add_sat(mul_sat(2, ctx->attrs.aggr_interval), 1000000)) {
 		*deadline = now;
 		return 0;
 	}
@@ -250,31 +255,50 @@ static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_
 	return missed;
 }
 
+/* How long to rest after work that began at BEGAN, where no interval says it. */
+static uint64_t rest_after(uint64_t began)
+{
+	return max_ul(SHORTEST_REST_US, min_ul((now_us() - began) * REST_SHARE, LONGEST_REST_US));
+}
+
+/* When to look again at what has just been armed: at DEADLINE, if it has had its time by then. */
+static uint64_t next_look(const struct damon_ctx *ctx, uint64_t deadline, uint64_t began)
+{
+	uint64_t sample = ctx->attrs.sample_interval;
+	/* What is touched now and then must have the time to be. */
+	uint64_t least = sample < SHORTEST_SAMPLE_US ? rest_after(began) : sample / 4 * 3;
+
+	return max_ul(deadline, add_sat(now_us(), least));
+}
+
 static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 {
-	uint64_t deadline = now_us(), now, sample;
-	int r = damon_ctx_start(ctx, deadline);
+	uint64_t deadline = now_us(), now = deadline;
+	int r = 0;
 
-	k->next_refresh = deadline + atomic_load(&k->refresh_ms) * 1000;
+	damon_ctx_start(ctx, deadline);
+	k->next_refresh = add_sat(deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
+	/* `now' is when the work of a turn began. */
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
 		uint64_t rest = damos_check_watermarks(ctx);
 
 		if (rest) {
 			ctx->armed = false;
 			r = handle_commands(k, ctx, true);
+			if (rest < SHORTEST_REST_US)
+				rest = rest_after(now);
 			if (!r)
-				r = sleep_until(k, ctx, now_us() + rest, true);
-			deadline = now_us();
+				r = sleep_until(k, ctx, add_sat(now_us(), rest), true);
+			deadline = now = now_us();
 			refresh(k, ctx, deadline);
 			continue;
 		}
 		if (!ctx->armed)
 			damon_sample(ctx, ACCESS_ARM, now_us(), 1);
 		ctx->armed = true;
-		sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SLEEP_US);
-		deadline += sample;
-		/* What is touched now and then must have the time to be. */
-		r = sleep_until(k, ctx, max_ul(deadline, now_us() + sample / 4 * 3), false);
+		deadline =
+			add_sat(deadline, max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US));
+		r = sleep_until(k, ctx, next_look(ctx, deadline, now), false);
 		if (r || atomic_load(&k->stopping))
 			break;
 		now = now_us();
@@ -309,6 +333,16 @@ static void close_mailbox(struct damon_kdamond *k)
 	}
 }
 
+static int become(const struct damon_kdamond *k, const struct caller *caller)
+{
+	int r = caller_become(caller);
+
+	if (r)
+		log_error("%s: it cannot work in the name of user %u: %s; start damonfs as root",
+			  k->name, caller->uid, strerror(-r));
+	return r;
+}
+
 static void *kdamond_main(void *argument)
 {
 	struct damon_kdamond *k = argument;
@@ -319,22 +353,34 @@ static void *kdamond_main(void *argument)
 	pthread_setname_np(pthread_self(), k->name);
 	/* The default slack of 50 us is one in a hundred of the default sampling interval. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
+	stop_listen(&k->stopping);
 	atomic_store(&k->tid, gettid());
+	/* Methods are the daemon's; whatever they are used on is opened in the name of who asks. */
+	caller_become(NULL);
+	r = access_sessions_open(k->method, &k->sessions);
 	/* Whoever turns it on is told that monitoring is not available, as for operations. */
-	r = access_session_open(k->method, &k->session) ? -EINVAL : 0;
+	if (r && !access_is_fatal(r))
+		r = -EINVAL;
 	if (!r)
-		r = damon_ctx_new(k->desc, k->session, &ctx);
+		r = become(k, k->desc->caller);
+	if (!r)
+		r = damon_ctx_new(k->desc, k->sessions, &ctx);
+	if (access_is_fatal(r))
+		log_error("%s: cannot begin: %s", k->name, strerror(-r));
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);
 	if (!r) {
 		ctx->after_merge = ctx->abi < DAMON_ABI(6, 15) ? commit_after_merge : NULL;
 		ctx->argument = k;
-		monitor(k, ctx);
+		r = monitor(k, ctx);
 		collecting = steal_ptr(ctx->collecting);
-		log_debug("%s: ends", k->name);
+		if (r && !k->failed)
+			log_error("%s: ends: %s", k->name, strerror(-r));
+		else
+			log_debug("%s: ends", k->name);
 	}
 	damon_ctx_free(ctx);
-	access_session_close(k->session);
+	access_sessions_close(k->sessions);
 	close_mailbox(k);
 	if (collecting) {
 		collecting->error = -ECANCELED;
@@ -372,22 +418,31 @@ int damon_start(struct damon_desc *desc, const char *method, unsigned int number
 	k->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	snprintf(k->name, sizeof(k->name), "kdamond.%u", number % 1000000);
 	if (!k->method || k->event < 0) {
+		log_error("%s: cannot begin: %s", k->name, strerror(errno));
 		kdamond_free(k);
 		return -ENOMEM;
 	}
 	*out = k;
 	r = pthread_create(&k->thread, NULL, kdamond_main, k);
-	if (r)
+	if (r) {
+		log_error("%s: cannot have a thread: %s; raise the limits of processes and of "
+			  "memory of damonfs",
+			  k->name, strerror(r));
 		*out = kdamond_free(k);
+	}
 	return -r;
 }
 
 static void wake(struct damon_kdamond *k)
 {
 	uint64_t one = 1;
+	ssize_t r;
 
+	do {
+		r = write(k->event, &one, sizeof(one));
+	} while (r < 0 && errno == EINTR);
 	/* It can only fail by being full, and then the thread is woken already. */
-	if (write(k->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (r < 0 && errno != EAGAIN)
 		log_error("%s: cannot be woken: %s", k->name, strerror(errno));
 }
 

@@ -10,9 +10,12 @@ struct damon_operations {
 	enum damon_ops_id id;
 	bool has_process; /* its targets are processes, and it ends with the last of them */
 
-	/* Both may be NULL: regions are the user's alone.  Return: 0 or -ENOMEM. */
-	int (*init)(struct damon_ctx *ctx);
-	int (*update)(struct damon_ctx *ctx);
+	/*
+	 * Both may be NULL: regions are the user's alone.  What there is no memory or no room for
+	 * stays as it is, until the next update.
+	 */
+	void (*init)(struct damon_ctx *ctx);
+	void (*update)(struct damon_ctx *ctx);
 
 	/*
 	 * Applies a scheme to a region; NULL: no action does anything.
@@ -35,7 +38,7 @@ extern const struct damon_operations damon_paddr_ops;
 const struct damon_operations *damon_operations_of(enum damon_ops_id id);
 
 /*
- * The three ranges that hold all mappings but the two largest gaps between them (spec: engine.md
+ * The three ranges that hold all mappings but the two largest gaps between them (docs/abi/engine.md
  * section 3; kernel: __damon_va_three_regions()).
  * Return: 0, or -EINVAL if there are fewer than two gaps.
  */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The physical address space: the user's regions, seen and acted upon frame by frame, as
- * mm/damon/paddr.c of Linux 6.12 has it (spec/engine.md sections 10 and 13).
+ * mm/damon/paddr.c of Linux 6.12 has it (docs/abi/engine.md sections 10 and 13).
  */
 #include "access/privileges.h"
+#include "access/saturate.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
@@ -72,14 +73,13 @@ static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct dam
 		.takes = takes,
 		.node = node_of,
 	};
-	struct damon_addr_range range = { region->start * ctx->addr_unit,
-					  region->end * ctx->addr_unit };
+	struct damon_addr_range range = { mul_sat(region->start, ctx->addr_unit),
+					  mul_sat(region->end, ctx->addr_unit) };
 	struct frames_result result = { 0 };
 
-	(void)target;
 	if (!is_of_interest(ctx, scheme))
 		return result;
-	result = damos_walk_pages(ctx, &ctx->pages, NULL, actions[action].action, range, scheme,
+	result = damos_walk_pages(ctx, &ctx->pages, target, actions[action].action, range, scheme,
 				  choice);
 	result.applied /= ctx->addr_unit;
 	result.passed /= ctx->addr_unit;
@@ -105,5 +105,5 @@ const struct damon_operations *damon_operations_of(enum damon_ops_id id)
 
 bool damon_ops_available(enum damon_ops_id ops)
 {
-	return ops != DAMON_OPS_PADDR || capable_of(CAP_SYS_ADMIN);
+	return ops != DAMON_OPS_PADDR || privileges_has(CAP_SYS_ADMIN);
 }

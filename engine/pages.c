@@ -17,25 +17,33 @@ static bool is_passing(int r)
 }
 
 struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
-				      struct process *process, enum frames_action action,
+				      const struct damon_target *target, enum frames_action action,
 				      struct damon_addr_range range, const struct damos *scheme,
 				      struct frames_choice choice)
 {
+	struct process *process = target->process;
 	int r = 0;
 
-	if (!ctx->session || pages->failed)
+	if (!ctx->sessions || pages->failed)
 		return (struct frames_result){ 0 };
+	/* Whether pages are young is seen as the target is. */
 	if (!pages->frames)
-		r = frames_open(ctx->session, process, &pages->frames);
+		r = frames_open(target->space ? target->space->source : NULL, process,
+				&pages->frames);
 	if (r) {
 		pages->failed = !is_passing(r);
-		if (process)
+		if (process && !pages->told)
 			log_info("pid %d: its pages cannot be told apart: %s", process->pid,
 				 strerror(-r));
-		else
+		else if (!pages->told)
 			log_info("physical memory cannot be acted upon: %s", strerror(-r));
+		pages->told = true;
 		return (struct frames_result){ 0 };
 	}
+	/* A round of schemes, of many regions, takes the mappings as they were when it began. */
+	if (pages->round != ctx->passed)
+		frames_renew(pages->frames);
+	pages->round = ctx->passed;
 	choice.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG);
 	choice.wants_young |= damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG);
 	choice.argument = (void *)scheme;

@@ -2,11 +2,12 @@
 /*
  * Quotas: how much a scheme may do in a window of time, what of it the goals allow, and which
  * regions come first.  Source: damos_adjust_quota(), damos_set_effective_quota() of mm/damon/core.c
- * and damon_hot_score() of mm/damon/ops-common.c, Linux 6.12, restated in spec/engine.md
+ * and damon_hot_score() of mm/damon/ops-common.c, Linux 6.12, restated in docs/abi/engine.md
  * section 11.
  */
 #include "access/cleanup.h"
 #include "access/meminfo.h"
+#include "access/saturate.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 #include "engine/trace.h"
@@ -96,6 +97,7 @@ static void set_effective_size(struct damos_quota *quota, uint64_t least)
 		if (quota->total_charged_ns)
 			throughput = (uint64_t)((unsigned __int128)quota->total_charged_sz *
 						1000000 / quota->total_charged_ns);
+		/* It wraps, as the kernel's does: users see it in effective_bytes. */
 		esz = max_ul(least, min_ul(throughput * quota->desc.ms, esz));
 	}
 	if (quota->desc.sz && quota->desc.sz < esz)
@@ -117,12 +119,12 @@ static uint32_t find_min_score(const struct damon_ctx *ctx, const struct damos *
 			if (!damos_pattern_matches(&scheme->desc.pattern, region))
 				continue;
 			its = ctx->ops->scheme_score(ctx, region, scheme);
-			histogram[its] += damon_sz_region(region);
+			histogram[its] = add_sat(histogram[its], damon_sz_region(region));
 			score = (uint32_t)max_ul(score, its);
 		}
 	}
 	for (;; score--) {
-		sum += histogram[score];
+		sum = add_sat(sum, histogram[score]);
 		if (sum >= scheme->quota.esz || !score)
 			return score;
 	}
@@ -140,7 +142,7 @@ void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t no
 	if (!quota->has_window || now_ms - quota->charged_from >= quota->desc.reset_interval_ms) {
 		if (quota->esz && quota->charged_sz >= quota->esz)
 			damos_count(scheme, &(struct damos_stat){ .qt_exceeds = 1 });
-		quota->total_charged_sz += quota->charged_sz;
+		quota->total_charged_sz = add_sat(quota->total_charged_sz, quota->charged_sz);
 		quota->charged_from = now_ms;
 		quota->charged_sz = 0;
 		before = quota->esz;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "engine/context.h"
 
 int damon_reserve_regions(struct damon_target *target, size_t nr)
@@ -63,6 +64,47 @@ int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz
 	return 0;
 }
 
+size_t damon_regions_left(const struct damon_ctx *ctx)
+{
+	size_t nr = ctx->max_total_regions ? damon_nr_regions(ctx) : 0;
+
+	if (!ctx->max_total_regions)
+		return SIZE_MAX;
+	return ctx->max_total_regions > nr ? ctx->max_total_regions - nr : 0;
+}
+
+void damon_tell_full(struct damon_ctx *ctx)
+{
+	if (!ctx->told_full)
+		log_info("a context has as many regions as it may have, of %zu: they are not split "
+			 "any further, and schemes leave alone what they would have to cut; ask "
+			 "for fewer (nr_regions/min), or for a higher limit",
+			 ctx->max_total_regions);
+	ctx->told_full = true;
+}
+
+void damon_tell_short(struct damon_ctx *ctx)
+{
+	if (!ctx->told_short)
+		log_error("there is no memory for more regions: they stay as they are, and schemes "
+			  "leave alone what they would have to cut");
+	ctx->told_short = true;
+}
+
+int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t index, uint64_t sz)
+{
+	int r;
+
+	if (!damon_regions_left(ctx)) {
+		damon_tell_full(ctx);
+		return -ENOMEM;
+	}
+	r = damon_split_region_at(target, index, sz);
+	if (r)
+		damon_tell_short(ctx);
+	return r;
+}
+
 int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces)
 {
 	struct damon_region whole = target->regions[index];
@@ -118,59 +160,66 @@ static size_t drop_outside(struct damon_region *regions, size_t nr,
 	return kept;
 }
 
-static int append(struct damon_target *target, struct damon_region region)
-{
-	int r = damon_reserve_regions(target, target->nr_regions + 1);
-
-	if (!r)
-		target->regions[target->nr_regions++] = region;
-	return r;
-}
+/* Regions in the making, with room for all that there can be. */
+struct list {
+	struct damon_region *regions;
+	size_t nr;
+};
 
 /* Appends the NR old regions of one range, stretched to its bounds, and fills the holes. */
-static int append_range(struct damon_target *target, struct damon_region *old, size_t nr,
-			const struct damon_addr_range *range, uint64_t min_sz)
+static void append_range(struct list *list, struct damon_region *old, size_t nr,
+			 const struct damon_addr_range *range, uint64_t min_sz)
 {
 	uint64_t start = align_down(range->start, min_sz), end = align_up(range->end, min_sz);
-	int r = 0;
 
-	if (!nr)
-		return append(target, (struct damon_region){ .start = start, .end = end });
+	if (!nr) {
+		list->regions[list->nr++] = (struct damon_region){ .start = start, .end = end };
+		return;
+	}
 	old[0].start = start;
 	old[nr - 1].end = end;
-	for (size_t i = 0; !r && i < nr; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		if (i && old[i - 1].end != old[i].start)
-			r = append(target, (struct damon_region){ .start = old[i - 1].end,
-								  .end = old[i].start });
-		if (!r)
-			r = append(target, old[i]);
+			list->regions[list->nr++] = (struct damon_region){ .start = old[i - 1].end,
+									   .end = old[i].start };
+		list->regions[list->nr++] = old[i];
 	}
-	return r;
 }
 
 int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr,
-		      uint64_t min_sz)
+		      uint64_t min_sz, size_t most)
 {
 	int r = damon_check_ranges(ranges, nr, min_sz);
+	_cleanup_free_ struct damon_region *old = NULL, *fresh = NULL;
+	struct list list;
 	size_t nr_old, at = 0;
 
 	if (r)
 		return r;
-	_cleanup_free_ struct damon_region *old =
-		malloc(max_ul(target->nr_regions, 1) * sizeof(*old));
-	if (!old)
+	/* Each range has a region of its own, or old ones, with holes between them. */
+	old = malloc(max_ul(target->nr_regions, 1) * sizeof(*old));
+	fresh = reallocarray(NULL, 2 * target->nr_regions + nr + 1, sizeof(*fresh));
+	if (!old || !fresh)
 		return -ENOMEM;
+	list = (struct list){ .regions = fresh };
 	if (target->nr_regions)
 		memcpy(old, target->regions, target->nr_regions * sizeof(*old));
 	nr_old = drop_outside(old, target->nr_regions, ranges, nr);
-	target->nr_regions = 0;
-	for (size_t i = 0; !r && i < nr; i++) {
+	for (size_t i = 0; i < nr; i++) {
 		size_t first = at;
 
 		/* A region that reaches into the next range too belongs to this one. */
 		while (at < nr_old && old[at].start < ranges[i].end)
 			at++;
-		r = append_range(target, &old[first], at - first, &ranges[i], min_sz);
+		append_range(&list, &old[first], at - first, &ranges[i], min_sz);
 	}
-	return r;
+	if (list.nr > most)
+		return -ENOSPC;
+	r = damon_reserve_regions(target, list.nr);
+	if (r)
+		return r;
+	if (list.nr)
+		memcpy(target->regions, fresh, list.nr * sizeof(*fresh));
+	target->nr_regions = list.nr;
+	return 0;
 }

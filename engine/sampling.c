@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "access/saturate.h"
+#include "access/stop.h"
 #include "engine/context.h"
 #include "engine/random.h"
 
@@ -14,10 +16,9 @@ void damon_update_region_access(struct damon_region *region, bool accessed, uint
 {
 	uint32_t leaves = (uint32_t)((uint64_t)region->last_nr_accesses * 10000 / max);
 
-	for (uint64_t i = 0; i < rounds; i++) {
-		region->nr_accesses += accessed;
-		region->nr_accesses_bp += (accessed ? 10000U : 0U) - leaves;
-	}
+	/* Modulo 2^32, as if they were counted one by one. */
+	region->nr_accesses += accessed ? (uint32_t)rounds : 0;
+	region->nr_accesses_bp += (uint32_t)rounds * ((accessed ? 10000U : 0U) - leaves);
 }
 
 static void sample_target(struct damon_ctx *ctx, struct damon_target *target, unsigned int what,
@@ -36,14 +37,19 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 
 		if (what & ACCESS_ARM)
 			next = random_range(ctx->rng, region->start, region->end);
-		probes[i] = (struct access_probe){ .armed = region->sampling_addr * unit,
-						   .next = next * unit,
+		probes[i] = (struct access_probe){ .armed = mul_sat(region->sampling_addr, unit),
+						   .next = mul_sat(next, unit),
 						   .memory = region->memory };
 		region->sampling_addr = next;
 	}
 	if (target->space)
 		r = access_space_round(target->space, probes, nr, what, now,
 				       ctx->attrs.sample_interval);
+	/* Asked about when the round is over, or soon. */
+	target->replaced |= r == -ESTALE;
+	if (r && r != -ESRCH && r != -ESTALE && r != -ECANCELED)
+		target->failed = r;
+	ctx->any_replaced |= target->replaced;
 	target->unsure = r || !nr || !target->space->session->method->notices_exit;
 	for (size_t i = 0; i < nr; i++) {
 		struct damon_region *region = &target->regions[i];
@@ -56,6 +62,6 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 
 void damon_sample(struct damon_ctx *ctx, unsigned int what, uint64_t now, uint64_t rounds)
 {
-	for (size_t t = 0; t < ctx->nr_targets; t++)
+	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++)
 		sample_target(ctx, &ctx->targets[t], what, now, rounds);
 }

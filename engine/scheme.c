@@ -2,9 +2,12 @@
 /* Applying schemes to regions: see scheme.h for the source of the rules. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/capability.h>
 
 #include "access/cleanup.h"
 #include "access/refs.h"
+#include "access/saturate.h"
+#include "access/stop.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 #include "engine/trace.h"
@@ -48,7 +51,7 @@ static uint64_t apply_interval(const struct damon_ctx *ctx, const struct damos *
 
 void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme)
 {
-	scheme->next_apply = ctx->passed + apply_interval(ctx, scheme);
+	scheme->next_apply = add_sat(ctx->passed, apply_interval(ctx, scheme));
 }
 
 bool damos_pattern_matches(const struct damos_access_pattern *pattern,
@@ -77,9 +80,9 @@ void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 	ctx->collecting = command;
 	for (size_t s = 0; s < ctx->nr_schemes; s++) {
 		ctx->schemes[s].tried_done = false;
-		wait = max_ul(wait, 2 * apply_interval(ctx, &ctx->schemes[s]));
+		wait = max_ul(wait, mul_sat(2, apply_interval(ctx, &ctx->schemes[s])));
 	}
-	ctx->collect_until = ctx->passed + wait + 1;
+	ctx->collect_until = add_sat(ctx->passed, add_sat(wait, 1));
 }
 
 bool damos_collect_finished(struct damon_ctx *ctx)
@@ -104,8 +107,12 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
 {
 	struct damon_command *command = ctx->collecting;
 
-	if (!command || ctx->schemes[s].tried_done)
+	if (!command || ctx->schemes[s].tried_done || command->too_many_tried)
 		return;
+	if (command->max_tried && command->nr_tried == command->max_tried) {
+		command->too_many_tried = true;
+		return;
+	}
 	if (command->nr_tried == command->room_tried) {
 		size_t room = command->room_tried ? command->room_tried * 2 : 64;
 		void *more = reallocarray(command->tried, room, sizeof(*command->tried));
@@ -154,7 +161,8 @@ static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, si
 		return true;
 	if (!sz)
 		sz = ctx->min_sz_region;
-	damon_split_region_at(target, index, sz);
+	/* If it cannot be cut, nothing of it has its turn. */
+	damon_cut_region(ctx, target, index, sz);
 	return true;
 }
 
@@ -205,11 +213,12 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	uint64_t sz = damon_sz_region(&target->regions[index]);
 	struct frames_result result = { 0 };
 
-	if (quota->esz && quota->charged_sz + sz > quota->esz) {
+	/* What is charged is less than the quota, or it would not have come here. */
+	if (quota->esz && sz > quota->esz - quota->charged_sz) {
 		sz = align_down(quota->esz - quota->charged_sz, ctx->min_sz_region);
 		if (!sz)
 			goto update_stat;
-		if (damon_split_region_at(target, index, sz))
+		if (damon_cut_region(ctx, target, index, sz))
 			return;
 	}
 	if (damos_filtered_out(ctx, t, index, scheme))
@@ -221,7 +230,7 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 				   target->regions[index].age);
 	result = act(ctx, target, index, scheme);
 	collect(ctx, s, &target->regions[index], result.passed);
-	quota->charged_sz += sz;
+	quota->charged_sz = add_sat(quota->charged_sz, sz);
 	if (quota->esz && quota->charged_sz >= quota->esz) {
 		quota->resumes = true;
 		quota->resume_target = t;
@@ -279,11 +288,26 @@ static void end_round(struct damon_ctx *ctx, size_t s)
 		}
 }
 
-int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
+/*
+ * Whether to ask for each round of schemes if the targets may be acted upon.  What may trace
+ * everything is asked now and then; the kernel checks each piece of advice besides.
+ */
+static bool must_ask(const struct damon_ctx *ctx)
+{
+	if (!ctx->ops->has_process || caller_capable(ctx->caller, CAP_SYS_PTRACE))
+		return false;
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].due && ctx->schemes[s].active &&
+		    ctx->schemes[s].desc.action != DAMOS_STAT)
+			return true;
+	return false;
+}
+
+void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
 {
 	bool any = false;
 
-	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+	for (size_t s = 0; s < ctx->nr_schemes && !stop_asked(); s++) {
 		struct damos *scheme = &ctx->schemes[s];
 
 		scheme->due = ctx->passed >= scheme->next_apply;
@@ -292,14 +316,16 @@ int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
 			damos_adjust_quota(ctx, scheme, now);
 	}
 	if (!any)
-		return 0;
+		return;
+	if (must_ask(ctx))
+		damon_check_targets(ctx, now);
+	if (ctx->stranded)
+		return;
 	/* Regions that are cut off on the way are visited next. */
 	for (size_t t = 0; t < ctx->nr_targets; t++)
-		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
+		for (size_t i = 0; i < ctx->targets[t].nr_regions && !stop_asked(); i++)
 			apply_schemes_to(ctx, t, i);
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].due)
 			end_round(ctx, s);
-	/* Since Linux 6.14 it is whoever asked that is told. */
-	return ctx->collecting && ctx->abi < DAMON_ABI(6, 14) ? ctx->collecting->error : 0;
 }

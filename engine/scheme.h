@@ -20,10 +20,9 @@ void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
 
 /*
  * A round of all schemes that are due, over all regions.  Source: kdamond_apply_schemes() of Linux
- * 6.12, restated in spec/engine.md sections 9 to 11.  NOW in us.
- * Return: 0 or -ENOMEM.
+ * 6.12, restated in docs/abi/engine.md sections 9 to 11.  NOW in us.
  */
-int damos_apply_schemes(struct damon_ctx *ctx, uint64_t now);
+void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now);
 
 /* How often a region is accessed, as schemes see it. */
 static inline uint32_t damos_nr_accesses(const struct damon_region *region)
@@ -59,7 +58,8 @@ uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region
 void damos_set_filter_defaults(struct damos *scheme);
 /*
  * Whether the core filters of SCHEME keep it away from region INDEX of target number TARGET; cuts
- * the region at the bound of an address filter that it crosses.
+ * the region at the bound of an address filter that it crosses.  One that cannot be cut is kept
+ * away from as a whole.
  */
 bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme);
 /*
@@ -73,12 +73,13 @@ bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);
 /* ---- pages.c ---- */
 
 /*
- * Walks RANGE (bytes), of physical memory if PROCESS is NULL, for SCHEME: its filters say what
- * CHOICE wants, and it is the argument of CHOICE's functions.  PAGES is where that memory's are
- * kept. Return: as frames_apply(); nothing where the pages cannot be seen, which the log tells.
+ * Walks RANGE (bytes) of TARGET, or of physical memory where that has no process, for SCHEME: its
+ * filters say what CHOICE wants, and it is the argument of CHOICE's functions.  PAGES is where that
+ * memory's are kept. Return: as frames_apply(); nothing where the pages cannot be seen, which the
+ * log tells.
  */
 struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
-				      struct process *process, enum frames_action action,
+				      const struct damon_target *target, enum frames_action action,
 				      struct damon_addr_range range, const struct damos *scheme,
 				      struct frames_choice choice);
 

@@ -4,6 +4,7 @@
  * events damon:*.  A uprobe on them sees everything (fs/tracing.c makes it the kernel's event), or
  * on their USDT notes, where sys/sdt.h was there to build with.  Nobody listening costs a call.
  */
+#include "access/stop.h"
 #include "engine/context.h"
 #include "engine/trace.h"
 
@@ -59,7 +60,8 @@ void damon_trace_aggregated(const struct damon_ctx *ctx)
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		const struct damon_target *target = &ctx->targets[t];
 
-		for (size_t i = 0; i < target->nr_regions; i++)
+		/* Each costs a microsecond or more while somebody listens. */
+		for (size_t i = 0; i < target->nr_regions && !stop_asked(); i++)
 			damonfs_damon_aggregated(t, (unsigned int)target->nr_regions,
 						 target->regions[i].start, target->regions[i].end,
 						 target->regions[i].nr_accesses,

@@ -2,9 +2,10 @@
 /*
  * Intervals that tune themselves: so long that a wanted share of all accesses that could be seen is
  * seen, and both in the same proportion as they were given.  Source: kdamond_tune_intervals() of
- * mm/damon/core.c, Linux 6.18, restated in docs/kernel-6.18.md section 2.2.
+ * mm/damon/core.c, Linux 6.18, restated in docs/abi/engine.md section 17.
  */
 #include "access/cleanup.h"
+#include "access/saturate.h"
 #include "engine/scheme.h"
 #include "engine/trace.h"
 
@@ -25,7 +26,8 @@ static uint64_t score(const struct damon_ctx *ctx)
 			seen += (unsigned __int128)sz * region->nr_accesses;
 		}
 	}
-	wanted = most * min_ul(ctx->attrs.intervals_goal.access_bp, UINT32_MAX) / 10000;
+	wanted = min_ul(ctx->attrs.intervals_goal.access_bp, UINT32_MAX);
+	wanted = most / 10000 * wanted + most % 10000 * wanted / 10000;
 	seen = seen * REACHED / (wanted ? wanted : 1);
 	return seen > 2 * REACHED ? 2 * REACHED : (uint64_t)seen;
 }
@@ -34,15 +36,15 @@ uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score)
 {
 	const struct damon_intervals_goal *goal = &attrs->intervals_goal;
 	uint64_t factor = damos_feed_loop_next(100000000, score) / 10000;
+	unsigned __int128 next;
 
 	/* Shorter by half at most, longer by as much again. */
 	if (factor <= 10000)
 		factor = 5000 + factor / 2;
 	/* The least of all is one, so that there is an interval to count. */
-	return max_ul(max_ul(min_ul((uint64_t)((unsigned __int128)attrs->sample_interval * factor /
-					       10000),
-				    goal->max_sample_us),
-			     goal->min_sample_us),
+	next = (unsigned __int128)attrs->sample_interval * factor / 10000;
+	return max_ul(next > goal->max_sample_us ? goal->max_sample_us :
+						   max_ul((uint64_t)next, goal->min_sample_us),
 		      1);
 }
 
@@ -54,12 +56,12 @@ void damon_tune_intervals(struct damon_ctx *ctx)
 
 	if (!goal->aggrs || ctx->passed < ctx->next_tune)
 		return;
-	ctx->next_tune += samples * goal->aggrs;
+	ctx->next_tune = add_sat(ctx->next_tune, mul_sat(samples, goal->aggrs));
 	its = score(ctx);
 	if (its == REACHED)
 		return;
 	tuned.sample_interval = damon_tuned_sample(&ctx->attrs, its);
-	tuned.aggr_interval = tuned.sample_interval * samples;
+	tuned.aggr_interval = mul_sat(tuned.sample_interval, samples);
 	damonfs_damon_monitor_intervals_tune(tuned.sample_interval);
 	/* The bounds may have left it as it is: then counters are not rounded for nothing. */
 	if (tuned.sample_interval != ctx->attrs.sample_interval)

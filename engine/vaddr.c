@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The virtual address spaces of processes: vaddr derives its regions from the mappings, fvaddr
- * takes the user's only.  Source: mm/damon/vaddr.c of Linux 6.12, restated in spec/engine.md
+ * takes the user's only.  Source: mm/damon/vaddr.c of Linux 6.12, restated in docs/abi/engine.md
  * sections 3, 4.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include "access/advice.h"
 #include "access/cleanup.h"
 #include "access/log.h"
+#include "access/stop.h"
 #include "engine/operations.h"
 #include "engine/scheme.h"
 
@@ -50,20 +51,36 @@ static int read_three_regions(const struct damon_target *target, struct damon_ad
 	return r ? r : damon_three_regions(&maps, ranges);
 }
 
-/* Three regions, in as many even pieces as make min_nr_regions of them. */
-static int init_target(struct damon_ctx *ctx, struct damon_target *target)
+/* The size of the even pieces that make min_nr_regions of the ranges, but not more than MOST. */
+static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_range ranges[3],
+			       size_t most)
+{
+	uint64_t sz = 0, piece, least;
+
+	for (int i = 0; i < 3; i++)
+		sz += ranges[i].end - ranges[i].start;
+	piece = max_ul(sz / max_ul(ctx->attrs.min_nr_regions, 1), DAMON_MIN_REGION);
+	if (most == SIZE_MAX)
+		return piece;
+	/* A range that is smaller than a piece is one by itself. */
+	least = most > 3 ? sz / (most - 3) + 1 : UINT64_MAX;
+	if (piece < least)
+		damon_tell_full(ctx);
+	return max_ul(piece, least);
+}
+
+/* Three regions, in even pieces; what there is no memory for is made at the next update. */
+static void init_target(struct damon_ctx *ctx, struct damon_target *target, size_t most)
 {
 	struct damon_addr_range ranges[3];
-	uint64_t piece = 0;
+	uint64_t piece;
 	int r = read_three_regions(target, ranges);
 
-	if (r)
-		return r == -ENOMEM ? r : 0; /* tried again at the next update */
-	for (int i = 0; i < 3; i++)
-		piece += ranges[i].end - ranges[i].start;
-	if (ctx->attrs.min_nr_regions)
-		piece /= ctx->attrs.min_nr_regions;
-	piece = max_ul(piece, DAMON_MIN_REGION);
+	if (!r && most < 3)
+		damon_tell_full(ctx);
+	if (r || most < 3)
+		return;
+	piece = size_of_pieces(ctx, ranges, most);
 	for (int i = 0; !r && i < 3; i++) {
 		size_t index = target->nr_regions;
 
@@ -72,32 +89,42 @@ static int init_target(struct damon_ctx *ctx, struct damon_target *target)
 			r = damon_evenly_split_region(target, index,
 						      (ranges[i].end - ranges[i].start) / piece);
 	}
-	return r;
+	if (r)
+		damon_tell_short(ctx);
 }
 
-static int vaddr_init(struct damon_ctx *ctx)
+/* Targets that have none yet share what regions there may be. */
+static void vaddr_init(struct damon_ctx *ctx)
 {
-	for (size_t t = 0; t < ctx->nr_targets; t++) {
-		int r = ctx->targets[t].nr_regions ? 0 : init_target(ctx, &ctx->targets[t]);
+	size_t without = 0, left;
 
-		if (r)
-			return r;
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		without += !ctx->targets[t].nr_regions;
+	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++) {
+		if (ctx->targets[t].nr_regions)
+			continue;
+		left = damon_regions_left(ctx);
+		init_target(ctx, &ctx->targets[t], left == SIZE_MAX ? left : left / without);
+		without--;
 	}
-	return 0;
 }
 
-static int vaddr_update(struct damon_ctx *ctx)
+static void vaddr_update(struct damon_ctx *ctx)
 {
-	for (size_t t = 0; t < ctx->nr_targets; t++) {
+	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++) {
+		struct damon_target *target = &ctx->targets[t];
+		size_t left = damon_regions_left(ctx);
 		struct damon_addr_range ranges[3];
-		int r = read_three_regions(&ctx->targets[t], ranges);
+		int r = read_three_regions(target, ranges);
 
 		if (!r)
-			r = damon_set_regions(&ctx->targets[t], ranges, 3, ctx->min_sz_region);
-		if (r == -ENOMEM)
-			return r;
+			r = damon_set_regions(target, ranges, 3, ctx->min_sz_region,
+					      left == SIZE_MAX ? left : left + target->nr_regions);
+		if (r == -ENOSPC)
+			damon_tell_full(ctx);
+		else if (r == -ENOMEM)
+			damon_tell_short(ctx);
 	}
-	return 0;
 }
 
 /* What has no advice of its own is not for virtual addresses: tried, and not applied. */
@@ -176,7 +203,7 @@ static struct frames_result walk(struct damon_ctx *ctx, struct damon_target *tar
 	enum frames_action action = scheme->desc.action == DAMOS_STAT ? FRAMES_COUNT :
 									FRAMES_MIGRATE;
 	struct frames_result result =
-		damos_walk_pages(ctx, &target->pages, target->process, action,
+		damos_walk_pages(ctx, &target->pages, target, action,
 				 (struct damon_addr_range){ region->start, region->end }, scheme,
 				 (struct frames_choice){ .takes = takes, .node = node_of });
 
@@ -192,7 +219,7 @@ static struct frames_result vaddr_apply_scheme(struct damon_ctx *ctx, struct dam
 {
 	struct frames_result result = { 0 };
 
-	if (!target->process)
+	if (!target->process || target->unanswered)
 		return result;
 	if (advices[scheme->desc.action].is)
 		result.applied = advise(target, region, scheme->desc.action);

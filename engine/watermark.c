@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Watermarks: schemes rest while the system has too much free memory to need them, or too little to
- * bear them.  Source: damos_wmark_wait_us() of mm/damon/core.c, Linux 6.12; spec/engine.md
+ * bear them.  Source: damos_wmark_wait_us() of mm/damon/core.c, Linux 6.12; docs/abi/engine.md
  * section 12.
  */
 #include <errno.h>

@@ -4,77 +4,134 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "fs/answer.h"
+
+struct queue {
+	struct event *first, **last;
+};
 
 struct answerer {
 	pthread_t thread;
 	struct tree *tree;
-	void (*invalidate)(const struct invalidation *change, void *argument);
+	void (*invalidate)(uint64_t ino, void *argument);
 	void *argument;
+	struct queue handled; /* the thread's: those that are not due yet */
 
 	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t posted;
-	struct event *first, **last;
+	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
+	struct queue posted;
 	bool stopping;
 };
 
-/* The next event; NULL when it is to end and there is none left. */
-static struct event *take_event(struct answerer *a)
+static void queue_init(struct queue *queue)
 {
+	queue->first = NULL;
+	queue->last = &queue->first;
+}
+
+static void queue_add(struct queue *queue, struct event *event)
+{
+	event->next = NULL;
+	*queue->last = event;
+	queue->last = &event->next;
+}
+
+static struct event *queue_take(struct queue *queue)
+{
+	struct event *event = queue->first;
+
+	if (event) {
+		queue->first = event->next;
+		if (!queue->first)
+			queue->last = &queue->first;
+	}
+	return event;
+}
+
+/* Waits for a posted event, or for so many nanoseconds if they are not 0; a.lock is held. */
+static void wait_posted(struct answerer *a, uint64_t ns)
+{
+	struct timespec end;
+
+	if (!ns) {
+		pthread_cond_wait(&a->changed, &a->lock);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ns += (uint64_t)end.tv_nsec;
+	end.tv_sec += (time_t)(ns / 1000000000);
+	end.tv_nsec = (long)(ns % 1000000000);
+	pthread_cond_timedwait(&a->changed, &a->lock, &end);
+}
+
+/* The next event that was posted; NULL when one that was handled is due, or at the end. */
+static struct event *take_posted(struct answerer *a)
+{
+	const struct event *next = a->handled.first;
 	struct event *event;
 
 	pthread_mutex_lock(&a->lock);
-	while (!a->first && !a->stopping)
-		pthread_cond_wait(&a->posted, &a->lock);
-	event = a->first;
-	if (event) {
-		a->first = event->next;
-		if (!a->first)
-			a->last = &a->first;
+	while (!a->posted.first && !(a->stopping && !next)) {
+		uint64_t now = next ? tree_now() : 0;
+
+		if (next && next->due <= now)
+			break;
+		wait_posted(a, next ? next->due - now : 0);
 	}
+	event = queue_take(&a->posted);
 	pthread_mutex_unlock(&a->lock);
 	return event;
 }
 
-static void invalidate_all(struct answerer *a, struct invalidation *change)
+static void handle(struct answerer *a, struct event *event)
 {
-	while (change) {
-		struct invalidation *next = change->next;
+	uint64_t inos[MAX_ROWS];
+	size_t nr;
 
-		a->invalidate(change, a->argument);
-		free(change);
-		change = next;
+	tree_lock(a->tree);
+	if (event->run)
+		event->run(event);
+	event->due = a->tree->settled;
+	while ((nr = tree_take_changes(a->tree, inos, ARRAY_SIZE(inos)))) {
+		tree_unlock(a->tree);
+		for (size_t i = 0; i < nr; i++)
+			a->invalidate(inos[i], a->argument);
+		tree_lock(a->tree);
 	}
+	tree_unlock(a->tree);
+	queue_add(&a->handled, event);
 }
 
 static void *answerer_main(void *argument)
 {
 	struct answerer *a = argument;
-	struct event *event;
 
 	pthread_setname_np(pthread_self(), "answerer");
-	while ((event = take_event(a))) {
-		struct invalidation *changes;
+	for (;;) {
+		struct event *event = take_posted(a);
 
-		tree_lock(a->tree);
-		if (event->run)
-			event->run(event);
-		changes = tree_take_changes(a->tree);
-		tree_unlock(a->tree);
-		invalidate_all(a, changes);
-		if (event->finish)
-			event->finish(event);
+		if (event)
+			handle(a, event);
+		else if (!a->handled.first)
+			return NULL;
+		while (a->handled.first && a->handled.first->due <= tree_now()) {
+			event = queue_take(&a->handled);
+			if (event->finish)
+				event->finish(event);
+		}
 	}
-	return NULL;
 }
 
-int answerer_start(struct tree *tree,
-		   void (*invalidate)(const struct invalidation *change, void *argument),
+int answerer_start(struct tree *tree, void (*invalidate)(uint64_t ino, void *argument),
 		   void *argument, struct answerer **out)
 {
 	struct answerer *a = calloc(1, sizeof(*a));
+	pthread_condattr_t monotonic;
 	int r;
 
 	if (!a)
@@ -82,9 +139,13 @@ int answerer_start(struct tree *tree,
 	a->tree = tree;
 	a->invalidate = invalidate;
 	a->argument = argument;
-	a->last = &a->first;
+	queue_init(&a->handled);
+	queue_init(&a->posted);
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->posted, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&a->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	r = pthread_create(&a->thread, NULL, answerer_main, a);
 	if (r) {
 		free(a);
@@ -98,22 +159,51 @@ void answerer_stop(struct answerer *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->stopping = true;
-	pthread_cond_signal(&a->posted);
+	pthread_cond_signal(&a->changed);
 	pthread_mutex_unlock(&a->lock);
 	pthread_join(a->thread, NULL);
 	pthread_mutex_destroy(&a->lock);
-	pthread_cond_destroy(&a->posted);
+	pthread_cond_destroy(&a->changed);
 	free(a);
 }
 
 void answerer_post(struct answerer *a, struct event *event)
 {
 	pthread_mutex_lock(&a->lock);
-	event->next = NULL;
-	*a->last = event;
-	a->last = &event->next;
-	pthread_cond_signal(&a->posted);
+	queue_add(&a->posted, event);
+	pthread_cond_signal(&a->changed);
 	pthread_mutex_unlock(&a->lock);
+}
+
+static int find_caller(const struct write *write, struct caller **out)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *writer = NULL;
+	int r = write->opener_error;
+
+	if (!r)
+		r = caller_new(write->writer.pid, write->writer.uid, write->writer.gid, &writer);
+	if (r)
+		return r;
+	if (write->opener)
+		return caller_lesser(write->opener, writer, out);
+	*out = steal_ptr(writer);
+	return 0;
+}
+
+int write_caller(const struct write *write, struct caller **out)
+{
+	int r = find_caller(write, out);
+
+	if (r == -ESRCH)
+		log_info(
+			"a write by user %u is refused: it comes from outside the pid namespace of "
+			"damonfs, where its pids mean other processes; write from inside",
+			write->writer.uid);
+	else if (r)
+		log_info("a write by user %u (pid %d) is refused: what they may do, and who opened "
+			 "the file may, cannot be told: %s",
+			 write->writer.uid, write->writer.pid, strerror(-r));
+	return r;
 }
 
 struct pending *write_hold(struct write *write)

@@ -4,9 +4,10 @@
  * for a kdamond, or for the kernel to forget names, is held and answered by another thread, the
  * answerer.
  *
- * Events are handled one by one in the order in which they were posted: what an event does to the
- * tree, then the invalidations that came of it (never under the tree's lock: they may wait for a
- * lookup), then its answer.
+ * Events are handled in the order in which they were posted: what an event does to the tree, then
+ * the kernel is told of changed attributes, which waits for nobody.  When the kernel believes
+ * nothing any more of what was removed, after some ticks of its clock at most, it is finished: its
+ * answer comes, in the same order.
  */
 #ifndef DAMONFS_FS_ANSWER_H
 #define DAMONFS_FS_ANSWER_H
@@ -22,15 +23,16 @@ struct event {
 	void (*run)(struct event *event);
 	/* Last of all: gives its answer and frees the event; or NULL. */
 	void (*finish)(struct event *event);
-	struct event *next; /* the answerer's */
+	/* The answerer's: */
+	struct event *next;
+	uint64_t due; /* not finished before, by tree_now() */
 };
 
 /*
- * Starts the thread.  INVALIDATE tells the kernel of a change; it gets ARGUMENT.
- * Return: 0 and *OUT, or a negative errno.
+ * Starts the thread.  INVALIDATE tells the kernel that attributes of an inode changed; it gets
+ * ARGUMENT.  Return: 0 and *OUT, or a negative errno.
  */
-int answerer_start(struct tree *tree,
-		   void (*invalidate)(const struct invalidation *change, void *argument),
+int answerer_start(struct tree *tree, void (*invalidate)(uint64_t ino, void *argument),
 		   void *argument, struct answerer **out);
 
 /* Handles what was posted and ends the thread. */
@@ -45,10 +47,21 @@ void answerer_post(struct answerer *answerer, struct event *event);
 struct pending;
 
 struct write {
-	struct process_caller caller;
+	struct process_caller writer;
+	/* Files that command: who opened it, or why that cannot be told, a negative errno. */
+	struct caller *opener;
+	int opener_error;
+	struct account *account; /* who is charged for what it makes; borrowed, or NULL */
 	size_t size; /* of the text, in which there may be NULs */
 	struct pending *pending; /* where to hold it; taken by write_hold() */
 };
+
+/*
+ * In whose name the write counts: of who opened the file and who writes, the one who may do less.
+ * Return: 0 and a reference in *OUT, -ESRCH where one of them is not visible in our pid namespace,
+ * -EPERM where it cannot be told what they may do, or another negative errno; told in the log.
+ */
+int write_caller(const struct write *write, struct caller **out);
 
 /* Takes the write over: the store returns STORE_HELD, and pending_answer() is called once. */
 struct pending *write_hold(struct write *write);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "access/cleanup.h"
+#include "fs/answer.h"
 #include "fs/file.h"
 #include "fs/node.h"
 #include "fs/parse.h"
@@ -21,12 +22,23 @@ int text_reserve(struct text *text, size_t more)
 		return 0;
 	while (room < text->length + more)
 		room *= 2;
-	data = realloc(text->data, room);
-	if (!data)
+	if (account_charge(text->account, ACCOUNT_BYTES, room - text->room))
 		return -ENOMEM;
+	data = realloc(text->data, room);
+	if (!data) {
+		account_refund(text->account, ACCOUNT_BYTES, room - text->room);
+		return -ENOMEM;
+	}
 	text->data = data;
 	text->room = room;
 	return 0;
+}
+
+void text_clear(struct text *text)
+{
+	account_refund(text->account, ACCOUNT_BYTES, text->room);
+	free(text->data);
+	*text = (struct text){ .account = text->account };
 }
 
 int text_add(struct text *text, const char *format, ...)
@@ -148,9 +160,14 @@ static int show_text(const struct file_type *file, struct dir *dir, struct text 
 static int store_text(const struct file_type *file, struct dir *dir, struct write *write,
 		      const char *text)
 {
-	char **field = field_of(file, dir), *copy = strdup(text);
+	char **field = field_of(file, dir), *copy;
+	uint64_t held = *field ? strlen(*field) + 1 : 0, needs = strlen(text) + 1;
 
 	(void)write;
+	if (account_charge(dir->account, ACCOUNT_BYTES, needs))
+		return -ENOMEM;
+	copy = strdup(text);
+	account_refund(dir->account, ACCOUNT_BYTES, copy ? held : needs);
 	if (!copy)
 		return -ENOMEM;
 	free(*field);
@@ -168,13 +185,12 @@ static int store_count(const struct file_type *file, struct dir *dir, struct wri
 {
 	int count, r = parse_int(text, &count);
 
-	(void)write;
 	if (r)
 		return r;
 	if (count < 0)
 		return -EINVAL;
 	r = file->check_count ? file->check_count(dir, count) : 0;
-	return r ? r : dir_populate(dir, file, (size_t)count);
+	return r ? r : dir_populate(dir, file, (size_t)count, write->account);
 }
 
 static int store_own(const struct file_type *file, struct dir *dir, struct write *write,

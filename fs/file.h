@@ -19,6 +19,7 @@
 
 #include "engine/damon.h"
 
+struct account;
 struct dir;
 struct dir_kind;
 struct write;
@@ -27,10 +28,14 @@ struct write;
 struct text {
 	char *data;
 	size_t length, room;
+	struct account *account; /* who is charged for the room; borrowed, or NULL */
 };
 
 /* Makes room for MORE bytes behind the text.  Return: 0 or -ENOMEM. */
 int text_reserve(struct text *text, size_t more);
+
+/* Frees the room. */
+void text_clear(struct text *text);
 
 /* Appends like printf().  Return: 0 or -ENOMEM. */
 int text_add(struct text *text, const char *format, ...)
@@ -78,6 +83,8 @@ struct file_type {
 	 */
 	bool stream;
 	bool positioned;
+	/* What is written to it is done in the name of who opens it, and of who writes. */
+	bool commands;
 	const struct keyword *words;
 	/* FILE_OWN; where one is missing, it answers EINVAL.  READER is who asks. */
 	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -42,6 +43,28 @@ static void close_others(const int *kept, size_t nr)
 	}
 }
 
+/* Gives up what no clean-up needs. */
+static void drop_privileges(const struct clean_up *clean_ups, size_t nr)
+{
+	static const cap_value_t for_mounts[] = { CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH };
+	enum clean_up_needs needs = NEEDS_NOTHING;
+	cap_t kept = cap_init();
+
+	for (size_t i = 0; i < nr; i++)
+		if (needs < clean_ups[i].needs)
+			needs = clean_ups[i].needs;
+	if (needs == NEEDS_ALL)
+		return;
+	for (size_t i = 0; kept && needs == NEEDS_MOUNTS && i < ARRAY_SIZE(for_mounts); i++) {
+		cap_set_flag(kept, CAP_PERMITTED, 1, &for_mounts[i], CAP_SET);
+		cap_set_flag(kept, CAP_EFFECTIVE, 1, &for_mounts[i], CAP_SET);
+	}
+	if (!kept || cap_set_proc(kept) || setresgid(getgid(), getgid(), getgid()) ||
+	    setresuid(getuid(), getuid(), getuid()))
+		_exit(1);
+	cap_free(kept);
+}
+
 static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, int socket,
 				 int parent)
 {
@@ -56,6 +79,7 @@ static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, in
 	for (size_t i = 0; i < nr; i++)
 		memcpy(&kept[2 + 2 * i], clean_ups[i].fds, sizeof(clean_ups[i].fds));
 	close_others(kept, 2 + 2 * nr);
+	drop_privileges(clean_ups, nr);
 	while (poll(fds, 2, -1) < 0 && errno == EINTR)
 		;
 	for (size_t i = 0; i < nr; i++)

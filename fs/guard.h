@@ -8,10 +8,18 @@
 
 #include <stddef.h>
 
+/* Of privileges; the guard keeps what the most demanding of its clean-ups needs. */
+enum clean_up_needs {
+	NEEDS_NOTHING, /* but to be who started damonfs */
+	NEEDS_MOUNTS, /* CAP_SYS_ADMIN, and to find the way */
+	NEEDS_ALL,
+};
+
 struct clean_up {
 	void (*run)(void *argument); /* in that process, as it was when the guard was started */
 	void *argument; /* allocated */
 	int fds[2]; /* that it needs, or -1: all others are closed */
+	enum clean_up_needs needs;
 };
 
 struct guard;

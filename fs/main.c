@@ -7,8 +7,13 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "access/access.h"
+#include "access/agent.h"
+#include "access/caller.h"
 #include "access/cleanup.h"
 #include "access/privileges.h"
+#include "fs/borrowed.h"
+#include "fs/daemon.h"
 #include "fs/namespace.h"
 #include "fs/options.h"
 #include "fs/session.h"
@@ -29,50 +34,102 @@ static int open_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Gets ready to serve others, and to do without what was needed until now. */
+static int prepare(const struct options *options)
+{
+	unsigned int uses = access_method_uses(options->method);
+	int r = borrowed_take_up();
+
+	if (r)
+		return r;
+	privileges_report(uses);
+	r = caller_prepare();
+	if (borrowed_privileges())
+		caller_limit_to_self();
+	if (!r)
+		r = agents_start();
+	access_prepare(options->method);
+	return r;
+}
+
+static int serve_mount(struct options *options, struct daemon *daemon, struct session *session,
+		       int signals)
+{
+	int r = session_begin(session, signals);
+
+	if (!r)
+		r = prepare(options);
+	if (r)
+		return r;
+	log_setup(options->log_level, !options->foreground);
+	/* -EPIPE: whoever started it does not wait for it any more. */
+	r = daemon_is_ready(daemon);
+	if (!r)
+		r = privileges_settle(access_method_uses(options->method), options->sandbox);
+	if (r)
+		return r;
+	return session_serve(session, signals, end_on_signal, NULL);
+}
+
+/* Return: 0 or a negative errno, after saying why. */
 static int serve(struct options *options)
 {
-	_cleanup_close_ int signals = open_signals();
+	struct daemon daemon = { -1 };
+	_cleanup_close_ int signals = -1;
 	struct session *session;
-	int r;
+	int r = options->foreground ? 0 : daemon_begin(&daemon);
 
-	if (signals < 0)
-		return -errno;
-	privileges_report();
+	if (!r && (signals = open_signals()) < 0)
+		r = -errno;
+	if (r) {
+		log_error("damonfs cannot begin: %s", strerror(-r));
+		return r;
+	}
 	r = session_mount(options, options->mountpoint, &session);
 	if (r)
 		return r;
-	if (fuse_daemonize(options->foreground)) {
-		session_end(session);
-		return -errno;
-	}
-	log_setup(options->log_level, !options->foreground);
-	r = privileges_drop();
+	r = serve_mount(options, &daemon, session, signals);
 	if (r)
-		log_info("capabilities that are not needed could not be dropped: %s", strerror(-r));
-	r = session_serve(session, signals, end_on_signal, NULL);
+		log_error("%s is not served: %s", options->mountpoint, strerror(-r));
 	session_end(session);
+	agents_stop();
 	return r;
+}
+
+/* Return: as options_parse(). */
+static int take_options(int argc, char **argv, struct options *options)
+{
+	int r = options_parse(argc, argv, options);
+
+	if (r)
+		return r;
+	if (!options->mountpoint) {
+		fprintf(stderr, "damonfs: no mount point given; see damonfs --help\n");
+		return -EINVAL;
+	}
+	return borrowed_privileges() ? borrowed_check(options) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
-	int r;
+	int r = borrowed_set_aside();
 
-	if (argc > 1 && !strcmp(argv[1], "exec"))
-		return namespace_exec(argc, argv);
-	r = options_parse(argc, argv, &options);
-	if (r)
-		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
-	if (!options.mountpoint) {
-		fprintf(stderr, "damonfs: no mount point given; see damonfs --help\n");
+	if (r) {
+		fprintf(stderr, "damonfs: privileges cannot be set aside: %s\n", strerror(-r));
 		return EXIT_FAILURE;
 	}
+	if (argc > 1 && !strcmp(argv[1], "exec"))
+		return namespace_exec(argc, argv);
+	r = take_options(argc, argv, &options);
+	if (r)
+		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
 	/* -d is for a person to watch. */
 	options.foreground |= options.debug;
 	log_setup(options.log_level, false);

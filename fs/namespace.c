@@ -21,10 +21,12 @@
 #include <unistd.h>
 
 #include "access/access.h"
+#include "access/agent.h"
 #include "access/cleanup.h"
 #include "access/log.h"
 #include "access/privileges.h"
 #include "engine/damon.h"
+#include "fs/borrowed.h"
 #include "fs/cover.h"
 #include "fs/guard.h"
 #include "fs/namespace.h"
@@ -266,7 +268,6 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	if (r)
 		return fail("mount", r);
 	arrange_surroundings(options->abi, &guard);
-	access_prepare(options->method);
 	command.pid = start_command(mount_place(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
@@ -275,9 +276,16 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 		return r;
 	}
 	ignore_terminal();
-	privileges_drop();
-	r = session_serve(session, signals, on_signal, &command);
+	r = caller_prepare();
+	if (!r)
+		r = agents_start();
+	access_prepare(options->method);
+	if (!r)
+		r = privileges_settle(access_method_uses(options->method), options->sandbox);
+	if (!r)
+		r = session_serve(session, signals, on_signal, &command);
 	session_end(session);
+	agents_stop();
 	/* Somebody unmounted it under the command. */
 	if (!command.ended)
 		waitpid(command.pid, &command.status, 0);
@@ -321,6 +329,11 @@ int namespace_exec(int argc, char **argv)
 	char **command;
 	int c, r;
 
+	if (borrowed_privileges()) {
+		fprintf(stderr, "damonfs exec: this program file has privileges that you have not "
+				"(setcap, setuid), and is for mounts of your own\n");
+		return EXIT_OURS;
+	}
 	optind = 2; /* behind "exec" */
 	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
 		size_t length = strlen(given);

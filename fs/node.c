@@ -6,116 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <utlist.h>
 
 #include "access/cleanup.h"
 #include "fs/node.h"
 
+/* How long the kernel may keep names and attributes of what is never removed, in seconds. */
+#define FOREVER 86400.0
+
 /* The kernel keeps a list's directories in one allocation of pointers, of at most 4 MiB. */
 #define MAX_LIST (4UL * 1024 * 1024 / sizeof(void *))
-
-static int find_row(const struct layout *layout, unsigned int parent, const char *name,
-		    size_t length)
-{
-	for (unsigned int i = 1; i < layout->nr_rows; i++) {
-		const struct row *row = &layout->rows[i];
-
-		if (row->parent == parent && !strncmp(row->name, name, length) &&
-		    !row->name[length])
-			return (int)i;
-	}
-	return -1;
-}
-
-/* Return: the row's number or -ENOMEM. */
-static int add_row(struct layout *layout, unsigned int parent, const char *name, size_t length)
-{
-	struct row *more = reallocarray(layout->rows, layout->nr_rows + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	layout->rows = more;
-	more[layout->nr_rows] = (struct row){ .name = strndup(name, length), .parent = parent };
-	return more[layout->nr_rows].name ? (int)layout->nr_rows++ : -ENOMEM;
-}
-
-/* The sub-directory that PATH leads to, up to its last component where FILE is one; made on the
- * way. */
-static int add_path(struct layout *layout, const struct file_type *file)
-{
-	const char *path = file->path;
-	int row = 0;
-
-	while (row >= 0 && *path) {
-		size_t length = strcspn(path, "/");
-		int next = find_row(layout, (unsigned int)row, path, length);
-
-		row = next >= 0 ? next : add_row(layout, (unsigned int)row, path, length);
-		path += length + (path[length] == '/');
-	}
-	return row;
-}
-
-static struct layout *layout_of(struct tree *tree, const struct dir_kind *kind);
-
-static int layout_fill(struct tree *tree, struct layout *layout)
-{
-	const struct dir_kind *kind = layout->kind;
-
-	if (add_row(layout, 0, "", 0) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < kind->nr_files; i++) {
-		const struct file_type *file = &kind->files[i];
-		struct layout *children = NULL;
-		int row, list;
-
-		if (file->since > tree->abi || (file->until && file->until <= tree->abi))
-			continue;
-		row = add_path(layout, file);
-		if (row < 0)
-			return row;
-		if (file->children && !(children = layout_of(tree, file->children)))
-			return -ENOMEM;
-		if (file->format != FILE_LIST)
-			layout->rows[row].file = file;
-		if (!children)
-			continue;
-		list = file->format == FILE_LIST ? row : (int)layout->rows[row].parent;
-		layout->rows[list].list = file;
-		layout->rows[list].children = children;
-	}
-	return 0;
-}
-
-static struct layout *layout_of(struct tree *tree, const struct dir_kind *kind)
-{
-	struct layout *layout;
-
-	for (layout = tree->layouts; layout; layout = layout->next)
-		if (layout->kind == kind)
-			return layout;
-	layout = calloc(1, sizeof(*layout));
-	if (!layout)
-		return NULL;
-	layout->kind = kind;
-	layout->next = tree->layouts;
-	tree->layouts = layout;
-	return layout_fill(tree, layout) ? NULL : layout;
-}
-
-static struct dir *dir_new(struct tree *tree, const struct layout *layout)
-{
-	struct dir *dir = calloc(1, layout->kind->size);
-
-	if (!dir)
-		return NULL;
-	dir->tree = tree;
-	dir->serial = tree->next_serial++;
-	dir->layout = layout;
-	if (layout->kind->init)
-		layout->kind->init(dir);
-	HASH_ADD(hh, tree->dirs, serial, sizeof(dir->serial), dir);
-	return dir;
-}
 
 struct dir_list *dir_list_of(struct dir *dir, const struct file_type *file)
 {
@@ -132,7 +32,8 @@ static void list_free(struct dir_list *list)
 	*list = (struct dir_list){ 0 };
 }
 
-static void dir_free(struct dir *dir)
+/* Frees what DIR owns but itself. */
+static void dir_clear(struct dir *dir)
 {
 	const struct layout *layout = dir->layout;
 
@@ -141,17 +42,67 @@ static void dir_free(struct dir *dir)
 			list_free(dir_list_of(dir, layout->rows[i].list));
 	if (layout->kind->clear)
 		layout->kind->clear(dir);
-	HASH_DEL(dir->tree->dirs, dir);
 	free(dir->overrides);
 	free(dir->name);
+}
+
+static void dir_free(struct dir *dir)
+{
+	struct tree *tree = dir->tree;
+
+	dir_clear(dir);
+	if (dir->kept_until) {
+		if (tree->settled < dir->kept_until)
+			tree->settled = dir->kept_until;
+		tree->nr_changes++;
+	}
+	if (dir->is_changed)
+		DL_DELETE(tree->changed, dir);
+	HASH_DEL(tree->dirs, dir);
+	account_refund(dir->account, ACCOUNT_OBJECTS, 1);
+	account_put(dir->account);
 	free(dir);
+}
+
+static struct dir *dir_new(struct tree *tree, const struct layout *layout, struct account *account)
+{
+	struct dir *dir =
+		account_charge(account, ACCOUNT_OBJECTS, 1) ? NULL : calloc(1, layout->kind->size);
+
+	if (!dir)
+		return NULL;
+	dir->account = account_ref(account);
+	dir->tree = tree;
+	dir->serial = tree->next_serial++;
+	dir->layout = layout;
+	if (layout->kind->init)
+		layout->kind->init(dir);
+	HASH_ADD(hh, tree->dirs, serial, sizeof(dir->serial), dir);
+	if (!dir->hh.tbl) {
+		dir_clear(dir);
+		account_refund(account, ACCOUNT_OBJECTS, 1);
+		account_put(account);
+		free(dir);
+		return NULL;
+	}
+	return dir;
+}
+
+/* The length of a tick of the kernel's clock; a long one where that cannot be told. */
+static uint64_t tick_length(void)
+{
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec)
+		return 10000000;
+	return (uint64_t)tick.tv_nsec;
 }
 
 struct tree *tree_new(const struct dir_kind *kind, unsigned int abi, uid_t uid, gid_t gid,
 		      void *owner)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
-	struct layout *layout;
+	const struct layout *layout;
 
 	if (!tree)
 		return NULL;
@@ -160,32 +111,20 @@ struct tree *tree_new(const struct dir_kind *kind, unsigned int abi, uid_t uid, 
 	tree->uid = uid;
 	tree->gid = gid;
 	tree->owner = owner;
+	tree->tick = tick_length();
 	clock_gettime(CLOCK_REALTIME, &tree->created);
-	layout = layout_of(tree, kind);
-	tree->root = layout ? dir_new(tree, layout) : NULL;
+	layout = layout_of(&tree->layouts, kind, abi);
+	tree->root = layout ? dir_new(tree, layout, NULL) : NULL;
 	return tree->root ? tree : tree_free(tree);
 }
 
 struct tree *tree_free(struct tree *tree)
 {
-	struct invalidation *change, *next;
-	struct layout *layout;
-
 	if (!tree)
 		return NULL;
 	if (tree->root)
 		dir_free(tree->root);
-	for (change = tree->changes; change; change = next) {
-		next = change->next;
-		free(change);
-	}
-	while ((layout = tree->layouts)) {
-		tree->layouts = layout->next;
-		for (unsigned int i = 0; i < layout->nr_rows; i++)
-			free(layout->rows[i].name);
-		free(layout->rows);
-		free(layout);
-	}
+	layouts_free(&tree->layouts);
 	pthread_mutex_destroy(&tree->lock);
 	free(tree);
 	return NULL;
@@ -194,14 +133,14 @@ struct tree *tree_free(struct tree *tree)
 bool tree_find(struct tree *tree, uint64_t ino, struct node *out)
 {
 	/* The upper bits are of node_alias(). */
-	uint64_t serial = ((ino - 1) & ((1ULL << 48) - 1)) >> 8;
+	uint64_t index = node_real_ino(ino - 1), serial = index >> 9;
 	struct dir *dir;
 
 	HASH_FIND(hh, tree->dirs, &serial, sizeof(serial), dir);
-	if (!dir || ((ino - 1) & 255) >= dir->layout->nr_rows)
+	if (!dir || (index & 255) >= dir->layout->nr_rows)
 		return false;
-	*out = (struct node){ dir, (ino - 1) & 255 };
-	return true;
+	*out = (struct node){ dir, index & 255 };
+	return node_is_dir(*out) == ino_is_dir(ino);
 }
 
 static struct dir *list_find_named(const struct dir_list *list, const char *name)
@@ -243,7 +182,7 @@ static struct dir *list_find(const struct dir_list *list, const char *name)
 bool node_lookup(struct node parent, const char *name, struct node *out)
 {
 	const struct row *row = node_row(parent);
-	int found = find_row(parent.dir->layout, parent.row, name, strlen(name));
+	int found = layout_find(parent.dir->layout, parent.row, name, strlen(name));
 
 	if (found > 0) {
 		*out = (struct node){ parent.dir, (unsigned int)found };
@@ -252,10 +191,7 @@ bool node_lookup(struct node parent, const char *name, struct node *out)
 	if (!row->list)
 		return false;
 	*out = (struct node){ list_find(dir_list_of(parent.dir, row->list), name), 0 };
-	if (!out->dir)
-		return false;
-	out->dir->known = true;
-	return true;
+	return out->dir;
 }
 
 static nlink_t count_links(struct node node)
@@ -295,6 +231,23 @@ void node_stat(struct node node, struct stat *out)
 		out->st_uid = override->uid;
 		out->st_gid = override->gid;
 	}
+}
+
+void node_stat_gone(const struct tree *tree, uint64_t ino, struct stat *out)
+{
+	bool is_dir = ino_is_dir(ino);
+
+	*out = (struct stat){
+		.st_ino = node_real_ino(ino),
+		.st_mode = is_dir ? S_IFDIR | 0755 : S_IFREG | 0400,
+		.st_uid = tree->uid,
+		.st_gid = tree->gid,
+		.st_size = is_dir ? 0 : 4096,
+		.st_blksize = 4096,
+		.st_atim = tree->created,
+		.st_mtim = tree->created,
+		.st_ctim = tree->created,
+	};
 }
 
 int node_change(struct node node, unsigned int mask, mode_t mode, uid_t uid, gid_t gid)
@@ -337,85 +290,106 @@ static const char *name_of(const struct dir *dir, char room[static 16])
 	return room;
 }
 
-void node_list(struct node node,
-	       bool (*visit)(const char *name, uint64_t ino, bool is_dir, void *argument),
+bool node_list(struct node node, bool (*visit)(const char *name, uint64_t ino, void *argument),
 	       void *argument)
 {
 	const struct layout *layout = node.dir->layout;
 	const struct row *row = node_row(node);
 	const struct dir_list *list = row->list ? dir_list_of(node.dir, row->list) : NULL;
 
-	if (!visit(".", node_ino(node), true, argument) ||
-	    !visit("..", parent_ino(node), true, argument))
-		return;
-	for (unsigned int i = 1; i < layout->nr_rows; i++) {
-		struct node child = { node.dir, i };
-
+	if (!visit(".", node_ino(node), argument) || !visit("..", parent_ino(node), argument))
+		return false;
+	for (unsigned int i = 1; i < layout->nr_rows; i++)
 		if (layout->rows[i].parent == node.row &&
-		    !visit(layout->rows[i].name, node_ino(child), node_is_dir(child), argument))
-			return;
-	}
+		    !visit(layout->rows[i].name, node_ino((struct node){ node.dir, i }), argument))
+			return false;
 	for (size_t i = 0; list && i < list->nr; i++) {
-		struct node child = { list->dirs[i], 0 };
+		struct dir *child = list->dirs[i];
 		char room[16];
 
-		if (!visit(name_of(child.dir, room), node_ino(child), true, argument))
-			return;
+		if (!visit(name_of(child, room), node_ino((struct node){ child, 0 }), argument))
+			return false;
 	}
+	return true;
 }
 
-/* Notes that NAME in the directory with number INO is not what it was; "": its attributes. */
-static void note_change(struct tree *tree, uint64_t ino, const char *name)
-{
-	struct invalidation *change = malloc(sizeof(*change) + strlen(name) + 1);
+/* ---- what the kernel knows ---- */
 
-	if (!change)
-		return; /* stale names are then found out by ESTALE at the next use */
-	change->parent_ino = ino;
-	strcpy(change->name, name);
-	change->next = tree->changes;
-	tree->changes = change;
+uint64_t tree_now(void)
+{
+	struct timespec now;
+
+	/* It goes with the kernel's ticks, also where these are late. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* The same for a directory that is going, if the kernel may know it. */
-static void note_gone(struct dir *dir)
+double node_keep(struct node node)
 {
-	char room[16];
+	const struct tree *tree = node.dir->tree;
 
-	if (dir->known)
-		note_change(dir->tree, parent_ino((struct node){ dir, 0 }), name_of(dir, room));
+	if (!node.dir->parent)
+		return FOREVER;
+	/*
+	 * The kernel rounds up to a tick and counts from when it comes to the answer: it is over
+	 * with the second tick from then, the third from now at the latest.  Half a tick for drift.
+	 */
+	node.dir->kept_until = tree_now() + 5 * tree->tick / 2;
+	return 1e-6;
+}
+
+/* More than one row, of which the attributes changed. */
+#define ALL_ROWS 0
+
+/* Notes that the sub-directory ROW of DIR has other entries, and so other attributes. */
+static void note_change(struct dir *dir, unsigned int row)
+{
+	struct tree *tree = dir->tree;
+
+	/* Of what it never looked up it knows nothing. */
+	if (dir->parent && !dir->kept_until)
+		return;
+	tree->nr_changes++;
+	dir->changed_row = dir->is_changed && dir->changed_row != row ? ALL_ROWS : (uint8_t)row;
+	if (!dir->is_changed)
+		DL_APPEND(tree->changed, dir);
+	dir->is_changed = true;
+}
+
+size_t tree_take_changes(struct tree *tree, uint64_t *inos, size_t room)
+{
+	size_t nr = 0;
+
+	while (tree->changed && nr + tree->changed->layout->nr_rows <= room) {
+		struct dir *dir = tree->changed;
+
+		for (unsigned int i = 0; i < dir->layout->nr_rows; i++)
+			if (dir->layout->rows[i].list &&
+			    (dir->changed_row == ALL_ROWS || dir->changed_row == i))
+				inos[nr++] = node_ino((struct node){ dir, i });
+		DL_DELETE(tree->changed, dir);
+		dir->is_changed = false;
+	}
+	return nr;
 }
 
 void node_hold(struct node node)
 {
 	node.dir->nr_held++;
-	note_change(node.dir->tree, parent_ino(node), node_row(node)->name);
 }
 
-/* The row of DIR in which the directories of FILE's list are. */
-static unsigned int list_row(const struct dir *dir, const struct file_type *file)
-{
-	unsigned int row = 0;
-
-	while (dir->layout->rows[row].list != file)
-		row++;
-	return row;
-}
+/* ---- lists ---- */
 
 static void list_empty(struct dir *dir, const struct file_type *file)
 {
-	struct dir_list *list = dir_list_of(dir, file);
-	uint64_t ino = node_ino((struct node){ dir, list_row(dir, file) });
-
-	for (size_t i = 0; i < list->nr; i++)
-		note_gone(list->dirs[i]);
-	list_free(list);
-	note_change(dir->tree, ino, "");
+	list_free(dir_list_of(dir, file));
+	note_change(dir, layout_list_row(dir->layout, file));
 }
 
-struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int number)
+struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int number,
+		    struct account *account)
 {
-	unsigned int row = list_row(dir, file);
+	unsigned int row = layout_list_row(dir->layout, file);
 	struct dir_list *list = dir_list_of(dir, file);
 	struct dir *child;
 
@@ -428,27 +402,28 @@ struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int 
 			return NULL;
 		list->dirs = more;
 	}
-	child = dir_new(dir->tree, dir->layout->rows[row].children);
+	child = dir_new(dir->tree, dir->layout->rows[row].children, account);
 	if (!child)
 		return NULL;
 	child->parent = dir;
-	child->parent_row = row;
+	child->parent_row = (uint8_t)row;
 	child->number = number;
 	list->dirs[list->nr++] = child;
 	return child;
 }
 
-struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name)
+struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name,
+			  struct account *account)
 {
 	char *copy = strdup(name);
-	struct dir *child = copy ? dir_add(dir, file, 0) : NULL;
+	struct dir *child = copy ? dir_add(dir, file, 0, account) : NULL;
 
 	if (!child) {
 		free(copy);
 		return NULL;
 	}
 	child->name = copy;
-	note_change(dir->tree, node_ino((struct node){ dir, child->parent_row }), "");
+	note_change(dir, child->parent_row);
 	return child;
 }
 
@@ -462,18 +437,48 @@ void dir_remove(struct dir *dir)
 		i++;
 	list->nr--;
 	memmove(&list->dirs[i], &list->dirs[i + 1], (list->nr - i) * sizeof(*list->dirs));
-	note_gone(dir);
-	note_change(dir->tree, parent_ino((struct node){ dir, 0 }), "");
+	note_change(parent, dir->parent_row);
 	dir_free(dir);
 }
 
-int dir_populate(struct dir *dir, const struct file_type *file, size_t count)
+/* How many directories of ACCOUNT's are in the list that FILE of DIR counts, with what is in them. */
+static uint64_t count_objects(struct dir *dir, const struct file_type *file,
+			      const struct account *account)
 {
+	const struct dir_list *list = dir_list_of(dir, file);
+	uint64_t nr = 0;
+
+	for (size_t k = 0; k < list->nr; k++) {
+		struct dir *child = list->dirs[k];
+
+		nr += child->account == account;
+		for (unsigned int i = 0; i < child->layout->nr_rows; i++)
+			if (child->layout->rows[i].list)
+				nr += count_objects(child, child->layout->rows[i].list, account);
+	}
+	return nr;
+}
+
+/* Whether COUNT directories instead of those in a list are too many for ACCOUNT. */
+static bool are_too_many(struct dir *dir, const struct file_type *file, size_t count,
+			 struct account *account)
+{
+	uint64_t left = account ? account_left(account, ACCOUNT_OBJECTS) : UINT64_MAX;
+
+	return count > left && count - left > count_objects(dir, file, account);
+}
+
+int dir_populate(struct dir *dir, const struct file_type *file, size_t count,
+		 struct account *account)
+{
+	/* What is too much for whoever wants it changes nothing, with what there is given back. */
+	if (are_too_many(dir, file, count, account))
+		return account_charge(account, ACCOUNT_OBJECTS, count);
 	list_empty(dir, file);
 	if (count > MAX_LIST)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {
-		if (!dir_add(dir, file, i)) {
+		if (!dir_add(dir, file, i, account)) {
 			list_free(dir_list_of(dir, file));
 			return -ENOMEM;
 		}
@@ -487,9 +492,4 @@ const struct file_type *dir_file(const struct dir_kind *kind, const char *path)
 		if (!strcmp(kind->files[i].path, path))
 			return &kind->files[i];
 	return NULL;
-}
-
-struct invalidation *tree_take_changes(struct tree *tree)
-{
-	return steal_ptr(tree->changes);
 }

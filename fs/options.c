@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Parsing the command line of a mount: see options.h. */
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,19 @@
 	}
 
 static const struct fuse_opt table[] = {
-	OPTION("abi=%s", abi_name), OPTION("method=%s", method), OPTION("log=%s", log_name),
-	OPTION("uid=%u", uid),	    OPTION("gid=%u", gid),	 FUSE_OPT_END,
+	OPTION("abi=%s", abi_name),
+	OPTION("method=%s", method),
+	OPTION("log=%s", log_name),
+	OPTION("uid=%s", user_name),
+	OPTION("gid=%s", group_name),
+	OPTION("max_read=%s", max_read_text),
+	OPTION("sandbox=%s", sandbox_name),
+	OPTION("max_objects=%s", limit_text[ACCOUNT_OBJECTS]),
+	OPTION("max_kdamonds=%s", limit_text[ACCOUNT_KDAMONDS]),
+	OPTION("max_regions=%s", limit_text[ACCOUNT_REGIONS]),
+	OPTION("max_handles=%s", limit_text[ACCOUNT_HANDLES]),
+	OPTION("max_bytes=%s", limit_text[ACCOUNT_BYTES]),
+	FUSE_OPT_END,
 };
 
 static const struct {
@@ -31,7 +44,8 @@ static const struct {
 	     { "6.18", DAMON_ABI(6, 18) } },
   levels[] = { { "error", LOG_LEVEL_ERROR },
 	       { "info", LOG_LEVEL_INFO },
-	       { "debug", LOG_LEVEL_DEBUG } };
+	       { "debug", LOG_LEVEL_DEBUG } },
+  sandboxes[] = { { "errno", SANDBOX_ERRNO }, { "trap", SANDBOX_TRAP }, { "off", SANDBOX_OFF } };
 
 static void show_help(const char *program)
 {
@@ -48,8 +62,15 @@ static void show_help(const char *program)
 	       "    -o method=METHOD       how accesses are seen: auto (default), idle, "
 	       "young,\n"
 	       "                           softdirty, referenced, simulated:FILE\n"
-	       "    -o uid=N,gid=N         who owns the tree, and may target only own processes\n"
+	       "    -o uid=USER,gid=GROUP  who owns the tree, and may target only own processes;\n"
+	       "                           names or numbers\n"
 	       "    -o log=LEVEL           error, info (default) or debug\n"
+	       "    -o max_objects=N,max_kdamonds=N,max_regions=N,max_handles=N,max_bytes=N\n"
+	       "                           what one user may have of damonfs; damonfs(8) has the "
+	       "defaults\n"
+	       "    -o sandbox=MODE        system calls that damonfs does not make are EPERM "
+	       "(errno,\n"
+	       "                           the default), its end (trap), or made (off)\n"
 	       "\n"
 	       "FUSE options:\n",
 	       program, program);
@@ -96,13 +117,93 @@ static int absolute_method(struct options *options)
 	return whole ? 0 : -ENOMEM;
 }
 
+/* A decimal number without anything around it.  Return: 0 or -EINVAL. */
+static int scan_number(const char *text, unsigned long max, unsigned int *out)
+{
+	unsigned long number;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	number = strtoul(text, &end, 10);
+	if (errno || *end || number > max)
+		return -EINVAL;
+	*out = (unsigned int)number;
+	return 0;
+}
+
+static int find_user(const char *name, unsigned int *out)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (user)
+		*out = user->pw_uid;
+	return user ? 0 : -EINVAL;
+}
+
+static int find_group(const char *name, unsigned int *out)
+{
+	const struct group *group = getgrnam(name);
+
+	if (group)
+		*out = group->gr_gid;
+	return group ? 0 : -EINVAL;
+}
+
+/* The option WHAT, if it was given: a number or a name that FIND_NAME knows. */
+static int find_id(const char *what, const char *text,
+		   int (*find_name)(const char *name, unsigned int *out), unsigned int *out)
+{
+	/* The largest is no id: it says that there is none. */
+	if (!text || !scan_number(text, UINT_MAX - 1, out) || !find_name(text, out))
+		return 0;
+	fprintf(stderr, "damonfs: %s=%s is neither an id nor a name that is known here\n", what,
+		text);
+	return -EINVAL;
+}
+
+static int find_max_read(struct options *options)
+{
+	if (!options->max_read_text ||
+	    !scan_number(options->max_read_text, UINT_MAX, &options->max_read))
+		return 0;
+	fprintf(stderr, "damonfs: max_read=%s is not a number of bytes\n", options->max_read_text);
+	return -EINVAL;
+}
+
+/* What one user may have at most; it cannot be nothing. */
+static int find_limits(struct options *options)
+{
+	for (enum account_resource i = 0; i < NR_ACCOUNT_RESOURCES; i++) {
+		const char *text = options->limit_text[i];
+		unsigned int number = 0;
+
+		if (!text)
+			continue;
+		if (scan_number(text, UINT_MAX, &number) || !number) {
+			fprintf(stderr, "damonfs: max_%s=%s is not a number from 1 to %u\n",
+				account_name(i), text, UINT_MAX);
+			return -EINVAL;
+		}
+		options->limits.of[i] = number;
+	}
+	return 0;
+}
+
 static int check(struct options *options)
 {
-	int abi, level;
+	int abi, level, sandbox;
 
 	if (find("abi", options->abi_name, abis, ARRAY_SIZE(abis), DAMON_ABI(6, 18), &abi) ||
-	    find("log", options->log_name, levels, ARRAY_SIZE(levels), LOG_LEVEL_INFO, &level))
+	    find("log", options->log_name, levels, ARRAY_SIZE(levels), LOG_LEVEL_INFO, &level) ||
+	    find("sandbox", options->sandbox_name, sandboxes, ARRAY_SIZE(sandboxes), SANDBOX_ERRNO,
+		 &sandbox) ||
+	    find_id("uid", options->user_name, find_user, &options->uid) ||
+	    find_id("gid", options->group_name, find_group, &options->gid) ||
+	    find_max_read(options) || find_limits(options))
 		return -EINVAL;
+	options->sandbox = (enum sandbox_mode)sandbox;
 	options->abi = (unsigned int)abi;
 	options->log_level = options->debug ? LOG_LEVEL_DEBUG : (enum log_level)level;
 	if (!options->method)
@@ -117,6 +218,14 @@ static int check(struct options *options)
 	return absolute_method(options);
 }
 
+static int add_max_read(struct options *options)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "-omax_read=%u", options->max_read);
+	return fuse_opt_add_arg(&options->args, text);
+}
+
 /* What the mount is given without being asked for. */
 static int add_defaults(struct options *options)
 {
@@ -124,8 +233,10 @@ static int add_defaults(struct options *options)
 	if (fuse_opt_insert_arg(&options->args, 1,
 				"-ofsname=damonfs,subtype=damonfs,default_permissions"))
 		return -ENOMEM;
+	if (options->max_read && add_max_read(options))
+		return -ENOMEM;
 	/* A tree that was given to somebody else is of no use if they may not enter. */
-	if (geteuid() == 0 && options->uid && fuse_opt_add_arg(&options->args, "-oallow_other"))
+	if (getuid() == 0 && options->uid && fuse_opt_add_arg(&options->args, "-oallow_other"))
 		return -ENOMEM;
 	return 0;
 }
@@ -136,12 +247,13 @@ int options_parse(int argc, char **argv, struct options *out)
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	int r;
 
-	*out = (struct options){ .args = args, .uid = geteuid(), .gid = getegid() };
-	if (fuse_parse_cmdline(&out->args, &cmdline)) {
+	*out = (struct options){ .args = args, .uid = getuid(), .gid = getgid() };
+	r = fuse_parse_cmdline(&out->args, &cmdline);
+	out->mountpoint = cmdline.mountpoint;
+	if (r) {
 		fprintf(stderr, "see damonfs --help\n");
 		return -EINVAL;
 	}
-	out->mountpoint = cmdline.mountpoint;
 	out->foreground = cmdline.foreground;
 	out->debug = cmdline.debug;
 	if (cmdline.show_help) {
@@ -167,4 +279,38 @@ void options_free(struct options *options)
 	free(options->abi_name);
 	free(options->method);
 	free(options->log_name);
+	free(options->sandbox_name);
+	free(options->user_name);
+	free(options->group_name);
+	free(options->max_read_text);
+	for (size_t i = 0; i < NR_ACCOUNT_RESOURCES; i++)
+		free(options->limit_text[i]);
+}
+
+/* Adds OPTION to *LIST.  Return: 0 or -ENOMEM. */
+static int add_to_list(char **list, const char *option)
+{
+	return fuse_opt_add_opt(list, option) ? -ENOMEM : 0;
+}
+
+char *options_for_mount(const struct options *options)
+{
+	const struct fuse_args *args = &options->args;
+	_cleanup_free_ char *list = NULL;
+	int r = 0;
+
+	for (int i = 1; !r && i < args->argc; i++) {
+		const char *word = args->argv[i];
+
+		if (!strcmp(word, "-r"))
+			r = add_to_list(&list, "ro");
+		else if (!strcmp(word, "-o") && i + 1 < args->argc)
+			r = add_to_list(&list, args->argv[++i]);
+		else if (!strncmp(word, "-o", 2) && word[2])
+			r = add_to_list(&list, word + 2);
+	}
+	/* For the kernel it is the same; libfuse refuses the others. */
+	if (!r && list && strstr(list, "allow_root"))
+		r = add_to_list(&list, "allow_other");
+	return r ? NULL : steal_ptr(list);
 }

@@ -6,15 +6,22 @@
 #include <fuse_lowlevel.h>
 
 #include "access/log.h"
+#include "access/sandbox.h"
+#include "fs/account.h"
 
 struct options {
 	struct fuse_args args; /* what is left for libfuse */
 	char *mountpoint;
 	int foreground, debug;
-	char *abi_name, *method, *log_name;
+	char *abi_name, *method, *log_name, *sandbox_name, *user_name, *group_name, *max_read_text;
 	unsigned int abi; /* DAMON_ABI() */
-	unsigned int uid, gid;
+	uid_t uid;
+	gid_t gid;
+	unsigned int max_read; /* 0: no limit */
+	char *limit_text[NR_ACCOUNT_RESOURCES];
+	struct account_limits limits; /* 0: the default */
 	enum log_level log_level;
+	enum sandbox_mode sandbox;
 };
 
 /* What options_parse() answers besides an error. */
@@ -26,5 +33,9 @@ enum { OPTIONS_DONE = 1 /* help or version was shown: exit with success */ };
  */
 int options_parse(int argc, char **argv, struct options *out);
 void options_free(struct options *options);
+
+/* What the kernel is to be told, and fusermount3; to be freed.  Return: NULL if there is no memory.
+ */
+char *options_for_mount(const struct options *options);
 
 #endif

@@ -11,7 +11,7 @@ struct pending {
 	pthread_mutex_t lock; /* of req */
 	fuse_req_t req; /* NULL once answered */
 	size_t size; /* what a success answers */
-	/* For an answer that waits for nothing but invalidations: */
+	/* For an answer that waits for the kernel only: */
 	struct event event;
 	int result;
 };

@@ -17,7 +17,7 @@ struct pending *pending_new(fuse_req_t req, size_t size);
 /* Lets the kernel interrupt it; nobody may be able to answer it meanwhile. */
 void pending_allow_interrupt(struct pending *pending);
 
-/* Answers with RESULT when the changes of the tree until now have been told to the kernel. */
+/* Answers with RESULT when nobody can see any more what the tree was before its last changes. */
 void pending_answer_after_changes(struct pending *pending, struct answerer *answerer, int result);
 
 #endif

@@ -7,28 +7,51 @@
 #include <utlist.h>
 
 #include "access/cleanup.h"
+#include "access/status.h"
+#include "fs/handle.h"
 #include "fs/pending.h"
 #include "fs/requests.h"
-#include "fs/stream.h"
-
-/* How long the kernel may keep names and attributes, in seconds. */
-#define KEEP 86400.0
 
 /* A write hands at most so much to a file, as sysfs does. */
 #define MAX_WRITE 4096
 
-/* An open file, with what it was read to hold, or an open directory with its listing. */
-struct handle {
-	struct text text;
-	bool filled;
-	int gone; /* the errno of whoever uses a file that is gone */
-	struct stream stream;
-	struct handle *prev, *next;
-};
+/* A longer text is not kept when it was read. */
+#define MAX_KEPT 4096
 
 static struct requests *requests_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
+}
+
+/*
+ * Who sent a request for inode INO.  FUSE tells pids as the namespace knows them that the mount was
+ * made in: where that may not be ours, they are believed of a task that waits for such a request.
+ */
+static struct process_caller sender_of(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	bool believed = !requests_of(req)->passed || task_waits_for(ctx->pid, node_real_ino(ino));
+
+	return (struct process_caller){ believed ? ctx->pid : 0, ctx->uid, ctx->gid };
+}
+
+static void do_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct requests *requests = userdata;
+
+	conn->max_read = requests->max_read;
+	/*
+	 * Who reads or writes has to wait for the answer: so they are who they were, and do not
+	 * execute a program meanwhile, for which their files in /proc would make us wait.
+	 */
+	conn->want &= ~(FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
+	/*
+	 * Who made the mount may have left default_permissions out.  With ACLs, of which there are
+	 * none, the kernel checks modes nevertheless.
+	 */
+	if (requests->passed && conn->capable & FUSE_CAP_POSIX_ACL)
+		conn->want |= FUSE_CAP_POSIX_ACL;
+	requests->serves = !requests->passed || conn->want & FUSE_CAP_POSIX_ACL;
 }
 
 /* ---- names and attributes ---- */
@@ -36,7 +59,7 @@ static struct requests *requests_of(fuse_req_t req)
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct tree *tree = requests_of(req)->tree;
-	struct fuse_entry_param entry = { .attr_timeout = KEEP, .entry_timeout = KEEP };
+	struct fuse_entry_param entry = { 0 };
 	struct node node;
 	int r = 0;
 
@@ -47,10 +70,12 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = ENOTDIR;
 	else if (!node_lookup(node, name, &node))
 		r = ENOENT;
-	else
+	if (!r) {
 		node_stat(node, &entry.attr);
-	if (!r)
 		entry.ino = node_alias(node);
+		entry.attr_timeout = node_keep(node);
+		entry.entry_timeout = node_can_be_held(node) ? 0 : entry.attr_timeout;
+	}
 	tree_unlock(tree);
 	if (r)
 		fuse_reply_err(req, r);
@@ -63,18 +88,18 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct tree *tree = requests_of(req)->tree;
 	struct node node;
 	struct stat st;
-	bool found;
+	double keep = 0;
 
 	(void)fi;
 	tree_lock(tree);
-	found = tree_find(tree, ino, &node);
-	if (found)
+	if (tree_find(tree, ino, &node)) {
 		node_stat(node, &st);
+		keep = node_keep(node);
+	} else {
+		node_stat_gone(tree, ino, &st);
+	}
 	tree_unlock(tree);
-	if (found)
-		fuse_reply_attr(req, &st, KEEP);
-	else
-		fuse_reply_err(req, ENOENT);
+	fuse_reply_attr(req, &st, keep);
 }
 
 /* Sizes and times are taken and do nothing; modes and owners are kept. */
@@ -87,6 +112,7 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	struct tree *tree = requests_of(req)->tree;
 	struct node node;
 	struct stat st;
+	double keep = 0;
 	int r = 0;
 
 	(void)fi;
@@ -95,211 +121,199 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		r = -ENOENT;
 	else if (mask)
 		r = node_change(node, mask, attr->st_mode, attr->st_uid, attr->st_gid);
-	if (!r)
+	if (!r) {
 		node_stat(node, &st);
+		keep = node_keep(node);
+	}
 	tree_unlock(tree);
 	if (r)
 		fuse_reply_err(req, -r);
 	else
-		fuse_reply_attr(req, &st, KEEP);
-}
-
-/* ---- handles ---- */
-
-static struct handle *handle_new(struct requests *requests)
-{
-	struct handle *handle = calloc(1, sizeof(*handle));
-
-	if (handle)
-		DL_APPEND(requests->handles, handle);
-	return handle;
-}
-
-static void handle_free(struct requests *requests, struct handle *handle)
-{
-	DL_DELETE(requests->handles, handle);
-	free(handle->text.data);
-	free(handle->stream.written.data);
-	free(handle);
-}
-
-static struct handle *handle_of(const struct fuse_file_info *fi)
-{
-	return (struct handle *)(uintptr_t)fi->fh;
-}
-
-static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	handle_free(requests_of(req), handle_of(fi));
-	fuse_reply_err(req, 0);
+		fuse_reply_attr(req, &st, keep);
 }
 
 /* ---- directories ---- */
 
-struct listing {
-	fuse_req_t req;
-	struct text *text;
-	bool failed;
-};
-
-static bool add_entry(const char *name, uint64_t ino, bool is_dir, void *argument)
+static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct listing *listing = argument;
-	struct text *text = listing->text;
-	struct stat st = { .st_ino = ino, .st_mode = is_dir ? S_IFDIR : S_IFREG };
-	size_t size = fuse_add_direntry(listing->req, NULL, 0, name, NULL, 0);
-
-	if (text_reserve(text, size)) {
-		listing->failed = true;
-		return false;
-	}
-	/* An entry's offset is where the next one begins. */
-	fuse_add_direntry(listing->req, text->data + text->length, size, name, &st,
-			  (off_t)(text->length + size));
-	text->length += size;
-	return true;
+	(void)ino;
+	handle_free(&requests_of(req)->handles, handle_of(fi));
+	fuse_reply_err(req, 0);
 }
 
-/* Return: 0 or an errno. */
-static int fill_listing(fuse_req_t req, fuse_ino_t ino, struct handle *handle)
+static int new_handle(fuse_req_t req, struct handle **out)
 {
-	struct tree *tree = requests_of(req)->tree;
-	struct listing listing = { .req = req, .text = &handle->text };
-	struct node node;
-	bool found;
+	struct requests *requests = requests_of(req);
 
-	handle->text.length = 0;
-	tree_lock(tree);
-	found = tree_find(tree, ino, &node);
-	if (found)
-		node_list(node, add_entry, &listing);
-	tree_unlock(tree);
-	handle->filled = true;
-	if (listing.failed)
-		return ENOMEM;
-	return found ? 0 : ENOENT;
+	return handle_new(&requests->handles, requests->tree->accounts, fuse_req_ctx(req)->uid,
+			  out);
 }
 
 static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
+	struct handle *handle = NULL;
 	struct node node;
-	struct handle *handle;
-	bool found;
+	int r = 0;
 
 	tree_lock(requests->tree);
-	found = tree_find(requests->tree, ino, &node);
+	if (!tree_find(requests->tree, ino, &node))
+		r = -ENOENT;
+	else if (!node_is_dir(node))
+		r = -ENOTDIR;
 	tree_unlock(requests->tree);
-	handle = found ? handle_new(requests) : NULL;
+	if (!r)
+		r = new_handle(req, &handle);
 	fi->fh = (uintptr_t)handle;
-	if (!handle)
-		fuse_reply_err(req, found ? ENOMEM : ENOENT);
+	if (r)
+		fuse_reply_err(req, -r);
 	else
 		fuse_reply_open(req, fi);
 }
 
-/* Return: how many of SIZE bytes at OFFSET TEXT has. */
-static size_t part_of(const struct text *text, size_t size, off_t offset)
+/* Return: 0 or a negative errno. */
+static int fill_listing(struct tree *tree, fuse_ino_t ino, struct handle *handle)
 {
-	return min_ul(size, text->length - min_ul((size_t)offset, text->length));
-}
+	struct node node;
+	int r = -ENOENT;
 
-static void reply_text(fuse_req_t req, const struct text *text, size_t size, off_t offset)
-{
-	fuse_reply_buf(req, text->data ? text->data + min_ul((size_t)offset, text->length) : NULL,
-		       part_of(text, size, offset));
+	tree_lock(tree);
+	if (tree_find(tree, ino, &node))
+		r = node_is_dir(node) ? listing_fill(&handle->listing, node) : -ENOTDIR;
+	tree_unlock(tree);
+	handle->filled = !r;
+	return r;
 }
 
 static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
 {
 	struct handle *handle = handle_of(fi);
-	size_t start, end;
-	int r = !offset || !handle->filled ? fill_listing(req, ino, handle) : 0;
+	int r = 0;
 
-	if (r) {
-		fuse_reply_err(req, r);
-		return;
-	}
-	/* Whole entries only. */
-	start = end = min_ul((size_t)offset, handle->text.length);
-	while (end < handle->text.length) {
-		/* struct fuse_dirent: ino and offset, 8 bytes each, then the length of the name. */
-		uint64_t next;
-
-		memcpy(&next, handle->text.data + end + 8, sizeof(next));
-		if (next - start > size)
-			break;
-		end = next;
-	}
-	fuse_reply_buf(req, handle->text.data + start, end - start);
+	/* What is read from the start is read anew. */
+	if (!offset || !handle->filled)
+		r = fill_listing(requests_of(req)->tree, ino, handle);
+	handle->text.length = 0;
+	if (!r)
+		r = text_reserve(&handle->text, size);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, handle->text.data,
+			       listing_put(&handle->listing, req, offset, handle->text.data, size));
 }
 
 /* ---- files ---- */
 
+/* What do_open() has to know of a file. */
+struct file_facts {
+	const struct file_type *type;
+	uint64_t ino;
+	mode_t mode; /* as it was changed */
+};
+
+/* Return: 0 and *OUT, or an errno. */
+static int find_file(struct tree *tree, fuse_ino_t ino, struct file_facts *out)
+{
+	struct node node;
+	struct stat st;
+	int r = 0;
+
+	tree_lock(tree);
+	if (!tree_find(tree, ino, &node)) {
+		r = ENOENT;
+	} else if (node_is_dir(node)) {
+		r = EISDIR;
+	} else {
+		node_stat(node, &st);
+		*out = (struct file_facts){ node_row(node)->file, st.st_ino, st.st_mode };
+	}
+	tree_unlock(tree);
+	return r;
+}
+
+/* Also root may not write what cannot be written, or what the mode forbids to everybody: in sysfs. */
+static bool may_open(const struct file_facts *file, mode_t wanted)
+{
+	mode_t can = file->type->mode, may = file->mode;
+
+	if (file->type->stream)
+		return true;
+	return (!(wanted & 0444) || (can & 0444 && may & 0444)) &&
+	       (!(wanted & 0222) || (can & 0222 && may & 0222));
+}
+
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
-	struct handle *handle;
-	struct node node;
-	struct stat st;
 	int access = fi->flags & O_ACCMODE;
-	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666, mode = 0;
-	bool found, stream = false, nonseekable = false;
+	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666;
+	struct handle *handle = NULL;
+	struct file_facts file;
+	int r = find_file(requests->tree, ino, &file);
 
-	tree_lock(requests->tree);
-	found = tree_find(requests->tree, ino, &node);
-	if (found && node_row(node)->file) {
-		const struct file_type *file = node_row(node)->file;
+	if (!r && !may_open(&file, wanted))
+		r = EACCES;
+	if (!r)
+		r = -new_handle(req, &handle);
+	if (r) {
+		fuse_reply_err(req, r);
+		return;
+	}
+	handle->gone = file.type->stream ? EIO : ENODEV;
+	if (file.type->commands && wanted & 0222) {
+		struct process_caller opener = sender_of(req, file.ino);
 
-		mode = file->mode;
-		stream = file->stream;
-		nonseekable = file->stream && !file->positioned;
-		node_stat(node, &st);
+		handle->opener_error =
+			caller_new(opener.pid, opener.uid, opener.gid, &handle->opener);
 	}
-	tree_unlock(requests->tree);
-	if (!found) {
-		fuse_reply_err(req, ENOENT);
-		return;
-	}
-	/*
-	 * Also root may not write what cannot be written, or what the mode forbids to everybody: in
-	 * sysfs.
-	 */
-	if (!stream && ((wanted & 0444 && !(mode & st.st_mode & 0444)) ||
-			(wanted & 0222 && !(mode & 0222 && st.st_mode & 0222)))) {
-		fuse_reply_err(req, EACCES);
-		return;
-	}
-	handle = handle_new(requests);
-	if (!handle) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	handle->gone = stream ? EIO : ENODEV;
 	fi->fh = (uintptr_t)handle;
 	fi->direct_io = 1;
 	fi->noflush = 1;
-	fi->nonseekable = nonseekable;
+	fi->nonseekable = file.type->stream && !file.type->positioned;
 	fuse_reply_open(req, fi);
+}
+
+/* How many of SIZE bytes at OFFSET, which may be anything, TEXT has. */
+static size_t part_of(const struct text *text, size_t size, off_t offset)
+{
+	if (offset < 0 || (uint64_t)offset >= text->length)
+		return 0;
+	return min_ul(size, text->length - (size_t)offset);
+}
+
+/* A text that was read to its end is not held for as long as the file is open, if it is long. */
+static void forget_long_text(struct handle *handle)
+{
+	if (handle->text.room <= MAX_KEPT || handle->stream.position < (off_t)handle->text.length)
+		return;
+	handle->end = (off_t)handle->text.length;
+	handle->filled = false;
+	text_clear(&handle->text);
+}
+
+/* What is read from the start is read anew; the rest of it is of the same text. */
+static bool needs_text(const struct handle *handle, off_t offset)
+{
+	return !offset || (!handle->filled && (!handle->end || offset < handle->end));
 }
 
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	struct tree *tree = requests_of(req)->tree;
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct process_caller reader = { ctx->pid, ctx->uid };
+	struct process_caller reader = sender_of(req, ino);
 	struct handle *handle = handle_of(fi);
 	struct node node;
+	size_t length;
 	int r;
 
 	tree_lock(tree);
-	r = tree_find(tree, ino, &node) ? 0 : -handle->gone;
-	/* What is read from the start is read anew; the rest of it is of the same text. */
-	if (!r && (!offset || !handle->filled)) {
+	r = tree_find(tree, ino, &node) && !node_is_dir(node) ? 0 : -handle->gone;
+	if (!r && needs_text(handle, offset)) {
 		handle->text.length = 0;
+		handle->end = 0;
 		r = file_show(node_row(node)->file, node.dir, &reader, &handle->text);
 		handle->filled = !r;
 	}
@@ -308,38 +322,21 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		fuse_reply_err(req, -r);
 		return;
 	}
-	reply_text(req, &handle->text, size, offset);
-	handle->stream.position = offset + (off_t)part_of(&handle->text, size, offset);
+	length = part_of(&handle->text, size, offset);
+	fuse_reply_buf(req, length ? handle->text.data + offset : NULL, length);
+	handle->stream.position = offset + (off_t)length;
+	forget_long_text(handle);
 }
 
-static void finish_event(struct event *event)
-{
-	free(event);
-}
-
-/* Lets others write to the file of a write that was held; see node_hold(). */
-static void make_way(struct requests *requests, struct node node)
-{
-	struct event *event = calloc(1, sizeof(*event));
-
-	/* Without memory they wait until the held write is answered. */
-	if (!event)
-		return;
-	node_hold(node);
-	event->finish = finish_event;
-	answerer_post(requests->damonfs.answerer, event);
-}
-
-/* Answers a write that was done at once; names that went are forgotten first. */
+/* Answers a write that was done at once; nobody may see any more what it removed. */
 static void reply_write(struct requests *requests, struct write *write, int result, bool changed)
 {
 	struct pending *pending = write_hold(write);
 
-	if (changed) {
+	if (changed)
 		pending_answer_after_changes(pending, requests->damonfs.answerer, result);
-	} else {
+	else
 		pending_answer(pending, result);
-	}
 }
 
 /* Each write to a file of sysfs is one command. */
@@ -347,6 +344,7 @@ static int store_text(struct node node, struct write *write, const char *data, s
 {
 	char text[MAX_WRITE + 1];
 
+	size = min_ul(size, MAX_WRITE);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	write->size = size;
@@ -357,36 +355,46 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		     struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct write write = { .caller = { ctx->pid, ctx->uid } };
 	struct handle *handle = handle_of(fi);
+	struct write write = { .writer = sender_of(req, ino),
+			       .opener = handle->opener,
+			       .opener_error = handle->opener_error };
 	struct pending *pending;
+	uint64_t nr_changes;
 	struct node node;
 	bool changed;
 	int r = -handle->gone;
+
+	if (account_get(requests->tree->accounts, write.writer.uid, &write.account)) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
 
 	if (handle->gone == ENODEV)
 		size = min_ul(size, MAX_WRITE);
 	pending = write.pending = pending_new(req, size);
 	if (!pending) {
+		account_put(write.account);
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
 	tree_lock(requests->tree);
-	if (tree_find(requests->tree, ino, &node))
+	nr_changes = requests->tree->nr_changes;
+	if (tree_find(requests->tree, ino, &node) && !node_is_dir(node))
 		r = node_row(node)->file->stream ? stream_store(&handle->stream, node, &write, data,
 								size, offset, fi->flags) :
 						   store_text(node, &write, data, size);
-	changed = requests->tree->changes;
+	changed = requests->tree->nr_changes != nr_changes;
 	/*
 	 * While the tree is locked nobody can answer it.  Writes to the kernel's debugfs files wait
 	 * for each other, and no signal interrupts them.
 	 */
 	if (r == STORE_HELD && !node_row(node)->file->stream) {
 		pending_allow_interrupt(pending);
-		make_way(requests, node);
+		node_hold(node);
 	}
 	tree_unlock(requests->tree);
+	account_put(write.account);
 	if (r != STORE_HELD)
 		reply_write(requests, &write, r, changed);
 }
@@ -445,6 +453,7 @@ static void no_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 
 /* flush and fsync are missing on purpose: the kernel asks once and never again. */
 const struct fuse_lowlevel_ops requests_operations = {
+	.init = do_init,
 	.lookup = do_lookup,
 	.getattr = do_getattr,
 	.setattr = do_setattr,
@@ -470,5 +479,5 @@ void requests_clear(struct requests *requests)
 	struct handle *handle, *next;
 
 	DL_FOREACH_SAFE(requests->handles, handle, next)
-		handle_free(requests, handle);
+		handle_free(&requests->handles, handle);
 }

@@ -2,10 +2,13 @@
 /*
  * What each FUSE request does to the tree, and its reply.
  *
- * Names and attributes are cached by the kernel for a day and taken back by notification when the
- * tree changes, before the write that changed it is answered; contents are never cached (direct
- * I/O).  Whoever uses an inode number that is stale was overtaken by such a change: ENOENT where a
- * path is being walked, ENODEV on an open file.
+ * The kernel may keep names and attributes: a day where they cannot go, else for a tick of its
+ * clock (node_keep() in node.h), which the answer to a write that removes them waits for.  It is
+ * told of changed attributes.  Contents are never cached (direct I/O).
+ *
+ * A stale inode number is that of something that was removed while it was held as a working
+ * directory or a descriptor.  As in sysfs, nothing is found in it, ENOENT, but it has attributes,
+ * and its parent is found; an open file is ENODEV.
  */
 #ifndef DAMONFS_FS_REQUESTS_H
 #define DAMONFS_FS_REQUESTS_H
@@ -18,6 +21,10 @@
 struct requests {
 	struct tree *tree;
 	struct damonfs damonfs;
+	/* The mount was made by somebody else: pids may be of another namespace than ours. */
+	bool passed;
+	bool serves; /* the kernel has said what it wants, and was answered */
+	unsigned int max_read; /* of the mount; 0: no limit */
 	struct handle *handles; /* open files and directories; the request thread's */
 };
 

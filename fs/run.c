@@ -15,6 +15,65 @@ static struct held take_held(struct held *held)
 	return taken;
 }
 
+/* ---- what is charged ---- */
+
+/* Regions that DESC begins with: those that are given, or the three of each address space. */
+static uint64_t needed_regions(const struct damon_desc *desc)
+{
+	uint64_t nr = 0;
+
+	for (size_t t = 0; t < desc->nr_targets; t++)
+		nr += max_ul(desc->targets[t].nr_ranges, 3);
+	return nr;
+}
+
+static int account_of(struct tree *tree, const struct damon_desc *desc, struct account **out)
+{
+	*out = NULL;
+	return desc->caller ? account_get(tree->accounts, desc->caller->uid, out) : 0;
+}
+
+/* One kdamond may have so much of what a user may have in all. */
+#define SHARE 8
+
+int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_held *held,
+		     uint64_t at_least)
+{
+	uint64_t needed = needed_regions(desc), most, wanted;
+	struct account *account;
+	int r = account_of(tree, desc, &account);
+
+	if (r || !account)
+		return r;
+	most = account_limit(account, ACCOUNT_REGIONS) / SHARE;
+	wanted = max_ul(needed, min_ul(desc->attrs.max_nr_regions, most));
+	/* What is left may be less than what is wanted, if it is enough to begin with. */
+	wanted = max_ul(needed, min_ul(wanted, account_left(account, ACCOUNT_REGIONS) +
+						       (held->account == account ? held->nr : 0)));
+	r = account_hold(held, account, ACCOUNT_REGIONS, max_ul(wanted, at_least));
+	account_put(account);
+	if (!r)
+		desc->max_total_regions = wanted;
+	return r;
+}
+
+static void release(struct run *run)
+{
+	account_hold(&run->regions, NULL, ACCOUNT_REGIONS, 0);
+	account_hold(&run->kdamonds, NULL, ACCOUNT_KDAMONDS, 0);
+}
+
+static int charge(struct run *run, struct damon_desc *desc)
+{
+	struct account *account;
+	int r = account_of(run->tree, desc, &account);
+
+	if (!r)
+		r = account_hold(&run->kdamonds, account, ACCOUNT_KDAMONDS, 1);
+	account_put(account);
+	return r ? r : run_hold_regions(run->tree, desc, &run->regions, 0);
+}
+
 /* ---- call-backs: of the kdamond's thread ---- */
 
 static void on_started(void *argument, int result)
@@ -58,18 +117,16 @@ static void finish_started(struct event *event)
 	pending_answer(on.pending, on.result);
 }
 
-/* The event is part of the run, which may be freed by its owner once it is RUN_ENDED. */
-static void finish_ended(struct event *event)
+/* The owner may free the run once it is RUN_ENDED. */
+static void end(struct run *run)
 {
-	struct run *run = container_of(event, struct run, end);
 	struct tree *tree = run->tree;
 	struct damonfs *damonfs = tree->owner;
 	struct held on, off;
 
-	/* Its thread may still have commands to answer, which others than we know of wait for. */
-	damon_wait(run->kdamond);
 	tree_lock(tree);
 	run->state = RUN_ENDED;
+	release(run);
 	DL_DELETE(damonfs->runs, run);
 	if (!--damonfs->nr_running)
 		damonfs->exclusive = false;
@@ -83,29 +140,94 @@ static void finish_ended(struct event *event)
 	pending_answer(off.pending, off.result);
 }
 
+static void finish_ended(struct event *event)
+{
+	struct run *run = container_of(event, struct run, end);
+
+	/* Its thread may still have commands to answer, which others than we know of wait for. */
+	damon_wait(run->kdamond);
+	end(run);
+}
+
+/* ---- the errand: opens the processes ---- */
+
+static void go(struct errand *errand)
+{
+	struct run *run = container_of(errand, struct run, errand);
+
+	run->start_result = run->open(run->desc);
+}
+
+static int start_kdamond(struct run *run)
+{
+	struct damon_callbacks callbacks = { .started = on_started,
+					     .ended = on_ended,
+					     .argument = run };
+	struct damonfs *damonfs = run->tree->owner;
+
+	/* Both events come through the tree's lock, which we hold: no hurry with the fields. */
+	return damon_start(steal_ptr(run->desc), damonfs->method, run->number, &callbacks,
+			   &run->kdamond);
+}
+
+static void opened(struct errand *errand)
+{
+	struct run *run = container_of(errand, struct run, errand);
+	int r = run->start_result;
+
+	if (!r && ((struct damonfs *)run->tree->owner)->stopping)
+		r = -EBUSY;
+	if (!r)
+		r = start_kdamond(run);
+	/* From now on the result is the kdamond's. */
+	if (!r)
+		return;
+	run->start_result = r;
+	run->desc = damon_desc_free(run->desc);
+	run_started(&run->start);
+}
+
+static void finish_opened(struct errand *errand)
+{
+	struct run *run = container_of(errand, struct run, errand);
+
+	if (!run->kdamond)
+		end(run);
+}
+
+static int run_begin(struct run *run)
+{
+	struct damonfs *damonfs = run->tree->owner;
+	int r = damonfs->stopping ? -EBUSY : charge(run, run->desc);
+
+	return r ? r : errand_start(run->tree, &run->errand);
+}
+
 int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model, struct run **out)
 {
 	static const struct event start = { .run = run_started, .finish = finish_started };
-	static const struct event end = { .finish = finish_ended };
-	struct damon_callbacks callbacks = { .started = on_started, .ended = on_ended };
+	static const struct event ended = { .finish = finish_ended };
+	static const struct errand errand = { .go = go, .done = opened, .finish = finish_opened };
 	struct damonfs *damonfs = tree->owner;
 	struct run *run = malloc(sizeof(*run));
-	int r = damonfs->stopping ? -EBUSY : 0;
+	int r;
 
-	if (!run || r) {
+	if (!run) {
 		damon_desc_free(desc);
-		free(run);
-		return r ? r : -ENOMEM;
+		return -ENOMEM;
 	}
 	*run = *model;
 	run->tree = tree;
 	run->state = RUN_STARTING;
 	run->start = start;
-	run->end = end;
-	callbacks.argument = run;
-	/* Both events come through the tree's lock, which we hold: no hurry with the fields. */
-	r = damon_start(desc, damonfs->method, damonfs->nr_running, &callbacks, &run->kdamond);
+	run->end = ended;
+	run->errand = errand;
+	run->desc = desc;
+	run->number = damonfs->nr_running;
+	r = run_begin(run);
 	if (r) {
+		damon_desc_free(desc);
+		release(run);
 		free(run);
 		return r;
 	}
@@ -117,7 +239,7 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 
 struct run *run_free(struct run *run)
 {
-	if (run)
+	if (run && run->kdamond)
 		damon_free(run->kdamond);
 	free(run);
 	return NULL;
@@ -130,15 +252,19 @@ bool runs_stop(struct tree *tree)
 
 	damonfs->stopping = true;
 	DL_FOREACH(damonfs->runs, run)
-		damon_stop(run->kdamond);
-	return !damonfs->nr_running;
+		if (run->kdamond)
+			damon_stop(run->kdamond);
+	return !damonfs->nr_running && !damonfs->nr_errands;
 }
 
-void runs_stop_all(struct tree *tree)
+bool runs_stop_all(struct tree *tree, uint64_t until)
 {
+	struct timespec end = { (time_t)(until / 1000000000), (long)(until % 1000000000) };
 	struct damonfs *damonfs = tree->owner;
+	bool stopped;
+	int r = 0;
 
-	runs_stop(tree);
-	while (damonfs->nr_running)
-		pthread_cond_wait(&damonfs->ended, &tree->lock);
+	while (!(stopped = runs_stop(tree)) && !r)
+		r = pthread_cond_clockwait(&damonfs->ended, &tree->lock, CLOCK_MONOTONIC, &end);
+	return stopped;
 }

@@ -10,7 +10,7 @@
 #define DAMONFS_FS_RUN_H
 
 #include "engine/damon.h"
-#include "fs/answer.h"
+#include "fs/errand.h"
 #include "fs/node.h"
 
 struct run;
@@ -19,10 +19,11 @@ struct run;
 struct damonfs {
 	const char *method; /* for damon_start() */
 	struct answerer *answerer;
-	pthread_cond_t ended; /* a run ended; with the tree's lock */
+	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
 	/* Under the tree's lock: */
 	struct run *runs; /* with a thread */
 	unsigned int nr_running; /* of them */
+	unsigned int nr_errands; /* that are under way */
 	bool exclusive; /* they were started by the debugfs files: no others may be */
 	bool stopping; /* for good: no others may be either */
 };
@@ -39,11 +40,16 @@ struct held {
 /* All of it is under the tree's lock, but for what says otherwise. */
 struct run {
 	struct tree *tree;
-	struct damon_kdamond *kdamond;
+	struct damon_kdamond *kdamond; /* NULL until its processes are open */
 	enum run_state state;
-	int start_result; /* the thread's, until `start' is posted */
+	int start_result; /* the errand's, then the kdamond's, until `start' is posted */
 	int result; /* the same, once the state is not RUN_STARTING */
 	struct held on, off; /* answered with the events */
+	/*
+	 * The owner's: opens the processes of the description, as damon_desc_open() does, and may
+	 * say otherwise what is wrong; called without the lock.
+	 */
+	int (*open)(struct damon_desc *desc);
 	/*
 	 * The owner's, or NULL: it is known how the start went, and the thread has ended.  They may
 	 * still change `on' and `off'; the tree is locked.
@@ -51,7 +57,13 @@ struct run {
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
 	void *owner;
+	/* What is charged to who started it, or committed to it last, for as long as it has a
+	 * thread. */
+	struct account_held kdamonds, regions;
 	struct event start, end; /* the answerer's */
+	struct errand errand; /* which opens the processes */
+	struct damon_desc *desc; /* until it has */
+	unsigned int number; /* of the kdamond, in its name */
 	struct run *prev, *next; /* in damonfs.runs */
 };
 
@@ -62,12 +74,20 @@ static inline struct damonfs *damonfs_of(const struct dir *dir)
 }
 
 /*
- * Starts a kdamond on DESC, of which it takes ownership also when it fails.  MODEL holds the
- * owner's fields of the new run.
+ * Starts a kdamond on DESC, whose processes are not open yet, and of which it takes ownership also
+ * when it fails.  MODEL holds the owner's fields of the new run.
  * Return: 0 and *OUT, or a negative errno.
  */
 int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model,
 	      struct run **out);
+
+/*
+ * Bounds the regions of DESC (max_total_regions), and charges as many to its caller instead of what
+ * is HELD, but no fewer than AT_LEAST. Return: 0, or -ENOMEM if the caller may not have as many as
+ * DESC begins with.
+ */
+int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_held *held,
+		     uint64_t at_least);
 
 /* Whether RUN, which may be NULL, has a thread. */
 static inline bool run_has_thread(const struct run *run)
@@ -81,7 +101,10 @@ struct run *run_free(struct run *run);
 /* Asks every kdamond to end.  Return: whether there is none any more. */
 bool runs_stop(struct tree *tree);
 
-/* The same, and waits for them; the tree is locked, and unlocked while waiting. */
-void runs_stop_all(struct tree *tree);
+/*
+ * The same, and waits for them until UNTIL, ns by CLOCK_MONOTONIC; the tree is locked, and unlocked
+ * while waiting.
+ */
+bool runs_stop_all(struct tree *tree, uint64_t until);
 
 #endif

@@ -19,14 +19,23 @@ struct session;
 int session_mount(struct options *options, const char *mountpoint, struct session **out);
 
 /*
- * Serves requests until the mount is gone, until one of the signals in the descriptor SIGNALS (of
- * signalfd(2)) comes for which ON_SIGNAL answers true, or until session_exit().
- * Return: 0 or a negative errno.
+ * Waits until the kernel and we agree about the mount: not all that could be mounted can be served.
+ * Return: 0, -EINTR if one of SIGNALS came meanwhile, or another negative errno.
+ */
+int session_begin(struct session *session, int signals);
+
+/*
+ * Serves requests, also without session_begin(), until the mount is gone, until one of the signals
+ * in the descriptor SIGNALS (of signalfd(2)) comes for which ON_SIGNAL answers true, or until
+ * session_exit(). Return: 0 or a negative errno.
  */
 int session_serve(struct session *session, int signals,
 		  bool (*on_signal)(int number, void *argument), void *argument);
 
-/* Stops all kdamonds, unmounts and frees everything. */
+/*
+ * Stops all kdamonds, unmounts and frees everything.  A kdamond that the kernel does not let end
+ * within five seconds is told of and left: the program is to end then.
+ */
 void session_end(struct session *session);
 
 #endif

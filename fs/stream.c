@@ -2,6 +2,7 @@
 /* Writes to the files of debugfs: see stream.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/answer.h"
@@ -72,7 +73,8 @@ int stream_store(struct stream *stream, struct node node, struct write *write, c
 	}
 	if (r >= 0)
 		stream->position = (off_t)stream->written.length;
+	/* No piece can come behind it. */
 	if (r < 0 || !may_go_on)
-		stream->written.length = 0;
+		text_clear(&stream->written);
 	return r;
 }

@@ -48,9 +48,9 @@ void surroundings_be_alone(char **argv)
 	if (geteuid() || getauxval(AT_SECURE))
 		return;
 	from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	to = memfd_create(COPY, MFD_CLOEXEC | MFD_EXEC);
+	to = memfd_create(COPY, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	if (to < 0)
-		to = memfd_create(COPY, MFD_CLOEXEC); /* before Linux 6.3 */
+		to = memfd_create(COPY, MFD_CLOEXEC | MFD_ALLOW_SEALING); /* before Linux 6.3 */
 	if (from < 0 || to < 0 || fstat(from, &st))
 		return;
 	for (off_t left = st.st_size; left > 0;) {
@@ -60,6 +60,9 @@ void surroundings_be_alone(char **argv)
 			return;
 		left -= bytes;
 	}
+	/* Nobody may put anything else in its place. */
+	if (fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return;
 	syscall(SYS_execveat, to, "", argv, environ, AT_EMPTY_PATH);
 	log_debug("a copy of damonfs cannot be run: %s", strerror(errno));
 }
@@ -87,6 +90,15 @@ struct litter {
 	int fds[NR_DAMO_FILES];
 };
 
+/* Whether PATH leads to what FD is of. */
+static bool is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return !fstat(fd, &ours) && !lstat(path, &there) && ours.st_dev == there.st_dev &&
+	       ours.st_ino == there.st_ino;
+}
+
 /* The last one who needed it removes it, if it is empty still. */
 static void remove_litter(void *argument)
 {
@@ -94,31 +106,61 @@ static void remove_litter(void *argument)
 	struct stat st;
 
 	for (size_t i = 0; i < NR_DAMO_FILES; i++) {
+		int fd = litter->fds[i];
+
 		/* Here, another file stands for it. */
-		if (litter->fds[i] >= 0 && !umount2(litter->path[i], MNT_DETACH) &&
-		    !flock(litter->fds[i], LOCK_EX | LOCK_NB) && !fstat(litter->fds[i], &st) &&
-		    !st.st_size)
+		if (fd >= 0 && !umount2(litter->path[i], MNT_DETACH | UMOUNT_NOFOLLOW) &&
+		    !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && !st.st_size &&
+		    is_at(fd, litter->path[i]))
 			unlink(litter->path[i]);
 	}
 }
 
-/* The file, with a lock; made if there is none.  Return: its descriptor or a negative errno. */
+/* Whoever else owns the directory may have put anything there.  Return: 0 or a negative errno. */
+static int check_own_file(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EPERM;
+	/* Somebody may just have removed it. */
+	return st.st_nlink ? 0 : -ESTALE;
+}
+
+/*
+ * The file, with a lock; made if there is none.  Waits for nobody but, for a moment, for those who
+ * remove it.  Return: its descriptor or a negative errno.
+ */
 static int open_shared(const char *path)
 {
 	for (int tries = 0; tries < 100; tries++) {
 		_cleanup_close_ int fd =
-			open(path, O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
-		struct stat st;
+			open(path, O_CREAT | O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+		int r = fd < 0 ? -errno : check_own_file(fd);
 
-		if (fd < 0 || flock(fd, LOCK_SH) || fstat(fd, &st))
+		if (r && r != -ESTALE)
+			return r;
+		if (!flock(fd, LOCK_SH | LOCK_NB)) {
+			if (!check_own_file(fd))
+				return steal_fd(fd);
+		} else if (errno != EWOULDBLOCK) {
 			return -errno;
-		if (!S_ISREG(st.st_mode))
-			return -EINVAL;
-		/* Somebody may just have removed it. */
-		if (st.st_nlink)
-			return steal_fd(fd);
+		}
+		usleep(1000);
 	}
 	return -EBUSY;
+}
+
+/* Another file stands for what FD is of. */
+static int cover_descriptor(int fd)
+{
+	char path[64];
+
+	/* By its name, something else might be covered. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return cover_file(path, "", 0);
 }
 
 int surroundings_separate_damo(struct clean_up *clean_up)
@@ -136,10 +178,12 @@ int surroundings_separate_damo(struct clean_up *clean_up)
 
 		snprintf(litter->path[i], PATH_MAX, "%s/%s", home, damo_files[i]);
 		litter->fds[i] = open_shared(litter->path[i]);
-		r = litter->fds[i] < 0 ? litter->fds[i] : cover_file(litter->path[i], "", 0);
+		r = litter->fds[i] < 0 ? litter->fds[i] : cover_descriptor(litter->fds[i]);
 		if (r)
 			log_debug("%s: %s", litter->path[i], strerror(-r));
 	}
-	*clean_up = (struct clean_up){ remove_litter, litter, { litter->fds[0], litter->fds[1] } };
+	*clean_up = (struct clean_up){
+		remove_litter, litter, { litter->fds[0], litter->fds[1] }, NEEDS_ALL
+	};
 	return 0;
 }

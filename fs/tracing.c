@@ -2,11 +2,11 @@
 /*
  * Events of DAMON's names: see tracing.h.
  *
- * A uprobe event is known to the whole system, by a group and a name of its own (damonfs_PID). What
- * a recorder is shown as events/damon/NAME is its number and a format with its fields, but the
- * kernel's name, types and text: so what is recorded is printed as the kernel would, later and
- * elsewhere, too.  The guard unmakes the events; what it could not, because it was killed as well,
- * the next one does.
+ * A uprobe event is known to the whole system, by a group and a name of its own
+ * (damonfs_PID_NAMESPACE, since pids are those of a namespace). What a recorder is shown as
+ * events/damon/NAME is its number and a format with its fields, but the kernel's name, types and
+ * text: so what is recorded is printed as the kernel would, later and elsewhere, too.  The guard
+ * unmakes the events; what it could not, because it was killed as well, the next one does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -67,7 +67,7 @@ static const struct event_type {
 
 struct tracing {
 	int tracefs_fd; /* the way to it also when it cannot be named any more */
-	char group[32];
+	char group[64];
 };
 
 /* ---- small things ---- */
@@ -157,19 +157,60 @@ static void unmake_all(void *argument)
 	} while (unmake(tracing->tracefs_fd, tracing->group) == -EBUSY && !usleep(100000));
 }
 
+/* The number of the pid namespace of a process, by its name in /proc; 0 if that cannot be told. */
+static unsigned long namespace_of(const char *process)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/ns/pid", process);
+	return stat(path, &st) ? 0 : (unsigned long)st.st_ino;
+}
+
+/* Of the outermost pid namespace, in which every process is visible: PROC_PID_INIT_INO. */
+#define FIRST_NAMESPACE 0xeffffffcUL
+
+/* Whether no process is in pid namespace NUMBER, as far as that can be told. */
+static bool is_empty(unsigned long number)
+{
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+
+	if (namespace_of("self") != FIRST_NAMESPACE)
+		return false;
+	dir = opendir("/proc");
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)))
+		if (*entry->d_name >= '0' && *entry->d_name <= '9' &&
+		    namespace_of(entry->d_name) == number)
+			return false;
+	return true;
+}
+
+/* Whether the damonfs that made GROUP is gone for sure. */
+static bool is_left_behind(const char *group)
+{
+	unsigned long number;
+	int pid, length;
+
+	if (sscanf(group, GROUP "%d_%lu%n", &pid, &number, &length) != 2 || group[length] ||
+	    pid <= 0)
+		return false;
+	if (number != namespace_of("self"))
+		return is_empty(number);
+	return kill(pid, 0) && errno == ESRCH;
+}
+
 /* Those of processes that are gone. */
 static void unmake_left_behind(int tracefs_fd)
 {
 	_cleanup_closedir_ DIR *dir = opendir(EVENTS);
 	struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		const char *number = entry->d_name + strlen(GROUP);
-
-		if (!strncmp(entry->d_name, GROUP, strlen(GROUP)) && *number &&
-		    kill((pid_t)strtol(number, NULL, 10), 0) && errno == ESRCH)
+	while (dir && (entry = readdir(dir)))
+		if (is_left_behind(entry->d_name))
 			unmake(tracefs_fd, entry->d_name);
-	}
 }
 
 static int make(const char *group, unsigned int abi, const char *file)
@@ -324,9 +365,11 @@ int tracing_prepare(struct tracing **out, struct clean_up *clean_up)
 		free(tracing);
 		return r;
 	}
-	snprintf(tracing->group, sizeof(tracing->group), GROUP "%d", getpid());
+	snprintf(tracing->group, sizeof(tracing->group), GROUP "%d_%lu", getpid(),
+		 namespace_of("self"));
 	unmake_left_behind(tracing->tracefs_fd);
-	*clean_up = (struct clean_up){ unmake_all, tracing, { tracing->tracefs_fd, -1 } };
+	*clean_up =
+		(struct clean_up){ unmake_all, tracing, { tracing->tracefs_fd, -1 }, NEEDS_ALL };
 	*out = tracing;
 	return 0;
 }

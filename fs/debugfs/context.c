@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 
 #include "access/cleanup.h"
 #include "fs/parse.h"
@@ -24,6 +25,8 @@ void debugfs_context_clear(struct debugfs_context *context)
 	context->run = run_free(context->run);
 	damon_desc_clear(&context->desc);
 	free(context->stats);
+	account_hold(&context->schemes_held, NULL, ACCOUNT_BYTES, 0);
+	account_hold(&context->regions_held, NULL, ACCOUNT_BYTES, 0);
 }
 
 struct debugfs_context *debugfs_context_of(struct dir *dir)
@@ -39,6 +42,7 @@ static void clear_targets(struct debugfs_context *context)
 	free(context->desc.targets);
 	context->desc.targets = NULL;
 	context->desc.nr_targets = 0;
+	account_hold(&context->regions_held, NULL, ACCOUNT_BYTES, 0);
 }
 
 static void clear_regions(struct debugfs_context *context)
@@ -50,6 +54,7 @@ static void clear_regions(struct debugfs_context *context)
 		target->ranges = NULL;
 		target->nr_ranges = 0;
 	}
+	account_hold(&context->regions_held, NULL, ACCOUNT_BYTES, 0);
 }
 
 void debugfs_context_ended(struct debugfs_context *context)
@@ -117,54 +122,128 @@ static bool is_paddr(const struct write *write, const char *text)
 	return !strncmp(text, "paddr\n", write->size);
 }
 
-static int open_processes(const char *text, const struct process_caller *caller,
-			  struct damon_target_desc *targets, size_t *nr)
-{
-	int pid, r = 0;
+/* What is written to target_ids, until it is taken. */
+struct naming {
+	uint64_t dir; /* inode number of the directory: it may be gone by then */
+	struct damon_desc *targets; /* ... of a description that has nothing else */
+	struct pending *pending;
+	int result;
+	struct account_held thread; /* it has one, as a kdamond */
+	struct errand errand;
+};
 
-	for (*nr = 0; !r && *nr < MAX_PIDS && scan_int(&text, &pid); ++*nr) {
-		targets[*nr].as_they_stand = true;
-		r = process_open(pid, caller, &targets[*nr].process);
+static void naming_freep(struct naming **naming)
+{
+	if (*naming) {
+		damon_desc_free((*naming)->targets);
+		account_hold(&(*naming)->thread, NULL, ACCOUNT_KDAMONDS, 0);
 	}
-	/* The kernel says ENOMEM for whatever is wrong with a pid. */
-	return r == -EPERM ? r : r ? -ENOMEM : 0;
+	free(*naming);
 }
 
-static void targets_free(struct damon_target_desc **targets)
+static void scan_targets(const struct write *write, const char *text, struct damon_desc *desc)
 {
-	for (size_t i = 0; *targets && i < MAX_PIDS; i++)
-		damon_target_desc_clear(&(*targets)[i]);
-	free(*targets);
+	size_t nr = 0;
+	int pid;
+
+	desc->ops = is_paddr(write, text) ? DAMON_OPS_PADDR : DAMON_OPS_VADDR;
+	if (desc->ops == DAMON_OPS_PADDR)
+		desc->targets[nr++].as_they_stand = true;
+	while (desc->ops != DAMON_OPS_PADDR && nr < MAX_PIDS && scan_int(&text, &pid))
+		/* There is no process 0, and a target without a pid would have none to open. */
+		desc->targets[nr++] =
+			(struct damon_target_desc){ .as_they_stand = true, .pid = pid ? pid : -1 };
+	desc->nr_targets = nr;
 }
 
-int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *text)
+static int naming_new(const struct dir *dir, const struct write *write, const char *text,
+		      struct naming **out)
 {
-	struct debugfs_context *context = debugfs_context_of(dir);
-	__attribute__((cleanup(targets_free))) struct damon_target_desc *targets =
-		calloc(MAX_PIDS, sizeof(*targets));
-	bool paddr = is_paddr(write, text);
-	size_t nr = 1;
-	int r = 0;
+	__attribute__((cleanup(naming_freep))) struct naming *naming = calloc(1, sizeof(*naming));
 
-	if (!targets)
+	if (!naming)
 		return -ENOMEM;
-	targets[0].as_they_stand = true;
-	/* Physical memory is everybody's. */
-	if (paddr)
-		r = write->caller.uid ? -EPERM : 0;
-	else
-		r = open_processes(text, &write->caller, targets, &nr);
-	if (r)
-		return r;
+	naming->targets = damon_desc_new(MAX_PIDS, 0);
+	if (!naming->targets)
+		return -ENOMEM;
+	naming->dir = node_ino((struct node){ (struct dir *)dir, 0 });
+	scan_targets(write, text, naming->targets);
+	*out = steal_ptr(naming);
+	return write_caller(write, &(*out)->targets->caller);
+}
+
+static void open_named(struct errand *errand)
+{
+	struct naming *naming = container_of(errand, struct naming, errand);
+	int r = damon_desc_open(naming->targets);
+
+	/* The kernel says ENOMEM for whatever is wrong with a pid. */
+	naming->result = r == -EPERM ? r : r ? -ENOMEM : 0;
+}
+
+static int take_named(struct debugfs_context *context, struct damon_desc *named)
+{
 	if (debugfs_is_running(context))
 		return -EBUSY;
 	clear_targets(context);
 	/* Without targets the operations stay what they were. */
-	if (nr)
-		context->desc.ops = paddr ? DAMON_OPS_PADDR : DAMON_OPS_VADDR;
-	context->desc.targets = steal_ptr(targets);
-	context->desc.nr_targets = nr;
+	if (named->nr_targets)
+		context->desc.ops = named->ops;
+	context->desc.targets = steal_ptr(named->targets);
+	context->desc.nr_targets = named->nr_targets;
+	named->nr_targets = 0;
 	return 0;
+}
+
+static void opened_named(struct errand *errand)
+{
+	struct naming *naming = container_of(errand, struct naming, errand);
+	struct node node;
+
+	if (naming->result)
+		return;
+	naming->result = tree_find(errand->tree, naming->dir, &node) ?
+				 take_named(debugfs_context_of(node.dir), naming->targets) :
+				 -EIO;
+}
+
+static void finish_naming(struct errand *errand)
+{
+	struct naming *naming = container_of(errand, struct naming, errand);
+
+	pending_answer(naming->pending, naming->result);
+	naming_freep(&naming);
+}
+
+int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *text)
+{
+	static const struct errand errand = { .go = open_named,
+					      .done = opened_named,
+					      .finish = finish_naming };
+	__attribute__((cleanup(naming_freep))) struct naming *naming = NULL;
+	int r = naming_new(dir, write, text, &naming);
+
+	if (r)
+		return r;
+	/* Physical memory is everybody's. */
+	if (naming->targets->ops == DAMON_OPS_PADDR &&
+	    !caller_capable(naming->targets->caller, CAP_SYS_ADMIN))
+		return -EPERM;
+	naming->errand = errand;
+	/* What the program itself writes, as tests do, nobody holds. */
+	if (!write->pending) {
+		open_named(&naming->errand);
+		return naming->result ? naming->result :
+					take_named(debugfs_context_of(dir), naming->targets);
+	}
+	r = account_hold(&naming->thread, write->account, ACCOUNT_KDAMONDS, 1);
+	if (!r)
+		r = errand_start(dir->tree, &naming->errand);
+	if (r)
+		return r;
+	naming->pending = write_hold(write);
+	naming = NULL;
+	return STORE_HELD;
 }
 
 /* ---- init_regions ---- */
@@ -220,16 +299,27 @@ static int add_regions(struct debugfs_context *context, const char *text)
 	return r;
 }
 
+static uint64_t bytes_of_regions(const struct debugfs_context *context)
+{
+	uint64_t nr = 0;
+
+	for (size_t t = 0; t < context->desc.nr_targets; t++)
+		nr += context->desc.targets[t].nr_ranges;
+	return nr * sizeof(struct damon_addr_range);
+}
+
 int debugfs_store_init_regions(struct dir *dir, struct write *write, const char *text)
 {
 	struct debugfs_context *context = debugfs_context_of(dir);
 	int r;
 
-	(void)write;
 	if (debugfs_is_running(context))
 		return -EBUSY;
 	clear_regions(context);
 	r = add_regions(context, text);
+	if (!r)
+		r = account_hold(&context->regions_held, write->account, ACCOUNT_BYTES,
+				 bytes_of_regions(context));
 	if (r)
 		clear_regions(context);
 	return r;

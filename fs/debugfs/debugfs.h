@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * damon/: the tree of <debugfs>/damon, rules in spec/abi-debugfs.md.
+ * damon/: the tree of <debugfs>/damon, rules in docs/abi/debugfs.md.
  *
  * Its root is a context, and each directory in it that mk_contexts made is another.  A context is
  * the engine's own description of one, which the files print and parse; `monitor_on' starts a
@@ -10,6 +10,7 @@
 #define DAMONFS_FS_DEBUGFS_H
 
 #include "engine/damon.h"
+#include "fs/account.h"
 #include "fs/node.h"
 #include "fs/run.h"
 
@@ -17,6 +18,8 @@ struct debugfs_context {
 	struct damon_desc desc; /* of a target, only what was written: no regions are derived */
 	struct damos_stat *stats; /* of each scheme: the kdamond counts in them */
 	struct run *run; /* since it was turned on last; NULL: never */
+	/* Bytes that are charged to who wrote them: of the schemes, and of the regions. */
+	struct account_held schemes_held, regions_held;
 };
 
 /* A directory that mk_contexts made. */
@@ -74,12 +77,13 @@ int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *
 /* What is not shown or not taken is EINVAL, whatever the mode. */
 #define DEBUGFS(path, show, store, ...) OWN(path, 0600, show, store, .stream = true, __VA_ARGS__)
 
-#define DEBUGFS_CONTEXT_FILES(dir)                                                            \
-	DEBUGFS(dir "attrs", debugfs_show_attrs, debugfs_store_attrs),                        \
-		DEBUGFS(dir "target_ids", debugfs_show_target_ids, debugfs_store_target_ids), \
-		DEBUGFS(dir "init_regions", debugfs_show_init_regions,                        \
-			debugfs_store_init_regions),                                          \
-		DEBUGFS(dir "schemes", debugfs_show_schemes, debugfs_store_schemes),          \
+#define DEBUGFS_CONTEXT_FILES(dir)                                                           \
+	DEBUGFS(dir "attrs", debugfs_show_attrs, debugfs_store_attrs),                       \
+		DEBUGFS(dir "target_ids", debugfs_show_target_ids, debugfs_store_target_ids, \
+			.commands = true),                                                   \
+		DEBUGFS(dir "init_regions", debugfs_show_init_regions,                       \
+			debugfs_store_init_regions),                                         \
+		DEBUGFS(dir "schemes", debugfs_show_schemes, debugfs_store_schemes),         \
 		DEBUGFS(dir "kdamond_pid", debugfs_show_kdamond_pid, NULL)
 
 #endif

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/capability.h>
 
 #include "access/cleanup.h"
 #include "fs/parse.h"
@@ -87,15 +88,31 @@ static void forget_unknown_metrics(struct damon_desc *desc)
 			desc->schemes[s].wmarks.metric = DAMOS_WMARK_NONE;
 }
 
-static int start(struct root_dir *root, struct debugfs_context *context)
+/* What was named by others will be opened in the name of CALLER. */
+static int hand_over(struct damon_desc *desc, struct caller *caller)
 {
-	const struct run model = { .started = on_started, .ended = on_ended, .owner = context };
+	desc->caller = caller_get(caller);
+	if (desc->ops == DAMON_OPS_PADDR)
+		return caller_capable(caller, CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return 0;
+}
+
+static int start(struct root_dir *root, struct debugfs_context *context, struct caller *caller)
+{
+	const struct run model = {
+		.open = damon_desc_open, .started = on_started, .ended = on_ended, .owner = context
+	};
 	struct damon_desc *desc = damon_desc_copy(&context->desc);
 	int r;
 
 	if (!desc)
 		return -ENOMEM;
 	desc->abi = root->base.tree->abi;
+	r = hand_over(desc, caller);
+	if (r) {
+		damon_desc_free(desc);
+		return r;
+	}
 	if (root->base.tree->abi >= V(6, 9))
 		forget_unknown_metrics(desc);
 	context->run = run_free(context->run);
@@ -107,17 +124,19 @@ static int start(struct root_dir *root, struct debugfs_context *context)
 
 static int turn_on(struct root_dir *root, struct write *write)
 {
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	struct damonfs *damonfs = damonfs_of(&root->base);
 	struct debugfs_context *context;
-	int r = 0;
+	int r;
 
 	for (size_t i = 0; (context = context_at(root, i)); i++)
 		if (!context->desc.nr_targets)
 			return -EINVAL;
 	if (damonfs->nr_running)
 		return -EBUSY;
+	r = write_caller(write, &caller);
 	for (size_t i = 0; !r && (context = context_at(root, i)); i++)
-		r = start(root, context);
+		r = start(root, context, caller);
 	if (!root->debugfs.nr_starting)
 		return r;
 	damonfs->exclusive = true;
@@ -135,7 +154,8 @@ static int stop_next(struct root_dir *root)
 
 	if (!context)
 		return 0;
-	if (!debugfs_is_running(context))
+	/* No `off' comes while an `on' is held. */
+	if (!debugfs_is_running(context) || !context->run->kdamond)
 		return -EPERM;
 	damon_stop(context->run->kdamond);
 	return STORE_HELD;
@@ -213,7 +233,6 @@ int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *
 	struct node found;
 	int r = scan_name(dir, text, name);
 
-	(void)write;
 	if (r)
 		return r;
 	if (is_no_name(name))
@@ -222,7 +241,7 @@ int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *
 		return -ENAMETOOLONG;
 	if (node_lookup(damon_directory(dir), name, &found))
 		return -EEXIST;
-	return dir_add_named(dir, made_file(), name) ? 0 : -ENOMEM;
+	return dir_add_named(dir, made_file(), name, write->account) ? 0 : -ENOMEM;
 }
 
 int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *text)

@@ -153,7 +153,6 @@ int debugfs_store_schemes(struct dir *dir, struct write *write, const char *text
 	size_t nr = 0;
 	int r = 1;
 
-	(void)write;
 	if (!schemes || !stats)
 		return -ENOMEM;
 	while (nr < MAX_SCHEMES && (r = scan_scheme(&text, &schemes[nr])) > 0) {
@@ -164,6 +163,9 @@ int debugfs_store_schemes(struct dir *dir, struct write *write, const char *text
 		return r;
 	if (debugfs_is_running(context))
 		return -EBUSY;
+	if (account_hold(&context->schemes_held, write->account, ACCOUNT_BYTES,
+			 MAX_SCHEMES * (sizeof(*schemes) + sizeof(*stats))))
+		return -ENOMEM;
 	free(context->desc.schemes);
 	free(context->stats);
 	context->desc.schemes = steal_ptr(schemes);

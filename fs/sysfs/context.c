@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* contexts/N: what is monitored, and how; with its targets and their regions. */
 #include <errno.h>
+#include <sys/capability.h>
 
 #include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
@@ -12,15 +13,25 @@ const struct keyword operations_words[] = {
 	{ 0 },
 };
 
+/* `on' will want it of whoever wants physical memory. */
+static bool may_have_physical(const struct process_caller *reader)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+
+	return !reader || (!caller_new(reader->pid, reader->uid, reader->gid, &caller) &&
+			   caller_capable(caller, CAP_SYS_ADMIN));
+}
+
 static int show_avail_operations(struct dir *dir, const struct process_caller *reader,
 				 struct text *out)
 {
+	bool physical = may_have_physical(reader);
 	int r = 0;
 
 	(void)dir;
-	(void)reader;
 	for (const struct keyword *word = operations_words; !r && word->name; word++)
-		if (damon_ops_available((enum damon_ops_id)word->value))
+		if (damon_ops_available((enum damon_ops_id)word->value) &&
+		    (word->value != DAMON_OPS_PADDR || physical))
 			r = text_add(out, "%s\n", word->name);
 	return r;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * From directories to the engine's description: what the kernel does at `on' and `commit', in its
- * order and with its errors (spec/abi-sysfs.md section 6.1).
+ * order and with its errors (docs/abi/sysfs.md section 6.1).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/capability.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "fs/sysfs/sysfs.h"
 
 static void desc_freep(struct damon_desc **desc)
@@ -15,22 +17,25 @@ static void desc_freep(struct damon_desc **desc)
 	damon_desc_free(*desc);
 }
 
-static int describe_process(const struct target_dir *target, const struct process_caller *caller,
-			    struct process **out)
+int describe_processes(struct damon_desc *desc)
 {
-	int r = process_open(target->pid, caller, out);
+	int r = damon_desc_open(desc);
 
+	if (r == -EMFILE || r == -ENFILE) {
+		log_error("the processes of %zu targets cannot be held: %s; raise the limit of "
+			  "open files of damonfs",
+			  desc->nr_targets, strerror(-r));
+		return -ENOMEM;
+	}
 	return r == -EPERM || r == -ENOMEM ? r : r ? -EINVAL : 0;
 }
 
-static int describe_target(const struct target_dir *target, enum damon_ops_id ops,
-			   const struct process_caller *caller, uint64_t min_sz,
+static int describe_target(const struct target_dir *target, enum damon_ops_id ops, uint64_t min_sz,
 			   struct damon_target_desc *out)
 {
-	int r = ops == DAMON_OPS_PADDR ? 0 : describe_process(target, caller, &out->process);
-
-	if (r)
-		return r;
+	if (ops != DAMON_OPS_PADDR && target->pid <= 0)
+		return -EINVAL;
+	out->pid = target->pid;
 	out->ranges = calloc(target->regions.nr + 1, sizeof(*out->ranges));
 	if (!out->ranges)
 		return -ENOMEM;
@@ -156,7 +161,7 @@ static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *o
 	return r ? r : describe_filters(scheme, out);
 }
 
-int describe_context(const struct context_dir *context, const struct process_caller *caller,
+int describe_context(const struct context_dir *context, struct caller *caller,
 		     struct damon_desc **out)
 {
 	__attribute__((cleanup(desc_freep))) struct damon_desc *desc =
@@ -166,6 +171,7 @@ int describe_context(const struct context_dir *context, const struct process_cal
 	if (!desc)
 		return -ENOMEM;
 	desc->abi = context->base.tree->abi;
+	desc->caller = caller_get(caller);
 	desc->ops = (enum damon_ops_id)context->operations;
 	desc->addr_unit = context->addr_unit;
 	desc->attrs = context->attrs;
@@ -175,18 +181,19 @@ int describe_context(const struct context_dir *context, const struct process_cal
 	if (!r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)
 		r = -EINVAL;
 	/* Physical memory is everybody's. */
-	if (!r && desc->ops == DAMON_OPS_PADDR && caller->uid)
+	if (!r && desc->ops == DAMON_OPS_PADDR && !caller_capable(caller, CAP_SYS_ADMIN))
 		r = -EPERM;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = describe_target((struct target_dir *)context->targets.dirs[i], desc->ops,
-				    caller, damon_min_sz_region(desc->ops, desc->addr_unit),
+				    damon_min_sz_region(desc->ops, desc->addr_unit),
 				    &desc->targets[i]);
-	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
-		r = describe_scheme((struct scheme_dir *)context->schemes.dirs[i],
-				    &desc->schemes[i]);
-	if (!r)
-		*out = steal_ptr(desc);
-	return r;
+	if (r)
+		return r;
+	for (size_t i = 0; !desc->error && i < desc->nr_schemes; i++)
+		desc->error = describe_scheme((struct scheme_dir *)context->schemes.dirs[i],
+					      &desc->schemes[i]);
+	*out = steal_ptr(desc);
+	return 0;
 }
 
 int describe_goals(const struct context_dir *context, struct damon_desc **out)

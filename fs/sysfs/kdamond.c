@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "fs/parse.h"
 #include "fs/sysfs/sysfs.h"
 
@@ -20,9 +21,12 @@ struct command_run {
 	struct kdamond_dir *dir;
 	struct pending *pending;
 	int result;
-	/* Takes the answers into the tree. */
-	void (*apply)(struct context_dir *context, const struct damon_command *command);
+	uint64_t nr_regions; /* DAMON_COMMIT: how many it may have then; 0: any number */
+	/* Takes the answers into the tree.  Return: 0, or -ENOMEM and nothing is taken. */
+	int (*apply)(struct context_dir *context, const struct damon_command *command);
 	struct event event;
+	struct errand errand; /* DAMON_COMMIT: opens the processes */
+	bool sent; /* the kdamond has it, or had */
 };
 
 static struct context_dir *context_of(const struct kdamond_dir *dir)
@@ -45,19 +49,34 @@ static void kdamond_clear(struct dir *dir)
 /* `on' is told how the start went. */
 static void on_started(struct run *run)
 {
+	struct kdamond_dir *dir = run->owner;
+
 	run->on.result = run->result;
+	if (run->kdamond)
+		damon_set_refresh(run->kdamond, dir->refresh_ms);
+}
+
+static int describe_for(const struct context_dir *context, const struct write *write,
+			struct damon_desc **out)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+	int r = write_caller(write, &caller);
+
+	return r ? r : describe_context(context, caller, out);
 }
 
 static int turn_on(struct kdamond_dir *dir, struct write *write)
 {
-	static const struct run model = { .started = on_started };
+	const struct run model = { .open = describe_processes,
+				   .started = on_started,
+				   .owner = dir };
 	struct damon_desc *desc;
 	int r;
 
 	if (kdamond_is_busy(dir))
 		return -EBUSY;
 	dir->run = run_free(dir->run);
-	r = describe_context(context_of(dir), &write->caller, &desc);
+	r = describe_for(context_of(dir), write, &desc);
 	if (r)
 		return r;
 	/* Those of the debugfs files want to be alone. */
@@ -68,7 +87,6 @@ static int turn_on(struct kdamond_dir *dir, struct write *write)
 	r = run_start(dir->base.tree, desc, &model, &dir->run);
 	if (r)
 		return r;
-	damon_set_refresh(dir->run->kdamond, dir->refresh_ms);
 	dir->run->on.pending = write_hold(write);
 	return STORE_HELD;
 }
@@ -98,17 +116,44 @@ static void on_command_done(struct damon_command *command)
 	answerer_post(damonfs_of(&c->dir->base)->answerer, &c->event);
 }
 
+/*
+ * What the write is told.  Before Linux 6.14 it is not told how the command went, which shows in
+ * `state'; but that there was no memory for an answer is always told.
+ */
+static int result_of(const struct command_run *c)
+{
+	bool no_answer = c->command.error == -ENOMEM && c->command.kind != DAMON_COMMIT;
+
+	return no_answer || c->dir->base.tree->abi >= V(6, 14) ? c->command.error : 0;
+}
+
 static void run_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
 	struct context_dir *context = context_of(c->dir);
 
 	c->dir->command = NULL;
-	/* Before Linux 6.14 it is not told how the command went: it shows in `state'. */
-	c->result = c->dir->base.tree->abi < V(6, 14) ? 0 : c->command.error;
+	c->result = result_of(c);
 	kdamond_refresh(c->dir);
-	if (c->apply && context && (!c->command.error || c->dir->base.tree->abi < V(6, 14)))
-		c->apply(context, &c->command);
+	if (c->command.too_many_tried && !c->result) {
+		log_info("update_schemes_tried_regions or _bytes: there are more than the %zu "
+			 "objects that "
+			 "are left to who made the scheme",
+			 c->command.max_tried);
+		c->result = -ENOMEM;
+	}
+	if (c->apply && context && !c->result)
+		c->result = c->apply(context, &c->command);
+	/* From now on what was committed is what there is. */
+	if (c->command.kind == DAMON_COMMIT && !c->command.error && c->nr_regions)
+		account_hold(&c->dir->run->regions, c->dir->run->regions.account, ACCOUNT_REGIONS,
+			     c->nr_regions);
+}
+
+static void command_free(struct command_run *c)
+{
+	damon_command_clear(&c->command);
+	free(c);
 }
 
 static void finish_command_done(struct event *event)
@@ -116,45 +161,119 @@ static void finish_command_done(struct event *event)
 	struct command_run *c = container_of(event, struct command_run, event);
 
 	pending_answer(c->pending, c->result);
-	damon_command_clear(&c->command);
-	free(c);
+	command_free(c);
 }
 
-static int send(struct kdamond_dir *dir, struct write *write, struct damon_command command,
-		void (*apply)(struct context_dir *context, const struct damon_command *command))
+/* Takes COMMAND over.  Return: NULL if there is no memory. */
+static struct command_run *command_new(struct kdamond_dir *dir, struct damon_command *command,
+				       int (*apply)(struct context_dir *context,
+						    const struct damon_command *command))
 {
 	struct command_run *c = calloc(1, sizeof(*c));
-	int r = c ? 0 : -ENOMEM;
 
-	if (!r) {
-		c->command = command;
-		c->command.done = on_command_done;
-		c->dir = dir;
-		c->apply = apply;
-		c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
-		r = damon_call(dir->run->kdamond, &c->command);
+	if (!c) {
+		damon_command_clear(command);
+		return NULL;
 	}
+	c->command = *command;
+	c->command.done = on_command_done;
+	c->dir = dir;
+	c->apply = apply;
+	c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
+	return c;
+}
+
+/* Holds the write that asked for C, if it is under way: R is how it began.  Return: for a store. */
+static int hold_for(struct command_run *c, struct write *write, int r)
+{
 	if (r) {
-		damon_command_clear(&command);
-		free(c);
+		command_free(c);
 		return r;
 	}
 	/* The answer comes through the tree's lock, which we hold. */
-	dir->command = c;
+	c->dir->command = c;
 	c->pending = write_hold(write);
 	return STORE_HELD;
 }
 
+static int send(struct kdamond_dir *dir, struct write *write, struct damon_command command,
+		int (*apply)(struct context_dir *context, const struct damon_command *command))
+{
+	struct command_run *c = command_new(dir, &command, apply);
+
+	return c ? hold_for(c, write, damon_call(dir->run->kdamond, &c->command)) : -ENOMEM;
+}
+
+/* ---- commit: the processes are opened first ---- */
+
+static void open_for_commit(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	if (!c->command.error)
+		c->command.error = describe_processes(c->command.desc);
+}
+
+/* Return: 0, and then the kdamond has it, or a negative errno. */
+static int send_commit(struct command_run *c)
+{
+	struct run *run = c->dir->run;
+	int r;
+
+	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
+	if (c->command.error && c->dir->base.tree->abi >= V(6, 14))
+		return c->command.error;
+	if (run->state != RUN_ON)
+		return -EINVAL;
+	if (c->command.error) {
+		c->command.desc = damon_desc_free(c->command.desc);
+	} else {
+		r = run_hold_regions(c->dir->base.tree, c->command.desc, &run->regions,
+				     run->regions.nr);
+		if (r)
+			return r;
+		c->nr_regions = c->command.desc->max_total_regions;
+	}
+	return damon_call(run->kdamond, &c->command);
+}
+
+static void opened_for_commit(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	c->result = send_commit(c);
+	c->sent = !c->result;
+	if (!c->sent)
+		c->dir->command = NULL;
+}
+
+static void finish_unsent(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	if (c->sent)
+		return;
+	pending_answer(c->pending, c->result);
+	command_free(c);
+}
+
 static int commit(struct kdamond_dir *dir, struct write *write)
 {
+	static const struct errand errand = { .go = open_for_commit,
+					      .done = opened_for_commit,
+					      .finish = finish_unsent };
 	struct damon_command command = { .kind = DAMON_COMMIT };
+	struct command_run *c;
 
 	kdamond_refresh(dir);
-	command.error = describe_context(context_of(dir), &write->caller, &command.desc);
-	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
+	command.error = describe_for(context_of(dir), write, &command.desc);
 	if (command.error && dir->base.tree->abi >= V(6, 14))
 		return command.error;
-	return send(dir, write, command, NULL);
+	c = command_new(dir, &command, NULL);
+	if (!c)
+		return -ENOMEM;
+	c->errand = errand;
+	return hold_for(c, write, errand_start(dir->base.tree, &c->errand));
 }
 
 static int commit_goals(struct kdamond_dir *dir, struct write *write)
@@ -189,19 +308,22 @@ static void take_intervals(struct context_dir *context, const struct damon_repor
 	context->attrs.aggr_interval = report->aggr_interval;
 }
 
-static void apply_stats(struct context_dir *context, const struct damon_command *command)
+static int apply_stats(struct context_dir *context, const struct damon_command *command)
 {
 	take_stats(context, &command->report);
+	return 0;
 }
 
-static void apply_effective(struct context_dir *context, const struct damon_command *command)
+static int apply_effective(struct context_dir *context, const struct damon_command *command)
 {
 	take_effective(context, &command->report);
+	return 0;
 }
 
-static void apply_intervals(struct context_dir *context, const struct damon_command *command)
+static int apply_intervals(struct context_dir *context, const struct damon_command *command)
 {
 	take_intervals(context, &command->report);
+	return 0;
 }
 
 static int update_stats(struct kdamond_dir *dir, struct write *write)
@@ -224,7 +346,8 @@ void kdamond_refresh(struct kdamond_dir *dir)
 	struct context_dir *context = context_of(dir);
 	struct damon_report report;
 
-	if (!dir->run || !context || !damon_take_report(dir->run->kdamond, &report))
+	if (!dir->run || !dir->run->kdamond || !context ||
+	    !damon_take_report(dir->run->kdamond, &report))
 		return;
 	if (dir->refresh_ms) {
 		take_intervals(context, &report);
@@ -247,11 +370,11 @@ static void clear_tried(struct context_dir *context)
 		struct scheme_dir *scheme = scheme_of(context, s);
 
 		scheme->tried_bytes = 0;
-		dir_populate(&scheme->base, file, 0);
+		dir_populate(&scheme->base, file, 0, NULL);
 	}
 }
 
-static void apply_tried_bytes(struct context_dir *context, const struct damon_command *command)
+static int apply_tried_bytes(struct context_dir *context, const struct damon_command *command)
 {
 	clear_tried(context);
 	for (size_t i = 0; i < command->nr_tried; i++) {
@@ -261,10 +384,11 @@ static void apply_tried_bytes(struct context_dir *context, const struct damon_co
 		if (scheme)
 			scheme->tried_bytes += tried->end - tried->start;
 	}
+	return 0;
 }
 
 /* The number of a directory is that of the region among those of all schemes, or of its own. */
-static void apply_tried_regions(struct context_dir *context, const struct damon_command *command)
+static int apply_tried_regions(struct context_dir *context, const struct damon_command *command)
 {
 	const struct file_type *file = tried_regions_file();
 	bool own = context->base.tree->abi >= V(6, 14);
@@ -273,19 +397,26 @@ static void apply_tried_regions(struct context_dir *context, const struct damon_
 	for (size_t i = 0; i < command->nr_tried; i++) {
 		const struct damos_tried_region *tried = &command->tried[i];
 		struct scheme_dir *scheme = scheme_of(context, tried->scheme);
-		struct tried_region_dir *region =
-			scheme ? (struct tried_region_dir *)dir_add(
-					 &scheme->base, file, own ? scheme->tried_regions.nr : i) :
-				 NULL;
+		struct tried_region_dir *region;
 
-		if (!region)
+		if (!scheme)
 			continue;
+		region = (struct tried_region_dir *)dir_add(
+			&scheme->base, file,
+			own ? (unsigned int)scheme->tried_regions.nr : (unsigned int)i,
+			scheme->base.account);
+		/* Some of them would look like all. */
+		if (!region) {
+			clear_tried(context);
+			return -ENOMEM;
+		}
 		region->start = tried->start;
 		region->end = tried->end;
 		region->nr_accesses = tried->nr_accesses;
 		region->age = tried->age;
 		region->sz_filter_passed = tried->sz_filter_passed;
 	}
+	return 0;
 }
 
 /* Since Linux 6.14 what was there is gone, however it goes on. */
@@ -295,18 +426,30 @@ static void clear_before(struct kdamond_dir *dir)
 		clear_tried(context_of(dir));
 }
 
+/* No more than could be shown. */
+static int collect_tried(struct kdamond_dir *dir, struct write *write,
+			 int (*apply)(struct context_dir *context,
+				      const struct damon_command *command))
+{
+	struct account *account = context_of(dir)->base.account;
+
+	return send(dir, write,
+		    (struct damon_command){
+			    .kind = DAMON_COLLECT_TRIED,
+			    .max_tried = max_ul(account_left(account, ACCOUNT_OBJECTS), 1) },
+		    apply);
+}
+
 static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
 {
 	clear_before(dir);
-	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
-		    apply_tried_regions);
+	return collect_tried(dir, write, apply_tried_regions);
 }
 
 static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
 {
 	clear_before(dir);
-	return send(dir, write, (struct damon_command){ .kind = DAMON_COLLECT_TRIED },
-		    apply_tried_bytes);
+	return collect_tried(dir, write, apply_tried_bytes);
 }
 
 static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
@@ -413,7 +556,7 @@ static int store_refresh_ms(struct dir *base, struct write *write, const char *t
 	if (r)
 		return r;
 	dir->refresh_ms = (uint32_t)ms;
-	if (dir->run)
+	if (dir->run && dir->run->kdamond)
 		damon_set_refresh(dir->run->kdamond, ms);
 	return 0;
 }
@@ -426,7 +569,7 @@ static int check_nr_contexts(struct dir *dir, int count)
 }
 
 static const struct file_type kdamond_files[] = {
-	OWN("state", 0600, show_state, store_state),
+	OWN("state", 0600, show_state, store_state, .commands = true),
 	OWN("pid", 0400, show_pid, NULL),
 	OWN("refresh_ms", 0600, show_refresh_ms, store_refresh_ms, .since = V(6, 17)),
 	COUNT("contexts/nr_contexts", 0600, struct kdamond_dir, contexts, &context_kind,

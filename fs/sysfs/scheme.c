@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* schemes/N: what is done to regions that match, with its filters, goals and tried regions. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
@@ -156,7 +157,10 @@ static const struct file_type ops_filter_files[] = { FILTER_FILES(ops_type_words
 
 static void filter_clear(struct dir *dir)
 {
-	free(((struct filter_dir *)dir)->memcg_path);
+	char *path = ((struct filter_dir *)dir)->memcg_path;
+
+	account_refund(dir->account, ACCOUNT_BYTES, path ? strlen(path) + 1 : 0);
+	free(path);
 }
 
 #define FILTER_KIND(name_, files_)                                                 \

@@ -105,11 +105,18 @@ bool kdamond_is_busy(const struct kdamond_dir *kdamond);
  * Copies what the directories of CONTEXT hold into a description for the engine, and checks it in
  * the kernel's order: operations, attributes, targets, schemes.  Pids are the caller's.
  *
- * Return: 0 and *OUT, -EINVAL, -ENOMEM for a bad filter (as the kernel has it), or -EPERM for a
- * process that the caller may not trace.
+ * Return: 0 and *OUT, for describe_processes(), -EINVAL, or -EPERM for physical memory without
+ * CAP_SYS_ADMIN.
  */
-int describe_context(const struct context_dir *context, const struct process_caller *caller,
+int describe_context(const struct context_dir *context, struct caller *caller,
 		     struct damon_desc **out);
+
+/*
+ * The rest of it, which may take long: opens the processes of what was described.
+ * Return: 0, -EINVAL, -EPERM for a process that the caller may not watch, -ENOMEM, also for a bad
+ * filter (as the kernel has it).
+ */
+int describe_processes(struct damon_desc *desc);
 
 /*
  * Takes what the kdamond reports by itself into the files, if it has something new to tell: to be

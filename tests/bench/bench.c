@@ -50,7 +50,7 @@ struct checks {
 	struct access_probe *probes;
 	uint64_t rng[4];
 	/* The batched way. */
-	struct access_session *session;
+	struct access_sessions *sessions;
 	struct access_space *space;
 	/* One address at a time. */
 	struct young_seat seat;
@@ -134,9 +134,9 @@ static int checks(char **argv)
 	new_addresses(&c);
 	/* They share the thread's seat: one after the other. */
 	for (int i = 0; i < 3; i++) {
-		r = access_session_open("young", &c.session);
+		r = access_sessions_open("young", &c.sessions);
 		if (!r)
-			r = access_space_open(c.session, c.process, &c.space);
+			r = access_space_open(c.sessions, c.process, true, &c.space);
 		if (r)
 			die("young", r);
 		run_rounds(&c, round_batched, seconds / 6);
@@ -153,7 +153,7 @@ static int checks(char **argv)
 		close(c.pagemap);
 		young_task_close(&c.task);
 		young_seat_leave(&c.seat);
-		access_session_close(c.session);
+		access_sessions_close(c.sessions);
 	}
 	printf("batched_ns=%.0f single_ns=%.0f\n", batched, single);
 	free(c.probes);

@@ -8,30 +8,25 @@
 #include <string.h>
 
 #include "fs/parse.h"
+#include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void fuzz_unsigned(const char *text)
 {
 	uint64_t value = 0x5a5a, max = strlen(text) & 1 ? UINT64_MAX : UINT32_MAX;
 	int r = parse_unsigned(text, max, &value);
 
-	require(r == 0 || r == -EINVAL || r == -ERANGE);
-	require(r ? value == 0x5a5a : value <= max);
+	REQUIRE(r == 0 || r == -EINVAL || r == -ERANGE);
+	REQUIRE(r ? value == 0x5a5a : value <= max);
 }
 
 static void fuzz_int(const char *text)
 {
 	int value = 0x5a5a, r = parse_int(text, &value);
 
-	require(r == 0 || r == -EINVAL || r == -ERANGE);
-	require(!r || value == 0x5a5a);
+	REQUIRE(r == 0 || r == -EINVAL || r == -ERANGE);
+	REQUIRE(!r || value == 0x5a5a);
 }
 
 static void fuzz_flag(const char *text)
@@ -39,14 +34,14 @@ static void fuzz_flag(const char *text)
 	bool value = true;
 	int r = parse_flag(text, &value);
 
-	require(r == 0 || (r == -EINVAL && value));
+	REQUIRE(r == 0 || (r == -EINVAL && value));
 }
 
 static void fuzz_word(const char *text)
 {
 	bool is = parse_is_word(text, "update_schemes_stats");
 
-	require(!is || !strncmp(text, "update_schemes_stats", 20));
+	REQUIRE(!is || !strncmp(text, "update_schemes_stats", 20));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -58,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	text = malloc(size);
-	require(text);
+	REQUIRE(text);
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
 	parsers[data[0] % 4](text);

@@ -14,6 +14,7 @@ import unittest
 BUILD = os.environ.get('DAMONFS_BUILD', 'build')
 DAMONFS = os.path.abspath(os.path.join(BUILD, 'fs/damonfs'))
 WORKLOAD = os.path.abspath(os.path.join(BUILD, 'tests/workload'))
+SANITIZED = any(name in BUILD for name in ('asan', 'tsan'))
 MIB = 1 << 20
 PAGE = 4096
 # Under emulation all is slower, and workloads have to rest now and then: see tests/vm/README.md.
@@ -60,7 +61,7 @@ class Mount:
     def __init__(self, *options, env=None):
         self.dir = tempfile.mkdtemp(prefix='damonfs-test-')
         self.log = tempfile.TemporaryFile(mode='w+')
-        self.process = self.start([w for o in options for w in ('-o', o)], env)
+        self.process = self.start([w for o in ('sandbox=trap', *options) for w in ('-o', o)], env)
         self.admin = os.path.join(self.dir, 'admin')
         for _ in range(500):
             if os.path.ismount(self.dir):
@@ -103,6 +104,17 @@ class Mount:
         return [Kdamond('%s/kdamonds/%d' % (self.admin, i)) for i in range(count)]
 
 
+def open_mount(directory, *options):
+    """A descriptor of /dev/fuse that is mounted on DIRECTORY."""
+    fuse = os.open('/dev/fuse', os.O_RDWR)
+    data = ','.join(['fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions' % fuse,
+                     *options])
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b'damonfs', directory.encode(), b'fuse.damonfs', 0, data.encode()):
+        raise OSError(ctypes.get_errno(), 'mount')
+    return fuse
+
+
 class UnprivilegedMount(Mount):
     """A damonfs without some capabilities, at a mount that was made for it by us, who have them."""
 
@@ -111,11 +123,7 @@ class UnprivilegedMount(Mount):
         super().__init__(*options)
 
     def start(self, options, env):
-        fuse = os.open('/dev/fuse', os.O_RDWR)
-        data = 'fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions' % fuse
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mount(b'damonfs', self.dir.encode(), b'fuse.damonfs', 0, data.encode()):
-            raise OSError(ctypes.get_errno(), 'mount')
+        fuse = open_mount(self.dir)
         process = subprocess.Popen(
             ['setpriv', '--bounding-set', ','.join('-' + name for name in self.dropped), '--',
              DAMONFS, '-f', *options, '/dev/fd/%d' % fuse],

@@ -160,7 +160,7 @@ class Damo(unittest.TestCase):
         self.home.cleanup()
 
     def run_damo(self, script):
-        done = subprocess.run([DAMONFS, 'exec', '--', 'sh', '-ec', GUARD + script], text=True,
+        done = subprocess.run([DAMONFS, 'exec', '-o', 'sandbox=trap', '--', 'sh', '-ec', GUARD + script], text=True,
                               capture_output=True, check=False, cwd=self.home.name,
                               env=dict(os.environ, HOME=self.home.name,
                                        DAMO=os.path.abspath(DAMO), PID=str(self.workload.pid)))

@@ -55,12 +55,12 @@ def tracefs():
 def left(pid):
     """The probes that the system has of that damonfs; others may be running."""
     with tracefs() as place, open(place + '/uprobe_events') as f:
-        return [line for line in f if 'damonfs_%d/' % pid in line]
+        return [line for line in f if 'damonfs_%d_' % pid in line]
 
 
 def run_exec(script, *options, **arguments):
     """Its output, and whether it left probes behind."""
-    with subprocess.Popen([DAMONFS, 'exec', *options, '--', 'sh', '-c', script], text=True,
+    with subprocess.Popen([DAMONFS, 'exec', '-o', 'sandbox=trap', *options, '--', 'sh', '-c', script], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, **arguments) as process:
         process.out, process.err = process.communicate()
         process.left = left(process.pid)
@@ -158,7 +158,7 @@ class Events(unittest.TestCase):
                 perf record -q -a -e damon:damon_aggregated -o $D/$N -- sleep %d
                 perf script -i $D/$N -F tid | sort -u | wc -l""" % self.SLOWER
             with tempfile.TemporaryDirectory() as place:
-                both = [subprocess.Popen([DAMONFS, 'exec', '--', 'sh', '-c', self.watch(pid, script)],
+                both = [subprocess.Popen([DAMONFS, 'exec', '-o', 'sandbox=trap', '--', 'sh', '-c', self.watch(pid, script)],
                                          env=dict(os.environ, D=place, N=str(pid)),
                                          stdout=subprocess.PIPE, text=True) for pid in (one, other)]
                 self.assertEqual([p.communicate()[0].strip() for p in both], ['1', '1'])
@@ -168,7 +168,7 @@ class Events(unittest.TestCase):
         home = tempfile.mkdtemp()
         for number, whom in ((signal.SIGKILL, 'daemon'), (signal.SIGKILL, 'command'),
                              (signal.SIGTERM, 'daemon'), (signal.SIGKILL, 'group')):
-            process = subprocess.Popen([DAMONFS, 'exec', '--', 'sleep', '1000'],
+            process = subprocess.Popen([DAMONFS, 'exec', '-o', 'sandbox=trap', '--', 'sleep', '1000'],
                                        start_new_session=True, env=dict(os.environ, HOME=home))
             self.assertTrue(until(lambda: len(left(process.pid)) == len(ALL), 20))
             command = []
@@ -214,7 +214,7 @@ class Events(unittest.TestCase):
             os.unlink(path)
             # One that ends while another goes on leaves that its own.
             script = 'sleep %d; echo here > ' + path
-            both = [subprocess.Popen([DAMONFS, 'exec', '--', 'sh', '-c', script % seconds],
+            both = [subprocess.Popen([DAMONFS, 'exec', '-o', 'sandbox=trap', '--', 'sh', '-c', script % seconds],
                                      env=environment) for seconds in (0, 2)]
             self.assertEqual([p.wait(20) for p in both], [0, 0])
             self.assertTrue(until(lambda: not os.listdir(home), 5), os.listdir(home))

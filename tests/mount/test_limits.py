@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What schemes are kept in by, on real processes: quotas, watermarks, patterns, and all in one."""
+"""
+What schemes are kept in by, on real processes: quotas, watermarks, patterns, and all in one; and what
+the daemon is: memory, time, and the numbers that the files take.
+"""
 import contextlib
 import glob
 import mmap
 import os
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
-from damon import EMULATED, MIB, PAGE, RESTS, Mount, Workload, present_frames, read, tries, until, write
+from damon import EMULATED, MIB, PAGE, RESTS, SANITIZED, Mount, Workload, present_frames, read, tries, until, write
 
 SLOWER = 10 if EMULATED else 1
 
@@ -280,3 +284,173 @@ class Example(Scheme):
                         time.sleep(6)
                         self.assertEqual(stats(), before)
                 self.off()
+
+
+# Reserves TIB in as many pieces as fit, touches a little here and there if it may, and sleeps.
+RESERVE = """if True:
+    import ctypes, sys, time
+    left, protection = int(float(sys.argv[1]) * 2 ** 40), int(sys.argv[2])
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+    size, total = left, 0
+    while left:
+        size = min(size, left)
+        at = libc.mmap(None, size, protection, 0x4022, -1, 0)   # private, anonymous, no reserve
+        if at == 2 ** 64 - 1:
+            size = size // 2 & ~0xfff
+            assert size > 2 ** 32, left
+            continue
+        left -= size
+        total += size
+        for i in range(100 if protection else 0):
+            ctypes.memset(at + size // 100 * i // 4096 * 4096, 1, 1)
+    print(total, flush=True)
+    time.sleep(1000)
+"""
+NONE, READ_WRITE = 0, 3
+
+
+@contextlib.contextmanager
+def reserved(tib, protection):
+    """A process that has reserved so much address space, and uses next to nothing of it."""
+    process = subprocess.Popen([sys.executable, '-c', RESERVE, str(tib), str(protection)],
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        assert int(process.stdout.readline()) == tib << 40
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def timed(call, *arguments):
+    began = time.monotonic()
+    call(*arguments)
+    return time.monotonic() - began
+
+
+@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for filters by page')
+class Reserved(unittest.TestCase):
+    """100 TiB of address space: `off' and commands come through, and the daemon stays small."""
+    TIB = 100
+    OFF = 0.1 * SLOWER
+    MEMORY = 64 * MIB
+
+    def resident(self):
+        """The most that the daemon ever had."""
+        with open('/proc/%d/status' % self.mount.process.pid) as f:
+            return [int(line.split()[1]) for line in f if line.startswith('VmHWM')][0] * 1024
+
+    def check(self, protection, action='stat', filters=(), method='auto', patience=0.5):
+        with reserved(self.TIB, protection) as process, \
+                Mount('log=info', 'abi=6.18', 'method=' + method) as self.mount:
+            kdamond, = self.mount.kdamonds(1)
+            kdamond.target(process.pid)
+            kdamond.attrs(update=200000)
+            kdamond.stat_scheme()
+            write(kdamond.scheme + '/action', action)
+            write(kdamond.scheme + '/ops_filters/nr_filters', len(filters))
+            for i, kind in enumerate(filters):
+                write('%s/ops_filters/%d/type' % (kdamond.scheme, i), kind)
+                write('%s/ops_filters/%d/matching' % (kdamond.scheme, i), 'Y')
+            offs, commands = [], []
+            for i in range(12):
+                kdamond.state('on')
+                # At any time of an aggregation, of the first or a later one.
+                time.sleep(0.13 * i % 1)
+                if i % 4 == 3:
+                    for command in ('update_schemes_tried_regions', 'commit',
+                                    'update_schemes_stats'):
+                        commands.append(timed(kdamond.state, command))
+                    covered = sum(region[1] - region[0] for region in kdamond.snapshot())
+                    self.assertGreater(covered, 0.9 * (self.TIB << 40))
+                offs.append(timed(kdamond.state, 'off'))
+            print('off after %.0f ms at most, a command after %.0f ms, %.1f MiB' %
+                  (max(offs) * 1000, max(commands) * 1000, self.resident() / MIB))
+            self.assertLess(max(offs), self.OFF, offs)
+            # An aggregation of 100 ms, and what schemes take at its end.
+            self.assertLess(max(commands), patience * SLOWER, commands)
+            if not SANITIZED:
+                self.assertLess(self.resident(), self.MEMORY)
+            self.assertEqual(self.mount.close(), 0)
+
+    @tries(3)
+    def test_nothing_may_be_used(self):
+        self.check(NONE)
+
+    @tries(3)
+    def test_nothing_may_be_used_filters(self):
+        self.check(NONE, filters=('anon', 'active', 'young'))
+
+    @tries(3)
+    def test_little_is_used(self):
+        self.check(READ_WRITE)
+
+    @tries(3)
+    def test_little_is_used_filters(self):
+        self.check(READ_WRITE, filters=('anon', 'active', 'young'))
+
+    @tries(3)
+    def test_actions(self):
+        # Advice is for less than 2 GiB in a call.
+        self.check(NONE, action='cold', patience=2)
+        self.check(READ_WRITE, action='cold', patience=2)
+        self.check(READ_WRITE, action='migrate_cold')
+
+    @tries(3)
+    def test_another_method(self):
+        self.check(READ_WRITE, method='referenced', filters=('anon',))
+
+    @tries(3)
+    def test_physical_memory_beside_it(self):
+        """The reverse map of all memory is made of such a process, too."""
+        with reserved(self.TIB, NONE), reserved(self.TIB, READ_WRITE), \
+                Workload('--size', '16M', '--hot', '1M', '--at', '2M', *RESTS) as workload, \
+                Mount('log=info') as self.mount:
+            kdamond, = self.mount.kdamonds(1)
+            kdamond.target(0, operations='paddr')
+            frames = sorted(present_frames(workload, workload.start, workload.end))
+            regions = kdamond.context + '/targets/0/regions/'
+            write(regions + 'nr_regions', 1)
+            write(regions + '0/start', frames[0] * PAGE)
+            write(regions + '0/end', (frames[-1] + 1) * PAGE)
+            kdamond.stat_scheme()
+            offs = []
+            for i in range(8):
+                kdamond.state('on')
+                time.sleep(0.3 * i)
+                offs.append(timed(kdamond.state, 'off'))
+            print('off after %.0f ms at most, %.1f MiB' %
+                  (max(offs) * 1000, self.resident() / MIB))
+            self.assertLess(max(offs), self.OFF, offs)
+
+
+class Numbers(Scheme):
+    """The largest and the smallest that the files take."""
+
+    def cpu(self, seconds):
+        before = cpu_of(self.mount, self.kdamond)
+        time.sleep(seconds)
+        return (cpu_of(self.mount, self.kdamond) - before) / seconds
+
+    def test_no_interval_makes_it_spin(self):
+        most = 2 ** 64 - 1
+        with Workload('--size', '64M', '--hot', '4M', '--at', '16M', *RESTS) as workload:
+            for sample, aggr, other, rests in ((most, most, most, False), (0, 0, 0, False),
+                                               (1, 1, 1, False), (0, most, 0, False),
+                                               (1, most, most, False), (5000, most, most, False),
+                                               (most, most, most, True), (5000, 100000, 1, True)):
+                self.kdamond.target(workload.pid)
+                self.kdamond.attrs(sample, aggr, other)
+                self.kdamond.stat_scheme()
+                self.set(apply_interval_us=other, quotas__bytes=most, quotas__ms=most,
+                         quotas__reset_interval_ms=other, watermarks__interval_us=other,
+                         watermarks__metric='free_mem_rate' if rests else 'none')
+                self.kdamond.state('on')
+                time.sleep(0.3)
+                cpu = self.cpu(1)
+                print('%-42s %.1f %% of a core' % ((sample, aggr, other, rests), cpu * 100))
+                self.assertLess(timed(self.kdamond.state, 'off'), 0.1 * SLOWER)
+                self.assertLess(cpu, 0.1, (sample, aggr, other, rests))

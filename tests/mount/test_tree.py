@@ -195,6 +195,15 @@ class HostileInput(unittest.TestCase):
             write(path, 0)
 
 
+def error_of(call):
+    """The errno that CALL raises; 0 for none."""
+    try:
+        call()
+    except OSError as e:
+        return e.errno
+    return 0
+
+
 def read_raw(path):
     with open(path, 'rb', buffering=0) as f:
         return f.read(65536)
@@ -272,11 +281,71 @@ class Names(unittest.TestCase):
         self.assertEqual(strange, [])
 
     def test_a_working_directory_that_goes(self):
+        """As in sysfs: nothing is in it, but it leads to where it was."""
         self.count(1)
-        done = subprocess.run(
-            ['sh', '-c', 'cd "$1/0" && echo 0 > ../nr_kdamonds && ls . ; cat state; '
-             'test ! -e contexts', 'sh', self.kdamonds], stderr=subprocess.PIPE, check=False)
-        self.assertEqual(done.returncode, 0)
+        script = ('cd "$1/0$2" && cat nr_contexts state 2> /dev/null; ls contexts > /dev/null 2>&1\n'
+                  'echo 0 > "$1/nr_kdamonds"\n'
+                  'cat $3; for f in nr_contexts state contexts .; do ls -d $f; done\n'
+                  'ls; echo 1 > "$1/nr_kdamonds"; cat $3\n'
+                  'cat "$1/0/state"; cat ${3%/*}/0/state; stat -c %F .\n')
+        for below, up, own in (('', '../nr_kdamonds', 'off'), ('/contexts', '../../nr_kdamonds', '0')):
+            done = subprocess.run(['sh', '-c', script, 'sh', self.kdamonds.rstrip('/'), below, up],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.stdout.split('\n'),
+                             [own, '0', '.', '1', 'off', 'off', 'directory', ''], done.stderr)
+            said = done.stderr.strip().split('\n')
+            self.assertEqual([line.rsplit(': ')[-1] for line in said],
+                             ['No such file or directory'] * 4, said)
+
+    def test_a_descriptor_of_a_directory_that_goes(self):
+        self.count(1)
+        fd = os.open(self.kdamonds + '0', os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        os.stat('contexts', dir_fd=fd)
+        self.count(1)
+        for _ in range(3):
+            for call in (lambda: os.stat('state', dir_fd=fd),
+                         lambda: os.open('contexts', os.O_RDONLY, dir_fd=fd)):
+                self.assertEqual(error_of(call), errno.ENOENT)
+            self.assertFalse(os.access('state', os.F_OK, dir_fd=fd))
+            self.assertEqual(os.listdir(fd), [])
+            self.assertTrue(stat.S_ISDIR(os.fstat(fd).st_mode))
+            self.assertEqual(read(self.kdamonds + '0/state'), 'off')
+            os.chdir(fd)
+            self.assertTrue(os.path.exists('../0/state'))
+            os.chdir('/')
+
+    def test_what_others_see_when_a_write_is_answered(self):
+        """By any way to ask: nobody is shown what was there before."""
+        asks = {
+            'stat': os.path.exists,
+            'open': lambda path: not error_of(lambda: os.close(os.open(path, os.O_RDONLY))),
+            'path': lambda path: not error_of(lambda: os.close(os.open(path, os.O_PATH))),
+            'access': lambda path: os.access(path, os.F_OK),
+            'list': lambda path: not error_of(lambda: os.listdir(path)),
+            'chdir': lambda path: not error_of(lambda: (os.chdir(path), os.chdir('/'))),
+            'link': lambda path: error_of(lambda: os.readlink(path)) == errno.EINVAL,
+        }
+        self.addCleanup(os.chdir, os.getcwd())
+        rng = random.Random(SEED)
+        for _ in range(60):
+            number = rng.randrange(4)
+            self.count(number)
+            for name, ask in rng.sample(sorted(asks.items()), len(asks)):
+                there = [ask('%s%d%s' % (self.kdamonds, i, rng.choice(['', '/contexts'])))
+                         for i in range(4)]
+                self.assertEqual(there, [i < number for i in range(4)], name)
+
+    def test_fresh_directories_are_fresh_at_once(self):
+        """What was written to one of the same name before is not seen in it."""
+        kdamond, = self.mount.kdamonds(1)
+        write(kdamond.path + '/contexts/nr_contexts', 1)
+        path = kdamond.context + '/addr_unit'
+        for i in range(100):
+            write(path, 2 + i)
+            self.assertEqual(read(path), str(2 + i))
+            write(kdamond.path + '/contexts/nr_contexts', 1)
+            self.assertEqual(read(path), '1')
 
     def test_modes_and_owners(self):
         self.count(1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Contexts and regions for tests of the engine.  Regions are written in units of P, the smallest
- * region, as the vectors of the specification are.
+ * region, as the vectors of docs/abi/engine.md are.
  */
 #ifndef DAMONFS_TESTS_FIXTURE_H
 #define DAMONFS_TESTS_FIXTURE_H

@@ -9,7 +9,7 @@
 #include "tests/unit/fixture.h"
 
 struct run {
-	struct access_session *session;
+	struct access_sessions *sessions;
 	struct damon_ctx *ctx;
 	uint64_t now;
 };
@@ -17,7 +17,7 @@ struct run {
 static inline void run_end(struct run *run)
 {
 	damon_ctx_free(run->ctx);
-	access_session_close(run->session);
+	access_sessions_close(run->sessions);
 }
 
 #define RUN(name) __attribute__((cleanup(run_end))) struct run name = { 0 }
@@ -32,7 +32,7 @@ static inline void run_open(struct run *run, const char *script, pid_t pid, enum
 	ck_assert_ptr_nonnull(desc);
 	write_temporary(path, script);
 	snprintf(name, sizeof(name), "simulated:%s", path);
-	ck_assert_int_eq(access_session_open(name, &run->session), 0);
+	ck_assert_int_eq(access_sessions_open(name, &run->sessions), 0);
 	unlink(path);
 	desc->ops = ops;
 	desc->attrs = default_attrs;
@@ -41,7 +41,7 @@ static inline void run_open(struct run *run, const char *script, pid_t pid, enum
 		desc->schemes[s].action = DAMOS_STAT;
 	}
 	ck_assert_int_eq(process_open(pid, NULL, &desc->targets[0].process), 0);
-	ck_assert_int_eq(damon_ctx_new(desc, run->session, &run->ctx), 0);
+	ck_assert_int_eq(damon_ctx_new(desc, run->sessions, &run->ctx), 0);
 	damon_desc_free(desc);
 	random_seed(run->ctx->rng, 42);
 }
@@ -49,7 +49,7 @@ static inline void run_open(struct run *run, const char *script, pid_t pid, enum
 static inline void run_start(struct run *run)
 {
 	run->now = 1000000;
-	ck_assert_int_eq(damon_ctx_start(run->ctx, run->now), 0);
+	damon_ctx_start(run->ctx, run->now);
 }
 
 /* As the kdamond does it: arms again where the last step left that open. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Adaptive regions: aging, merging, its thresholds, the reset between aggregations, random splits
- * and the moving sum (spec: engine.md sections 6 to 8).
+ * and the moving sum (docs/abi/engine.md sections 6 to 8).
  */
 #include "tests/unit/fixture.h"
 
@@ -18,7 +18,7 @@ static const struct {
 	bool aging;
 	struct span after[MAX_SPANS];
 } merge_vectors[] = {
-	/* The specification's. */
+	/* Those of docs/abi/engine.md. */
 	{ { { 0, 100, 10 }, { 100, 300, 20 } }, 10, 9999, false, { { 0, 300, 16 } } },
 	{ { { 0, 100, 0 },
 	    { 100, 112, 0 },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Commits to a running context, index by index: what is replaced, what is kept of what was learnt,
- * and how counters are converted to new intervals (spec: engine.md section 14, abi-sysfs.md
+ * and how counters are converted to new intervals (docs/abi/engine.md section 14, docs/abi/sysfs.md
  * section 7).
  */
 #include "tests/unit/fixture.h"
@@ -171,22 +171,22 @@ START_TEST(targets_are_kept_appended_and_removed_by_index)
 }
 END_TEST
 
-/* A session in which the tests' own process and its parent can be watched. */
-static struct access_session *open_session(void)
+/* Sessions in which the tests' own process and its parent can be watched. */
+static struct access_sessions *open_session(void)
 {
-	struct access_session *session;
+	struct access_sessions *sessions;
 	char path[64], name[80];
 
 	write_temporary(path, "map 0x10000 64K\n");
 	snprintf(name, sizeof(name), "simulated:%s", path);
-	ck_assert_int_eq(access_session_open(name, &session), 0);
+	ck_assert_int_eq(access_sessions_open(name, &sessions), 0);
 	unlink(path);
-	return session;
+	return sessions;
 }
 
 START_TEST(another_process_takes_the_regions_over)
 {
-	struct access_session *session = open_session();
+	struct access_sessions *sessions = open_session();
 	DESC(before, DAMON_OPS_FVADDR, 1, 0);
 	DESC(same, DAMON_OPS_FVADDR, 1, 0);
 	DESC(other, DAMON_OPS_FVADDR, 1, 0);
@@ -196,7 +196,7 @@ START_TEST(another_process_takes_the_regions_over)
 	ck_assert_int_eq(process_open(getpid(), NULL, &before->targets[0].process), 0);
 	ck_assert_int_eq(process_open(getpid(), NULL, &same->targets[0].process), 0);
 	ck_assert_int_eq(process_open(getppid(), NULL, &other->targets[0].process), 0);
-	ck_assert_int_eq(damon_ctx_new(before, session, &ctx), 0);
+	ck_assert_int_eq(damon_ctx_new(before, sessions, &ctx), 0);
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 9, 20, 20, 3 }, { 0 } });
 	space = ctx->targets[0].space;
 	ck_assert_ptr_nonnull(space);
@@ -210,7 +210,7 @@ START_TEST(another_process_takes_the_regions_over)
 	ck_assert_int_eq(ctx->targets[0].space->process->tid, getppid());
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 9, 20, 20, 3 }, { 0 } });
 	damon_ctx_free(ctx);
-	access_session_close(session);
+	access_sessions_close(sessions);
 }
 END_TEST
 
@@ -282,7 +282,7 @@ START_TEST(appended_schemes_are_new_and_work)
 	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
 	ck_assert_uint_eq(ctx->nr_schemes, 3);
 	ctx->passed += 20;
-	ck_assert_int_eq(damos_apply_schemes(ctx, 0), 0);
+	damos_apply_schemes(ctx, 0);
 	ck_assert_uint_eq(ctx->schemes[0].stat.nr_tried, 6);
 	for (size_t s = 1; s < 3; s++) {
 		ck_assert(ctx->schemes[s].active);
@@ -307,7 +307,7 @@ START_TEST(resume_point_goes_with_its_target)
 	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
 	for (int i = 0; i < 3; i++) {
 		ctx->passed += 20;
-		ck_assert_int_eq(damos_apply_schemes(ctx, 0), 0);
+		damos_apply_schemes(ctx, 0);
 	}
 	ck_assert_uint_eq(ctx->schemes[0].stat.nr_tried, 3);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The steps of a context on a simulated process: sampling intervals and what is due in them, and
- * when there is nothing left to monitor (spec: engine.md sections 2 and 15).
+ * when there is nothing left to monitor (docs/abi/engine.md sections 2 and 15).
  */
 #include "tests/unit/run.h"
 
@@ -90,11 +90,10 @@ END_TEST
 
 static unsigned int nr_updates; /* the operations have no argument */
 
-static int count_update(struct damon_ctx *ctx)
+static void count_update(struct damon_ctx *ctx)
 {
 	(void)ctx;
 	nr_updates++;
-	return 0;
 }
 
 static const struct {

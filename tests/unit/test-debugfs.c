@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The files of damon/: what each takes, refuses and shows, while nothing runs (spec: abi-debugfs.md
+ * The files of damon/: what each takes, refuses and shows, while nothing runs (docs/abi/debugfs.md
  * sections 1 to 8).  That things run is for tests/mount/test_debugfs.py.
  */
 #include "tests/unit/tree.h"
@@ -128,13 +128,24 @@ static const struct {
 	{ "DEPRECATED", "1", -EINVAL, NULL },
 };
 
-/* Puts our pid for "$". */
+/* One for all that is written and shown. */
+static pid_t sleeper(void)
+{
+	static pid_t pid, owner;
+
+	if (owner != getpid())
+		pid = start_child();
+	owner = getpid();
+	return pid;
+}
+
+/* Puts its pid for "$". */
 static void expand(char out[static 1024], const char *text)
 {
 	char *end = out;
 
 	for (; *text; text++)
-		end += *text == '$' ? sprintf(end, "%d", getpid()) : sprintf(end, "%c", *text);
+		end += *text == '$' ? sprintf(end, "%d", sleeper()) : sprintf(end, "%c", *text);
 	*end = '\0';
 }
 
@@ -328,6 +339,8 @@ int main(void)
 	Suite *suite = suite_create("debugfs");
 	TCase *tcase = tcase_create("debugfs");
 
+	if (caller_prepare())
+		return EXIT_FAILURE;
 	ADD_VECTORS(tcase, names_are_those_of_the_kernel, name_vectors);
 	ADD_VECTORS(tcase, text_is_taken_as_the_kernel_takes_it, vectors);
 	ADD_VECTORS(tcase, regions_replace_all_that_were_there, region_vectors);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the files hold: the values of fresh directories, every format of text that is taken or
- * refused, the keywords of each kernel, and what `state' says of a kdamond that does not run (spec:
- * abi-sysfs.md sections 2, 5, 6 and 14).
+ * refused, the keywords of each kernel, and what `state' says of a kdamond that does not run
+ * (docs/abi/sysfs.md sections 2, 5, 6 and 14).
  */
 #include "tests/unit/tree.h"
 
@@ -221,21 +221,22 @@ END_TEST
 /* What the context of TREE would be turned on with.  Return: as describe_context(). */
 static int describe(struct tree *tree, struct damon_desc **desc)
 {
-	const struct process_caller caller = { getpid(), 0 };
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	struct node context;
 
 	*desc = NULL;
 	ck_assert(find(tree, K "contexts/0", &context));
-	return describe_context((struct context_dir *)context.dir, &caller, desc);
+	ck_assert_int_eq(caller_new(getpid(), getuid(), getgid(), &caller), 0);
+	return describe_context((struct context_dir *)context.dir, caller, desc);
 }
 
-/* One of each, and a target that can be turned on: ourselves. */
+/* One of each, and a target that can be turned on, which ends with us. */
 static void populate_to_start(struct tree *tree)
 {
 	char pid[16];
 
 	populate(tree);
-	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(pid, sizeof(pid), "%d", start_child());
 	ck_assert_int_eq(store(tree, T "pid_target", pid), 0);
 	ck_assert_int_eq(store(tree, R "end", "8192"), 0);
 }
@@ -273,6 +274,11 @@ static const struct {
 	{ F "addr_start", "5", "on", -ENOMEM },
 };
 
+static int command(struct tree *tree, const char *text)
+{
+	return strcmp(text, "on") ? store(tree, K "state", text) : turn_on(tree);
+}
+
 START_TEST(state_refuses_what_cannot_be)
 {
 	TREE(tree, DAMON_ABI(6, 12));
@@ -281,8 +287,7 @@ START_TEST(state_refuses_what_cannot_be)
 	ck_assert_int_eq(store(tree, F "type", "addr"), 0);
 	if (state_vectors[_i].path)
 		ck_assert_int_eq(store(tree, state_vectors[_i].path, state_vectors[_i].text), 0);
-	ck_assert_int_eq(store(tree, K "state", state_vectors[_i].command),
-			 state_vectors[_i].result);
+	ck_assert_int_eq(command(tree, state_vectors[_i].command), state_vectors[_i].result);
 	assert_shows(tree, K "state", "off\n");
 	assert_shows(tree, K "pid", "-1\n");
 	/* And it is as if it had never been on. */
@@ -319,7 +324,7 @@ START_TEST(the_newest_state_refuses_more)
 	if (newest_vectors[_i].path)
 		ck_assert_int_eq(store(tree, newest_vectors[_i].path, newest_vectors[_i].text), 0);
 	if (newest_vectors[_i].result || strcmp(newest_vectors[_i].command, "on")) {
-		ck_assert_int_eq(store(tree, K "state", newest_vectors[_i].command),
+		ck_assert_int_eq(command(tree, newest_vectors[_i].command),
 				 newest_vectors[_i].result);
 		return;
 	}
@@ -427,6 +432,8 @@ int main(void)
 	Suite *suite = suite_create("file");
 	TCase *tcase = tcase_create("file");
 
+	if (caller_prepare())
+		return EXIT_FAILURE;
 	ADD_VECTORS(tcase, fresh_directories_hold_the_defaults, fresh_vectors);
 	ADD_VECTORS(tcase, stored_text_is_taken_or_changes_nothing, store_vectors);
 	ADD_VECTORS(tcase, words_are_those_of_the_kernel, word_vectors);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Regions of a simulated process: where they begin, that they follow what is mapped and find what
- * is hot, and that a run can be repeated bit for bit (spec: engine.md sections 3, 4 and 7, 8).
+ * is hot, and that a run can be repeated bit for bit (docs/abi/engine.md sections 3, 4 and 7, 8).
  */
 #include "tests/unit/run.h"
 

@@ -110,6 +110,31 @@ START_TEST(kdamond_ends_with_its_last_process)
 }
 END_TEST
 
+/* Each round of schemes takes seconds: as many regions, and as many schemes that look at them all. */
+START_TEST(off_does_not_wait_for_schemes)
+{
+	struct damon_desc *desc = describe(getpid(), 4000);
+	const size_t nr = 50000;
+	uint64_t before;
+	struct monitor m;
+
+	free(desc->targets[0].ranges);
+	desc->targets[0].ranges = calloc(nr, sizeof(struct damon_addr_range));
+	ck_assert_ptr_nonnull(desc->targets[0].ranges);
+	for (size_t i = 0; i < nr; i++)
+		desc->targets[0].ranges[i] =
+			(struct damon_addr_range){ 8192 * (i + 1), 8192 * (i + 1) + 4096 };
+	desc->targets[0].nr_ranges = nr;
+	desc->attrs.max_nr_regions = 2 * nr;
+	start(&m, desc, 0);
+	ck_assert(wait_for(&m, "s"));
+	usleep(400000);
+	before = now_ms();
+	stop(&m, "se");
+	ck_assert_uint_le(now_ms() - before, 200);
+}
+END_TEST
+
 /* ---- commands ---- */
 
 START_TEST(commands_are_answered_in_turn)
@@ -289,6 +314,7 @@ int main(void)
 	ADD_VECTORS(tcase, method_that_does_not_work_is_invalid, bad_methods);
 	tcase_add_test(tcase, kdamond_without_targets_ends_by_itself);
 	ADD_VECTORS(tcase, kdamond_ends_with_its_last_process, death_vectors);
+	tcase_add_test(tcase, off_does_not_wait_for_schemes);
 	tcase_add_test(tcase, commands_are_answered_in_turn);
 	tcase_add_test(tcase, failed_commit_ends_it_and_is_answered_last);
 	tcase_add_test(tcase, what_waits_at_the_end_is_answered);

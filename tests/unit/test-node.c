@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The tree as a file system sees it: which files each kernel has, their modes and sizes, lists of
- * directories that come and go, inode numbers, and what the kernel is to forget (spec: abi-sysfs.md
+ * directories that come and go, inode numbers, and what the kernel is to forget (docs/abi/sysfs.md
  * sections 1, 4, 5).  What the files hold is in test-file.c.
  */
 #include "tests/unit/tree.h"
@@ -113,9 +113,10 @@ struct walk {
 };
 
 /* Counts what is below, and checks that listing, lookup and stat say the same of it. */
-static bool visit_all(const char *name, uint64_t ino, bool is_dir, void *argument)
+static bool visit_all(const char *name, uint64_t ino, void *argument)
 {
 	struct walk *walk = argument, below = { .tree = walk->tree };
+	bool is_dir = ino_is_dir(ino);
 	struct stat st;
 
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
@@ -128,7 +129,7 @@ static bool visit_all(const char *name, uint64_t ino, bool is_dir, void *argumen
 	walk->nr_dirs += is_dir;
 	if (!is_dir)
 		return true;
-	node_list(below.dir, visit_all, &below);
+	ck_assert(node_list(below.dir, visit_all, &below));
 	ck_assert_int_eq(st.st_mode, S_IFDIR | 0755);
 	ck_assert_uint_eq(st.st_nlink, 2 + below.nr_dirs);
 	ck_assert_int_eq(st.st_size, 0);
@@ -176,7 +177,7 @@ END_TEST
 static const struct {
 	const char *name;
 	bool is;
-} names[] = {
+} name_vectors[] = {
 	{ "0", true },
 	{ "9", true },
 	{ "10", true },
@@ -206,22 +207,23 @@ START_TEST(directories_are_called_by_their_plain_number)
 
 	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "12"), 0);
 	ck_assert(find(tree, "admin/kdamonds", &list));
-	ck_assert_int_eq(node_lookup(list, names[_i].name, &node), names[_i].is);
+	ck_assert_int_eq(node_lookup(list, name_vectors[_i].name, &node), name_vectors[_i].is);
 }
 END_TEST
 
-struct listing {
+struct names {
 	char names[256];
 	uint64_t inos[32];
 	size_t nr, most;
 };
 
-static bool visit_listing(const char *name, uint64_t ino, bool is_dir, void *argument)
+static bool visit_names(const char *name, uint64_t ino, void *argument)
 {
-	struct listing *listing = argument;
+	struct names *listing = argument;
 
 	snprintf(listing->names + strlen(listing->names),
-		 sizeof(listing->names) - strlen(listing->names), "%s%s ", name, is_dir ? "/" : "");
+		 sizeof(listing->names) - strlen(listing->names), "%s%s ", name,
+		 ino_is_dir(ino) ? "/" : "");
 	listing->inos[listing->nr++] = ino;
 	return listing->nr < listing->most;
 }
@@ -229,21 +231,21 @@ static bool visit_listing(const char *name, uint64_t ino, bool is_dir, void *arg
 START_TEST(listing_is_in_order_and_stops_when_told)
 {
 	TREE(tree, DAMON_ABI(6, 12));
-	struct listing all = { .most = 32 }, some = { .most = 4 }, child = { .most = 32 };
+	struct names all = { .most = 32 }, some = { .most = 4 }, child = { .most = 32 };
 	struct node list, admin, node;
 
 	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "11"), 0);
 	ck_assert(find(tree, "admin", &admin));
 	ck_assert(find(tree, "admin/kdamonds", &list));
-	node_list(list, visit_listing, &all);
+	node_list(list, visit_names, &all);
 	ck_assert_str_eq(all.names, "./ ../ nr_kdamonds 0/ 1/ 2/ 3/ 4/ 5/ 6/ 7/ 8/ 9/ 10/ ");
 	ck_assert_uint_eq(all.inos[0], node_ino(list));
 	ck_assert_uint_eq(all.inos[1], node_ino(admin));
-	node_list(list, visit_listing, &some);
+	node_list(list, visit_names, &some);
 	ck_assert_str_eq(some.names, "./ ../ nr_kdamonds 0/ ");
 	ck_assert(find(tree, "admin/kdamonds/10", &node));
 	ck_assert_uint_eq(all.inos[13], node_ino(node));
-	node_list(node, visit_listing, &child);
+	node_list(node, visit_names, &child);
 	ck_assert_str_eq(child.names, "./ ../ state pid contexts/ ");
 	ck_assert_uint_eq(child.inos[1], node_ino(list));
 }
@@ -290,6 +292,8 @@ START_TEST(inode_numbers_are_never_used_twice)
 	ck_assert(!tree_find(tree, 0, &node));
 	ck_assert(!tree_find(tree, UINT64_MAX, &node));
 	ck_assert(!tree_find(tree, 256, &node)); /* no such row */
+	ck_assert(!tree_find(tree, 257, &node)); /* the root is no file */
+	ck_assert(!tree_find(tree, 2 + 256 * 2, &node));
 }
 END_TEST
 
@@ -363,38 +367,117 @@ START_TEST(changed_modes_and_owners_last_as_long_as_the_directory)
 }
 END_TEST
 
-/* ---- what the kernel is to forget ---- */
+/* ---- what the kernel may believe ---- */
 
-START_TEST(names_that_were_looked_up_are_to_be_forgotten)
+/* The inode numbers that the kernel is to be told of. */
+static size_t take_changes(struct tree *tree, uint64_t inos[static MAX_ROWS])
+{
+	size_t nr = tree_take_changes(tree, inos, MAX_ROWS);
+	uint64_t more[MAX_ROWS];
+
+	ck_assert_uint_eq(tree_take_changes(tree, more, MAX_ROWS), 0);
+	return nr;
+}
+
+START_TEST(directories_that_changed_are_told)
 {
 	TREE(tree, DAMON_ABI(6, 12));
-	struct invalidation *changes, *change;
-	unsigned int seen_0 = 0, seen_2 = 0, seen_attributes = 0, others = 0;
-	struct node list;
+	struct node list, kdamond, context, node;
+	uint64_t inos[MAX_ROWS], changes;
 
-	ck_assert_ptr_null(tree_take_changes(tree));
+	ck_assert_uint_eq(take_changes(tree, inos), 0);
 	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "4"), 0);
-	free_changes(tree_take_changes(tree));
-	ck_assert(exists(tree, "admin/kdamonds/0"));
-	ck_assert(exists(tree, "admin/kdamonds/2"));
-	ck_assert(!exists(tree, "admin/kdamonds/4"));
-	ck_assert_ptr_null(tree_take_changes(tree));
-	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "1"), 0);
 	ck_assert(find(tree, "admin/kdamonds", &list));
-	changes = tree_take_changes(tree);
-	for (change = changes; change; change = change->next) {
-		ck_assert_uint_eq(change->parent_ino, node_ino(list));
-		seen_0 += !strcmp(change->name, "0");
-		seen_2 += !strcmp(change->name, "2");
-		seen_attributes += !*change->name; /* of the directory: its links */
-		others++;
+	ck_assert_uint_eq(take_changes(tree, inos), 1);
+	ck_assert_uint_eq(inos[0], node_ino(list));
+	/* Of what it never heard of the kernel is told nothing. */
+	changes = tree->nr_changes;
+	populate(tree);
+	ck_assert_uint_eq(take_changes(tree, inos), 1);
+	ck_assert_int_eq(store(tree, K "contexts/nr_contexts", "1"), 0);
+	ck_assert_int_eq(store(tree, C "schemes/nr_schemes", "1"), 0);
+	ck_assert_uint_eq(take_changes(tree, inos), 0);
+	ck_assert_uint_eq(tree->nr_changes, changes + 1);
+	/* Two lists of one directory. */
+	ck_assert(find(tree, K "contexts/0", &context));
+	node_keep(context);
+	ck_assert_int_eq(store(tree, C "targets/nr_targets", "2"), 0);
+	ck_assert_int_eq(store(tree, C "schemes/nr_schemes", "2"), 0);
+	ck_assert_uint_eq(take_changes(tree, inos), 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert(tree_find(tree, inos[i], &node));
+		ck_assert_ptr_eq(node.dir, context.dir);
+		ck_assert_ptr_nonnull(node_row(node)->list);
 	}
-	ck_assert_uint_eq(seen_0, 1);
-	ck_assert_uint_eq(seen_2, 1);
-	ck_assert_uint_ge(seen_attributes, 1);
-	ck_assert_uint_eq(others, seen_0 + seen_2 + seen_attributes);
-	free_changes(changes);
-	ck_assert_ptr_null(tree_take_changes(tree));
+	ck_assert_uint_ne(inos[0], inos[1]);
+	/* What changed and went is no more. */
+	ck_assert(find(tree, "admin/kdamonds/0", &kdamond));
+	node_keep(kdamond);
+	ck_assert_int_eq(store(tree, K "contexts/nr_contexts", "0"), 0);
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "0"), 0);
+	ck_assert_uint_eq(take_changes(tree, inos), 1);
+	ck_assert_uint_eq(inos[0], node_ino(list));
+}
+END_TEST
+
+START_TEST(names_that_can_go_are_kept_for_a_moment)
+{
+	TREE(tree, DAMON_ABI(6, 12));
+	uint64_t changes, now = tree_now();
+	struct node node;
+
+	/* What is never removed is kept. */
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "2"), 0);
+	ck_assert(find(tree, "admin/kdamonds", &node));
+	ck_assert(node_keep(node) > 3600);
+	ck_assert(find(tree, "damon/monitor_on_DEPRECATED", &node));
+	ck_assert(node_keep(node) > 3600);
+	ck_assert(!node_can_be_held(node));
+	/* What the kernel does not know can go at once. */
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "2"), 0);
+	ck_assert_uint_eq(tree->settled, 0);
+	/* What it knows can go when it has forgotten it: a part of it is enough. */
+	ck_assert(find(tree, K "contexts", &node));
+	ck_assert(node_keep(node) > 0);
+	ck_assert(node_keep(node) * 1e9 <= (double)tree->tick);
+	ck_assert(find(tree, K "state", &node));
+	ck_assert(node_can_be_held(node));
+	changes = tree->nr_changes;
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "2"), 0);
+	ck_assert_uint_gt(tree->nr_changes, changes);
+	ck_assert_uint_gt(tree->settled, now + 2 * tree->tick);
+	ck_assert_uint_le(tree->settled, tree_now() + 3 * tree->tick);
+	/* The same of what is in it. */
+	populate(tree);
+	tree->settled = 0;
+	ck_assert(find(tree, S "access_pattern/sz/min", &node));
+	node_keep(node);
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "0"), 0);
+	ck_assert_uint_gt(tree->settled, now);
+}
+END_TEST
+
+START_TEST(what_is_gone_has_attributes)
+{
+	TREE(tree, DAMON_ABI(6, 12));
+	struct node dir, file;
+	uint64_t dir_ino, file_ino;
+	struct stat st;
+
+	populate(tree);
+	ck_assert(find(tree, K "contexts", &dir));
+	ck_assert(find(tree, K "state", &file));
+	dir_ino = node_ino(dir);
+	node_hold(file);
+	file_ino = node_alias(file);
+	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "0"), 0);
+	node_stat_gone(tree, dir_ino, &st);
+	ck_assert(S_ISDIR(st.st_mode));
+	ck_assert_uint_eq(st.st_ino, dir_ino);
+	ck_assert_uint_eq(st.st_uid, 7);
+	node_stat_gone(tree, file_ino, &st);
+	ck_assert(S_ISREG(st.st_mode));
+	ck_assert_uint_eq(st.st_ino, node_real_ino(file_ino));
 }
 END_TEST
 
@@ -404,13 +487,15 @@ int main(void)
 	TCase *tcase = tcase_create("node");
 
 	ADD_VECTORS(tcase, each_kernel_has_its_files_and_no_others, minors);
-	ADD_VECTORS(tcase, directories_are_called_by_their_plain_number, names);
+	ADD_VECTORS(tcase, directories_are_called_by_their_plain_number, name_vectors);
 	tcase_add_test(tcase, listing_is_in_order_and_stops_when_told);
 	tcase_add_test(tcase, inode_numbers_are_never_used_twice);
 	tcase_add_test(tcase, too_many_leave_none);
 	tcase_add_test(tcase, same_number_again_makes_fresh_directories);
 	tcase_add_test(tcase, changed_modes_and_owners_last_as_long_as_the_directory);
-	tcase_add_test(tcase, names_that_were_looked_up_are_to_be_forgotten);
+	tcase_add_test(tcase, directories_that_changed_are_told);
+	tcase_add_test(tcase, names_that_can_go_are_kept_for_a_moment);
+	tcase_add_test(tcase, what_is_gone_has_attributes);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Parsing of what is written to files: every example of the specification (abi-sysfs sections 2
+ * Parsing of what is written to files: every example of the ABI (docs/abi/sysfs.md sections 2
  * and 14) and the corners of kstrtoul(), kstrtoint(), kstrtobool() and sysfs_streq().
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Regions: even splitting, the three ranges of a process, fitting to ranges, cutting, and bounds at
- * the ends of the address space (spec: engine.md sections 3 and 4, abi-sysfs.md section 14).
+ * the ends of the address space (docs/abi/engine.md sections 3 and 4, docs/abi/sysfs.md section 14).
  */
 #include "tests/unit/fixture.h"
 
@@ -78,7 +78,7 @@ static const struct {
 	int result;
 	struct damon_addr_range ranges[3];
 } three_vectors[] = {
-	/* The specification's. */
+	/* Those of docs/abi/engine.md. */
 	{ { { 10, 20 }, { 20, 25 }, { 200, 210 }, { 210, 220 }, { 300, 305 }, { 307, 330 } },
 	  6,
 	  0,
@@ -228,7 +228,7 @@ START_TEST(regions_are_fitted_to_ranges_and_keep_their_history)
 		ranges[i].end = fit_vectors[_i].ranges[i].end * P;
 	}
 	set_spans(&target, fit_vectors[_i].old);
-	ck_assert_int_eq(damon_set_regions(&target, ranges, fit_vectors[_i].nr, P), 0);
+	ck_assert_int_eq(damon_set_regions(&target, ranges, fit_vectors[_i].nr, P, SIZE_MAX), 0);
 	assert_spans(&target, fit_vectors[_i].expected);
 	assert_sound(&target);
 }
@@ -275,7 +275,7 @@ START_TEST(ranges_are_checked_before_anything_changes)
 	set_spans(&target, (struct span[]){ { 7, 9, 1 }, { 0 } });
 	ck_assert_int_eq(damon_check_ranges(ranges, check_vectors[_i].nr, P),
 			 check_vectors[_i].result);
-	ck_assert_int_eq(damon_set_regions(&target, ranges, check_vectors[_i].nr, P),
+	ck_assert_int_eq(damon_set_regions(&target, ranges, check_vectors[_i].nr, P, SIZE_MAX),
 			 check_vectors[_i].result);
 	assert_spans(&target, check_vectors[_i].expected);
 }

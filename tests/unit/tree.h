@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A tree of files for tests: no mount, no answerer, and so no kdamond is ever started in it. */
+/* A tree of files for tests: no mount, and no access method, so that no kdamond starts in it. */
 #ifndef DAMONFS_TESTS_TREE_H
 #define DAMONFS_TESTS_TREE_H
 
@@ -24,9 +24,11 @@
 
 static inline struct tree *new_tree(unsigned int abi)
 {
-	static struct damonfs damonfs = { .method = "none" };
-	struct tree *tree = tree_new(&root_kind, abi, 7, 8, &damonfs);
+	static struct damonfs damonfs;
+	struct tree *tree;
 
+	damonfs = (struct damonfs){ .method = "none", .ended = PTHREAD_COND_INITIALIZER };
+	tree = tree_new(&root_kind, abi, 7, 8, &damonfs);
 	ck_assert_ptr_nonnull(tree);
 	return tree;
 }
@@ -34,6 +36,12 @@ static inline struct tree *new_tree(unsigned int abi)
 static inline void tree_freep(struct tree **tree)
 {
 	tree_free(*tree);
+}
+
+static inline void tell_nobody(uint64_t ino, void *argument)
+{
+	(void)ino;
+	(void)argument;
 }
 
 #define TREE(name, abi) __attribute__((cleanup(tree_freep))) struct tree *name = new_tree(abi)
@@ -66,7 +74,7 @@ static inline bool exists(struct tree *tree, const char *path)
 /* Writes SIZE bytes of TEXT, behind which there is a NUL, to a file, by the daemon itself. */
 static inline int store_bytes(struct tree *tree, const char *path, const char *text, size_t size)
 {
-	struct write write = { .caller = { getpid(), 0 }, .size = size };
+	struct write write = { .writer = { getpid(), getuid(), getgid() }, .size = size };
 	struct node node;
 	int r;
 
@@ -80,6 +88,28 @@ static inline int store_bytes(struct tree *tree, const char *path, const char *t
 static inline int store(struct tree *tree, const char *path, const char *text)
 {
 	return store_bytes(tree, path, text, strlen(text));
+}
+
+/* What `on' answers in the end. */
+static inline int turn_on(struct tree *tree)
+{
+	struct damonfs *damonfs = tree->owner;
+	const struct kdamond_dir *kdamond;
+	struct node node;
+	int r;
+
+	ck_assert_int_eq(answerer_start(tree, tell_nobody, NULL, &damonfs->answerer), 0);
+	r = store(tree, K "state", "on");
+	ck_assert(find(tree, K "state", &node));
+	kdamond = (const struct kdamond_dir *)node.dir;
+	tree_lock(tree);
+	while (r == STORE_HELD && kdamond->run->state != RUN_ENDED)
+		pthread_cond_wait(&damonfs->ended, &tree->lock);
+	if (r == STORE_HELD)
+		r = kdamond->run->result;
+	tree_unlock(tree);
+	answerer_stop(damonfs->answerer);
+	return r;
 }
 
 static inline void assert_shows(struct tree *tree, const char *path, const char *expected)
@@ -116,16 +146,6 @@ static inline void populate(struct tree *tree)
 	}
 	if (tree->abi >= DAMON_ABI(6, 17))
 		ck_assert_int_eq(store(tree, S "dests/nr_dests", "1"), 0);
-}
-
-static inline void free_changes(struct invalidation *change)
-{
-	while (change) {
-		struct invalidation *next = change->next;
-
-		free(change);
-		change = next;
-	}
 }
 
 #endif

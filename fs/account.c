@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who has taken what: see account.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "access/cleanup.h"
+#include "access/log.h"
+#include "fs/account.h"
+
+/* All users of the small bounds together may take so many times what one may. */
+#define ALL_OTHERS 8
+
+const struct account_limits account_defaults_own = { {
+	[ACCOUNT_OBJECTS] = 1 << 20,
+	[ACCOUNT_KDAMONDS] = 1024,
+	[ACCOUNT_REGIONS] = 4 << 20,
+	[ACCOUNT_HANDLES] = 1 << 16,
+	[ACCOUNT_BYTES] = 256 << 20,
+} };
+
+const struct account_limits account_defaults_others = { {
+	[ACCOUNT_OBJECTS] = 1 << 14,
+	[ACCOUNT_KDAMONDS] = 16,
+	[ACCOUNT_REGIONS] = 1 << 17,
+	[ACCOUNT_HANDLES] = 1024,
+	[ACCOUNT_BYTES] = 16 << 20,
+} };
+
+struct account {
+	struct accounts *accounts;
+	uid_t uid;
+	/* Under the lock of the accounts: */
+	unsigned int refs;
+	struct account_limits used;
+	UT_hash_handle hh;
+};
+
+struct accounts {
+	struct account_limits own, others; /* constant */
+	pthread_mutex_t lock; /* of what follows, and of what is used */
+	struct account *all;
+	struct account_limits used_by_others;
+};
+
+const char *account_name(enum account_resource resource)
+{
+	static const char *const names[] = {
+		[ACCOUNT_OBJECTS] = "objects", [ACCOUNT_KDAMONDS] = "kdamonds",
+		[ACCOUNT_REGIONS] = "regions", [ACCOUNT_HANDLES] = "handles",
+		[ACCOUNT_BYTES] = "bytes",
+	};
+
+	return names[resource];
+}
+
+struct accounts *accounts_new(const struct account_limits *limits)
+{
+	struct accounts *accounts = calloc(1, sizeof(*accounts));
+
+	if (!accounts)
+		return NULL;
+	pthread_mutex_init(&accounts->lock, NULL);
+	accounts->own = account_defaults_own;
+	accounts->others = account_defaults_others;
+	for (size_t i = 0; limits && i < NR_ACCOUNT_RESOURCES; i++)
+		if (limits->of[i])
+			accounts->own.of[i] = accounts->others.of[i] = limits->of[i];
+	return accounts;
+}
+
+struct accounts *accounts_free(struct accounts *accounts)
+{
+	if (accounts)
+		pthread_mutex_destroy(&accounts->lock);
+	free(accounts);
+	return NULL;
+}
+
+static bool is_own(uid_t uid)
+{
+	return !uid || uid == getuid();
+}
+
+/* The accounts are locked. */
+static struct account *account_new(struct accounts *accounts, uid_t uid)
+{
+	struct account *account = calloc(1, sizeof(*account)), *added;
+
+	if (!account)
+		return NULL;
+	account->accounts = accounts;
+	account->uid = uid;
+	HASH_ADD(hh, accounts->all, uid, sizeof(uid), account);
+	HASH_FIND(hh, accounts->all, &uid, sizeof(uid), added);
+	if (!added)
+		free(account);
+	return added;
+}
+
+int account_get(struct accounts *accounts, uid_t uid, struct account **out)
+{
+	struct account *account;
+
+	*out = NULL;
+	if (!accounts)
+		return 0;
+	pthread_mutex_lock(&accounts->lock);
+	HASH_FIND(hh, accounts->all, &uid, sizeof(uid), account);
+	if (!account)
+		account = account_new(accounts, uid);
+	if (account)
+		account->refs++;
+	pthread_mutex_unlock(&accounts->lock);
+	*out = account;
+	return account ? 0 : -ENOMEM;
+}
+
+struct account *account_ref(struct account *account)
+{
+	if (!account)
+		return NULL;
+	pthread_mutex_lock(&account->accounts->lock);
+	account->refs++;
+	pthread_mutex_unlock(&account->accounts->lock);
+	return account;
+}
+
+struct account *account_put(struct account *account)
+{
+	struct accounts *accounts;
+	bool last;
+
+	if (!account)
+		return NULL;
+	accounts = account->accounts;
+	pthread_mutex_lock(&accounts->lock);
+	last = !--account->refs;
+	if (last)
+		HASH_DEL(accounts->all, account);
+	pthread_mutex_unlock(&accounts->lock);
+	if (last)
+		free(account);
+	return NULL;
+}
+
+uint64_t account_limit(const struct account *account, enum account_resource resource)
+{
+	if (!account)
+		return UINT64_MAX;
+	return is_own(account->uid) ? account->accounts->own.of[resource] :
+				      account->accounts->others.of[resource];
+}
+
+/* The accounts are locked. */
+static uint64_t left(const struct account *account, enum account_resource resource)
+{
+	const struct accounts *accounts = account->accounts;
+	uint64_t limit, of_all;
+
+	if (is_own(account->uid))
+		return accounts->own.of[resource] - account->used.of[resource];
+	limit = accounts->others.of[resource] - account->used.of[resource];
+	of_all = accounts->others.of[resource] * ALL_OTHERS - accounts->used_by_others.of[resource];
+	return min_ul(limit, of_all);
+}
+
+uint64_t account_left(struct account *account, enum account_resource resource)
+{
+	uint64_t nr;
+
+	if (!account)
+		return UINT64_MAX;
+	pthread_mutex_lock(&account->accounts->lock);
+	nr = left(account, resource);
+	pthread_mutex_unlock(&account->accounts->lock);
+	return nr;
+}
+
+int account_charge(struct account *account, enum account_resource resource, uint64_t nr)
+{
+	struct accounts *accounts;
+	bool over;
+
+	if (!account)
+		return 0;
+	accounts = account->accounts;
+	pthread_mutex_lock(&accounts->lock);
+	over = nr > left(account, resource);
+	if (!over)
+		account->used.of[resource] += nr;
+	if (!over && !is_own(account->uid))
+		accounts->used_by_others.of[resource] += nr;
+	pthread_mutex_unlock(&accounts->lock);
+	if (!over)
+		return 0;
+	log_info("user %u may not have %" PRIu64 " more %s; damonfs -o max_%s=N allows more",
+		 account->uid, nr, account_name(resource), account_name(resource));
+	return -ENOMEM;
+}
+
+void account_refund(struct account *account, enum account_resource resource, uint64_t nr)
+{
+	if (!account)
+		return;
+	pthread_mutex_lock(&account->accounts->lock);
+	account->used.of[resource] -= nr;
+	if (!is_own(account->uid))
+		account->accounts->used_by_others.of[resource] -= nr;
+	pthread_mutex_unlock(&account->accounts->lock);
+}
+
+int account_hold(struct account_held *held, struct account *account, enum account_resource resource,
+		 uint64_t nr)
+{
+	struct account_held was = *held;
+	bool same = account == was.account;
+	uint64_t more = same && nr > was.nr ? nr - was.nr : same ? 0 : nr;
+	int r = account_charge(account, resource, more);
+
+	if (r)
+		return r;
+	account_refund(was.account, resource, same ? was.nr + more - nr : was.nr);
+	*held = (struct account_held){ nr ? account_ref(account) : NULL, nr };
+	account_put(was.account);
+	return 0;
+}

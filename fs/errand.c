@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What may have to wait for somebody else: see errand.h. */
+#include <string.h>
+
+#include "access/cleanup.h"
+#include "access/log.h"
+#include "fs/errand.h"
+#include "fs/run.h"
+
+static void *errand_main(void *argument)
+{
+	struct errand *errand = argument;
+
+	pthread_setname_np(pthread_self(), "errand");
+	errand->go(errand);
+	answerer_post(((struct damonfs *)errand->tree->owner)->answerer, &errand->event);
+	return NULL;
+}
+
+static void run_done(struct event *event)
+{
+	struct errand *errand = container_of(event, struct errand, event);
+	struct damonfs *damonfs = errand->tree->owner;
+
+	errand->done(errand);
+	damonfs->nr_errands--;
+	pthread_cond_signal(&damonfs->ended);
+}
+
+static void finish_done(struct event *event)
+{
+	struct errand *errand = container_of(event, struct errand, event);
+
+	/* It has nothing left to do. */
+	pthread_join(errand->thread, NULL);
+	errand->finish(errand);
+}
+
+int errand_start(struct tree *tree, struct errand *errand)
+{
+	struct damonfs *damonfs = tree->owner;
+	int r;
+
+	errand->tree = tree;
+	errand->event = (struct event){ .run = run_done, .finish = finish_done };
+	/* It is done under the lock that we hold: by then we know what thread it is. */
+	r = pthread_create(&errand->thread, NULL, errand_main, errand);
+	if (!r)
+		damonfs->nr_errands++;
+	else
+		log_error("nobody can ask for processes: no thread: %s; raise the limits of "
+			  "processes and of memory of damonfs",
+			  strerror(r));
+	return -r;
+}

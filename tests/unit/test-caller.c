@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* In whose name something is asked: real processes of two users, whom the kernel tells apart. */
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "access/agent.h"
+#include "access/process.h"
+#include "tests/unit/unit.h"
+
+static void end(pid_t child)
+{
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+
+/* A child that waits, as user and group ID if that is not 0. */
+static pid_t start_as(unsigned int id)
+{
+	int ready[2];
+	char byte;
+	pid_t child;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (!child) {
+		if (id && (setgroups(0, NULL) || setgid(id) || setuid(id)))
+			_exit(1);
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return child;
+}
+
+#define OTHER 65534U
+
+START_TEST(process_of_another_user_may_not_be_named)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *root = NULL, *other = NULL;
+	struct process *process = NULL;
+	pid_t own, others;
+
+	if (geteuid()) {
+		printf("SKIPPED: MISSING root, to be somebody else\n");
+		return;
+	}
+	own = start_as(0);
+	others = start_as(OTHER);
+	ck_assert_int_eq(caller_new(others, OTHER, OTHER, &other), 0);
+	ck_assert_int_eq(caller_new(own, 0, 0, &root), 0);
+	ck_assert_int_eq(process_open(own, other, &process), -EPERM);
+	ck_assert_ptr_null(process);
+	/* A process that changed its user cannot be dumped until it executes: ask for another one. */
+	ck_assert_int_eq(process_open(others, root, &process), 0);
+	ck_assert_int_eq(process->tid, others);
+	process = process_put(process);
+	ck_assert_int_eq(process_open(own, root, &process), 0);
+	ck_assert_int_eq(process->tid, own);
+	process_put(process);
+	end(own);
+	end(others);
+}
+END_TEST
+
+START_TEST(caller_is_who_waits_or_nobody)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+	pid_t child = start_as(0);
+
+	ck_assert_int_eq(caller_new(0, getuid(), getgid(), &caller), -ESRCH);
+	ck_assert_int_eq(caller_new(child, getuid() + 1, getgid(), &caller), -EPERM);
+	ck_assert_int_eq(caller_new(child, getuid(), getgid() + 1, &caller), -EPERM);
+	ck_assert_ptr_null(caller);
+	ck_assert_int_eq(caller_new(child, getuid(), getgid(), &caller), 0);
+	end(child);
+	caller = caller_put(caller);
+	ck_assert_int_eq(caller_new(child, getuid(), getgid(), &caller), -ESRCH);
+}
+END_TEST
+
+/* Findings 4 and 9: the lesser of opener and writer; no capability comes with a uid. */
+static const struct {
+	struct caller opener, writer;
+	int result; /* 0: the opener's name counts, 1: the writer's, or an errno */
+} lesser_vectors[] = {
+	{ { .uid = 0, .capabilities = ~0ULL }, { .uid = 0, .capabilities = ~0ULL }, 1 },
+	{ { .uid = 7, .gid = 7 }, { .uid = 7, .gid = 7 }, 1 },
+	/* A setuid helper, */
+	{ { .uid = 7, .gid = 7 }, { .uid = 0, .gid = 7, .capabilities = ~0ULL }, 0 },
+	/* a descriptor that is passed down, */
+	{ { .uid = 0, .capabilities = ~0ULL }, { .uid = 7, .gid = 7 }, 1 },
+	/* two of whom neither may more. */
+	{ { .uid = 7, .gid = 7 }, { .uid = 8, .gid = 8 }, -EPERM },
+	{ { .uid = 7, .gid = 7 }, { .uid = 7, .gid = 8 }, -EPERM },
+	{ { .uid = 7, .gid = 7 }, { .uid = 0, .gid = 0 }, -EPERM },
+	{ { .uid = 7, .capabilities = 1 }, { .uid = 7, .capabilities = 2 }, -EPERM },
+	{ { .uid = 7, .capabilities = 3 }, { .uid = 7, .capabilities = 2 }, 1 },
+	{ { .uid = 7, .capabilities = 2 }, { .uid = 7, .capabilities = 3 }, 0 },
+};
+
+START_TEST(lesser_of_opener_and_writer_counts)
+{
+	struct caller opener = lesser_vectors[_i].opener, writer = lesser_vectors[_i].writer;
+	struct caller *lesser = NULL;
+	int result = lesser_vectors[_i].result;
+
+	opener.refs = writer.refs = 1;
+	opener.user_ns_fd = writer.user_ns_fd = -1;
+	ck_assert_int_eq(caller_lesser(&opener, &writer, &lesser), result < 0 ? result : 0);
+	ck_assert_ptr_eq(lesser, result < 0 ? NULL : result ? &writer : &opener);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("caller");
+	TCase *tcase = tcase_create("caller");
+
+	if (caller_prepare() || agents_start())
+		return 1;
+	tcase_add_test(tcase, process_of_another_user_may_not_be_named);
+	tcase_add_test(tcase, caller_is_who_waits_or_nobody);
+	ADD_VECTORS(tcase, lesser_of_opener_and_writer_counts, lesser_vectors);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
