@@ -25,6 +25,7 @@ struct answerer {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
 	struct queue posted;
+	struct queue late; /* in the order in which they are due, as they all wait as long */
 	bool stopping;
 };
 
@@ -53,6 +54,20 @@ static struct event *queue_take(struct queue *queue)
 	return event;
 }
 
+static bool queue_remove(struct queue *queue, struct event *event)
+{
+	struct event **at = &queue->first;
+
+	while (*at && *at != event)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = event->next;
+	if (!event->next)
+		queue->last = at;
+	return true;
+}
+
 /* Waits for a posted event, or for so many nanoseconds if they are not 0; a.lock is held. */
 static void wait_posted(struct answerer *a, uint64_t ns)
 {
@@ -69,21 +84,29 @@ static void wait_posted(struct answerer *a, uint64_t ns)
 	pthread_cond_timedwait(&a->changed, &a->lock, &end);
 }
 
-/* The next event that was posted; NULL when one that was handled is due, or at the end. */
+/* The next event to handle; NULL when one that was handled is due, or at the end. */
 static struct event *take_posted(struct answerer *a)
 {
 	const struct event *next = a->handled.first;
-	struct event *event;
+	struct event *event = NULL;
 
 	pthread_mutex_lock(&a->lock);
 	while (!a->posted.first && !(a->stopping && !next)) {
-		uint64_t now = next ? tree_now() : 0;
+		const struct event *late = a->late.first;
+		uint64_t now = tree_now(), due = next ? next->due : UINT64_MAX;
 
-		if (next && next->due <= now)
+		if (due <= now)
 			break;
-		wait_posted(a, next ? next->due - now : 0);
+		if (late && late->due <= now) {
+			event = queue_take(&a->late);
+			break;
+		}
+		if (late)
+			due = min_ul(due, late->due);
+		wait_posted(a, due == UINT64_MAX ? 0 : due - now);
 	}
-	event = queue_take(&a->posted);
+	if (!event)
+		event = queue_take(&a->posted);
 	pthread_mutex_unlock(&a->lock);
 	return event;
 }
@@ -141,6 +164,7 @@ int answerer_start(struct tree *tree, void (*invalidate)(uint64_t ino, void *arg
 	a->argument = argument;
 	queue_init(&a->handled);
 	queue_init(&a->posted);
+	queue_init(&a->late);
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -172,6 +196,23 @@ void answerer_post(struct answerer *a, struct event *event)
 	pthread_mutex_lock(&a->lock);
 	queue_add(&a->posted, event);
 	pthread_cond_signal(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void answerer_post_late(struct answerer *a, struct event *event)
+{
+	pthread_mutex_lock(&a->lock);
+	queue_remove(&a->late, event);
+	event->due = tree_now() + ANSWERER_LATE_NS;
+	queue_add(&a->late, event);
+	pthread_cond_signal(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+}
+
+void answerer_take_back(struct answerer *a, struct event *event)
+{
+	pthread_mutex_lock(&a->lock);
+	queue_remove(&a->late, event);
 	pthread_mutex_unlock(&a->lock);
 }
 

@@ -25,7 +25,7 @@ struct event {
 	void (*finish)(struct event *event);
 	/* The answerer's: */
 	struct event *next;
-	uint64_t due; /* not finished before, by tree_now() */
+	uint64_t due; /* not finished before, or if it is late not handled before, by tree_now() */
 };
 
 /*
@@ -40,6 +40,18 @@ void answerer_stop(struct answerer *answerer);
 
 /* May be called from any thread, with or without the tree's lock.  Does not fail. */
 void answerer_post(struct answerer *answerer, struct event *event);
+
+/* How long an event waits that is posted late. */
+#define ANSWERER_LATE_NS 1000000000
+
+/* The same, ANSWERER_LATE_NS from now; one that still waits then is posted once. */
+void answerer_post_late(struct answerer *answerer, struct event *event);
+
+/*
+ * Takes back what was posted late and has not been handled yet, if it was.  Of the answerer's own
+ * thread only: so it is not being handled either.
+ */
+void answerer_take_back(struct answerer *answerer, struct event *event);
 
 /*
  * A write that is being handled.  Whoever cannot answer it at once holds it.

@@ -5,6 +5,7 @@
 #include <utlist.h>
 
 #include "access/cleanup.h"
+#include "access/log.h"
 #include "fs/run.h"
 
 static struct held take_held(struct held *held)
@@ -117,7 +118,18 @@ static void finish_started(struct event *event)
 	pending_answer(on.pending, on.result);
 }
 
-/* The owner may free the run once it is RUN_ENDED. */
+/* For its owner, who may free it from now on; the tree is locked. */
+static void be_over(struct run *run)
+{
+	struct damonfs *damonfs = run->tree->owner;
+
+	run->state = RUN_ENDED;
+	if (!--damonfs->nr_running)
+		damonfs->exclusive = false;
+	if (run->ended)
+		run->ended(run);
+}
+
 static void end(struct run *run)
 {
 	struct tree *tree = run->tree;
@@ -125,19 +137,56 @@ static void end(struct run *run)
 	struct held on, off;
 
 	tree_lock(tree);
-	run->state = RUN_ENDED;
+	answerer_take_back(damonfs->answerer, &run->late);
 	release(run);
 	DL_DELETE(damonfs->runs, run);
-	if (!--damonfs->nr_running)
-		damonfs->exclusive = false;
-	if (run->ended)
-		run->ended(run);
+	if (!run->left)
+		be_over(run);
+	run->left = false;
 	on = take_held(&run->on);
 	off = take_held(&run->off);
+	if (run->disowned)
+		run_free(run);
 	pthread_cond_signal(&damonfs->ended);
 	tree_unlock(tree);
 	pending_answer(on.pending, on.result);
 	pending_answer(off.pending, off.result);
+}
+
+/* ---- one that does not end ---- */
+
+static void leave_behind(struct event *event)
+{
+	struct run *run = container_of(event, struct run, late);
+
+	log_error("kdamond.%u is left behind, and ends when it can: the kernel holds it up, in "
+		  "something that it asked about a process that it watches, which may be executing "
+		  "a program; damonfs works on",
+		  run->number);
+	run->left = true;
+	be_over(run);
+}
+
+static void finish_left(struct event *event)
+{
+	struct run *run = container_of(event, struct run, late);
+	struct tree *tree = run->tree;
+	struct held on, off;
+
+	tree_lock(tree);
+	on = take_held(&run->on);
+	off = take_held(&run->off);
+	tree_unlock(tree);
+	pending_answer(on.pending, on.result);
+	pending_answer(off.pending, off.result);
+}
+
+void run_stop(struct run *run)
+{
+	struct damonfs *damonfs = run->tree->owner;
+
+	answerer_post_late(damonfs->answerer, &run->late);
+	damon_stop(run->kdamond);
 }
 
 static void finish_ended(struct event *event)
@@ -207,6 +256,7 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 {
 	static const struct event start = { .run = run_started, .finish = finish_started };
 	static const struct event ended = { .finish = finish_ended };
+	static const struct event late = { .run = leave_behind, .finish = finish_left };
 	static const struct errand errand = { .go = go, .done = opened, .finish = finish_opened };
 	struct damonfs *damonfs = tree->owner;
 	struct run *run = malloc(sizeof(*run));
@@ -221,6 +271,7 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 	run->state = RUN_STARTING;
 	run->start = start;
 	run->end = ended;
+	run->late = late;
 	run->errand = errand;
 	run->desc = desc;
 	run->number = damonfs->nr_running;
@@ -239,6 +290,10 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 
 struct run *run_free(struct run *run)
 {
+	if (run && run->left) {
+		run->disowned = true;
+		return NULL;
+	}
 	if (run && run->kdamond)
 		damon_free(run->kdamond);
 	free(run);
@@ -254,7 +309,7 @@ bool runs_stop(struct tree *tree)
 	DL_FOREACH(damonfs->runs, run)
 		if (run->kdamond)
 			damon_stop(run->kdamond);
-	return !damonfs->nr_running && !damonfs->nr_errands;
+	return !damonfs->runs && !damonfs->nr_errands;
 }
 
 bool runs_stop_all(struct tree *tree, uint64_t until)

@@ -22,7 +22,7 @@ struct damonfs {
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
 	/* Under the tree's lock: */
 	struct run *runs; /* with a thread */
-	unsigned int nr_running; /* of them */
+	unsigned int nr_running; /* of them, without those that were left behind */
 	unsigned int nr_errands; /* that are under way */
 	bool exclusive; /* they were started by the debugfs files: no others may be */
 	bool stopping; /* for good: no others may be either */
@@ -45,14 +45,16 @@ struct run {
 	int start_result; /* the errand's, then the kdamond's, until `start' is posted */
 	int result; /* the same, once the state is not RUN_STARTING */
 	struct held on, off; /* answered with the events */
+	bool left; /* behind: it has its thread still */
+	bool disowned; /* freed by itself once it has not */
 	/*
 	 * The owner's: opens the processes of the description, as damon_desc_open() does, and may
 	 * say otherwise what is wrong; called without the lock.
 	 */
 	int (*open)(struct damon_desc *desc);
 	/*
-	 * The owner's, or NULL: it is known how the start went, and the thread has ended.  They may
-	 * still change `on' and `off'; the tree is locked.
+	 * The owner's, or NULL: it is known how the start went, and the thread has ended or was left
+	 * behind.  They may still change `on' and `off'; the tree is locked.
 	 */
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
@@ -60,7 +62,7 @@ struct run {
 	/* What is charged to who started it, or committed to it last, for as long as it has a
 	 * thread. */
 	struct account_held kdamonds, regions;
-	struct event start, end; /* the answerer's */
+	struct event start, end, late; /* the answerer's */
 	struct errand errand; /* which opens the processes */
 	struct damon_desc *desc; /* until it has */
 	unsigned int number; /* of the kdamond, in its name */
@@ -89,13 +91,21 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_held *held,
 		     uint64_t at_least);
 
-/* Whether RUN, which may be NULL, has a thread. */
+/*
+ * Asks RUN, which is on, to end, and if it does not within a second leaves it behind: the kernel
+ * holds its thread up, in something that it asked about a process that it watches.  Then it is
+ * RUN_ENDED for its owner, whose descriptions it may not use, and what is charged for it stays so
+ * until its thread has ended.
+ */
+void run_stop(struct run *run);
+
+/* Whether RUN, which may be NULL, has a thread, and was not left behind. */
 static inline bool run_has_thread(const struct run *run)
 {
 	return run && run->state != RUN_ENDED;
 }
 
-/* Frees a run, which may be NULL, that has no thread any more.  Return: NULL. */
+/* Frees a run, which may be NULL and is RUN_ENDED; the tree is locked.  Return: NULL. */
 struct run *run_free(struct run *run);
 
 /* Asks every kdamond to end.  Return: whether there is none any more. */

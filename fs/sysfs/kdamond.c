@@ -18,7 +18,8 @@
 /* The command under way; what it needs to be answered. */
 struct command_run {
 	struct damon_command command;
-	struct kdamond_dir *dir;
+	struct tree *tree;
+	struct kdamond_dir *dir; /* NULL when its kdamond was left behind; under the tree's lock */
 	struct pending *pending;
 	int result;
 	uint64_t nr_regions; /* DAMON_COMMIT: how many it may have then; 0: any number */
@@ -56,6 +57,19 @@ static void on_started(struct run *run)
 		damon_set_refresh(run->kdamond, dir->refresh_ms);
 }
 
+/* A command that a kdamond has when it is left behind stays with it, and is answered. */
+static void on_ended(struct run *run)
+{
+	struct kdamond_dir *dir = run->owner;
+	struct command_run *c = dir->command;
+
+	if (!run->left || !c)
+		return;
+	dir->command = NULL;
+	c->dir = NULL;
+	run->on = (struct held){ steal_ptr(c->pending), -ECANCELED };
+}
+
 static int describe_for(const struct context_dir *context, const struct write *write,
 			struct damon_desc **out)
 {
@@ -69,6 +83,7 @@ static int turn_on(struct kdamond_dir *dir, struct write *write)
 {
 	const struct run model = { .open = describe_processes,
 				   .started = on_started,
+				   .ended = on_ended,
 				   .owner = dir };
 	struct damon_desc *desc;
 	int r;
@@ -103,7 +118,7 @@ static int turn_off(struct kdamond_dir *dir, struct write *write)
 	if (run->state == RUN_ENDED)
 		return -EPERM;
 	run->off.pending = write_hold(write);
-	damon_stop(run->kdamond);
+	run_stop(run);
 	return STORE_HELD;
 }
 
@@ -113,7 +128,7 @@ static void on_command_done(struct damon_command *command)
 {
 	struct command_run *c = container_of(command, struct command_run, command);
 
-	answerer_post(damonfs_of(&c->dir->base)->answerer, &c->event);
+	answerer_post(((struct damonfs *)c->tree->owner)->answerer, &c->event);
 }
 
 /*
@@ -124,14 +139,17 @@ static int result_of(const struct command_run *c)
 {
 	bool no_answer = c->command.error == -ENOMEM && c->command.kind != DAMON_COMMIT;
 
-	return no_answer || c->dir->base.tree->abi >= V(6, 14) ? c->command.error : 0;
+	return no_answer || c->tree->abi >= V(6, 14) ? c->command.error : 0;
 }
 
 static void run_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
-	struct context_dir *context = context_of(c->dir);
+	struct context_dir *context;
 
+	if (!c->dir)
+		return;
+	context = context_of(c->dir);
 	c->dir->command = NULL;
 	c->result = result_of(c);
 	kdamond_refresh(c->dir);
@@ -177,6 +195,7 @@ static struct command_run *command_new(struct kdamond_dir *dir, struct damon_com
 	}
 	c->command = *command;
 	c->command.done = on_command_done;
+	c->tree = dir->base.tree;
 	c->dir = dir;
 	c->apply = apply;
 	c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
@@ -241,9 +260,9 @@ static void opened_for_commit(struct errand *errand)
 {
 	struct command_run *c = container_of(errand, struct command_run, errand);
 
-	c->result = send_commit(c);
+	c->result = c->dir ? send_commit(c) : -ECANCELED;
 	c->sent = !c->result;
-	if (!c->sent)
+	if (c->dir && !c->sent)
 		c->dir->command = NULL;
 }
 

@@ -387,6 +387,43 @@ class Executing(Rights):
                 self.over.set()
                 reader.wait()
 
+    def test_off_comes_through(self):
+        """Its kdamond is left behind, with the command that it had, and may not come back."""
+        kdamonds = os.path.dirname(self.kdamond.path)
+        with self.executing() as process:
+            self.stage(process.pid)
+            self.kdamond.state('on')
+            thread = '/proc/%d/task/%d' % (self.mount.process.pid, self.kdamond.pid())
+            self.begin(process)
+            # It looks for the process's mappings, and stands still.
+            time.sleep(1.5)
+            asks = subprocess.Popen(['bash', '-c', 'echo update_schemes_stats > %s/state'
+                                     % self.kdamond.path], stderr=subprocess.PIPE, text=True)
+            try:
+                time.sleep(0.2)
+                self.assertIsNone(asks.poll(), 'it does not stand still')
+                began = time.monotonic()
+                self.kdamond.state('off')
+                self.assertLess(time.monotonic() - began, 3)
+                self.assertIn('canceled', asks.communicate(timeout=5)[1].lower())
+            finally:
+                if asks.poll() is None:
+                    self.over.set()
+                asks.wait()
+            self.assertEqual(self.kdamond.state(), 'off')
+            self.assertEqual(self.kdamond.pid(), -1)
+            self.assertIn('left behind', self.mount.logged())
+            self.assertTrue(os.path.exists(thread))
+            # What it was is free: for another process, and to go.
+            with running(*as_user(OWNER), 'sleep', '1000') as other:
+                self.stage(other.pid)
+                self.kdamond.state('on')
+                self.assertEqual(self.kdamond.state(), 'on')
+                self.kdamond.state('off')
+            write(kdamonds + '/nr_kdamonds', 0)
+            self.over.set()
+            self.assertTrue(until(lambda: not os.path.exists(thread), 10))
+        write(kdamonds + '/nr_kdamonds', 1)
 
     def test_it_does_not_cost_any_number_of_threads(self):
         """Each write that names it waits, in a thread that is made for it."""
@@ -400,7 +437,7 @@ class Executing(Rights):
                                         self.mount.dir + '/damon', str(process.pid)],
                                        stderr=subprocess.DEVNULL)
             try:
-                self.assertTrue(until(lambda: len(os.listdir(threads)) > before + 10, 10))
+                self.assertTrue(until(lambda: len(os.listdir(threads)) > before + 10, 60))
                 time.sleep(1)
                 self.assertLessEqual(len(os.listdir(threads)), before + 16)
                 self.assertIn('more kdamonds', self.mount.logged())

@@ -90,7 +90,7 @@ START_TEST(signals_come_through)
 		usleep(1000);
 	ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, NULL), 0);
 	ck_assert_int_ge(inject_often(300), 250);
-	*victim.stop = 1;
+	*victim.stop = true;
 	pthread_join(sender, NULL);
 	end_victim();
 }
@@ -316,7 +316,7 @@ START_TEST(a_filter_stays_closed)
 		pthread_t disturber;
 		bool killed = done / (TRIES / 10) % 2;
 
-		*victim.stop = 0;
+		*victim.stop = false;
 		atomic_store(&calm, false);
 		start_victim(try_to_open, done / (TRIES / 10) % 3);
 		ck_assert_int_eq(pthread_create(&disturber, NULL, disturb, NULL), 0);

@@ -26,7 +26,7 @@
 struct victim {
 	pid_t pid;
 	struct process *process;
-	volatile sig_atomic_t *stop;
+	_Atomic bool *stop;
 	_Atomic uint64_t *rounds, *faults;
 	int to[2], from[2]; /* pipes */
 };
@@ -180,7 +180,7 @@ static inline void set_up(void)
 static inline void tear_down(void)
 {
 	process_put(victim.process);
-	munmap((void *)victim.stop, 4096);
+	munmap(victim.stop, 4096);
 	for (int i = 0; i < 2; i++) {
 		close(victim.to[i]);
 		close(victim.from[i]);
@@ -211,7 +211,7 @@ static inline void end_victim(void)
 {
 	int status;
 
-	*victim.stop = 1;
+	*victim.stop = true;
 	ck_assert_int_eq(write(victim.to[1], "xxxxxxxx", 8), 8);
 	ck_assert_int_eq(waitpid(victim.pid, &status, 0), victim.pid);
 	ck_assert_msg(WIFEXITED(status) && !WEXITSTATUS(status), "it ended with %#x", status);
