@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "access/agent.h"
@@ -95,6 +96,34 @@ static int open_in_the_name_of(const struct caller *caller, int dir, const char 
 	return fd < 0 ? -errno : 0;
 }
 
+/* Whoever is asked about may have the kernel wait: nobody waits for the answer by then. */
+#define ASK_SECONDS 5
+
+/* Waits for CHILD, and ends it if it takes too long.  Return: as waitpid(). */
+static pid_t wait_for(pid_t child, int *status)
+{
+	struct timespec until, now, left;
+	sigset_t ended;
+	pid_t r;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ASK_SECONDS;
+	/* The signal, which is blocked, may be an earlier child's. */
+	while (!(r = waitpid(child, status, WNOHANG))) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec > until.tv_sec)
+			break;
+		left = (struct timespec){ until.tv_sec - now.tv_sec + 1, 0 };
+		sigtimedwait(&ended, NULL, &left);
+	}
+	if (r)
+		return r;
+	kill(child, SIGKILL);
+	return waitpid(child, status, 0);
+}
+
 /* By a process that ends: there is no way back from another user namespace. */
 static int ask_elsewhere(const struct caller *caller, int dir, const char *name)
 {
@@ -107,7 +136,7 @@ static int ask_elsewhere(const struct caller *caller, int dir, const char *name)
 		r = open_in_the_name_of(caller, dir, name);
 		_exit(r < -127 ? EPERM : -r);
 	}
-	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+	if (wait_for(child, &status) != child || !WIFEXITED(status))
 		return -EPERM;
 	return -WEXITSTATUS(status);
 }

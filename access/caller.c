@@ -334,6 +334,9 @@ static bool may_more(const struct caller *a, const struct caller *b)
 
 int caller_lesser(struct caller *opener, struct caller *writer, struct caller **out)
 {
+	/* The numbers that are written mean one thing to the one, and something else to the other. */
+	if (opener->pid_ns != writer->pid_ns)
+		return -EPERM;
 	if (may_more(opener, writer))
 		*out = caller_get(writer);
 	else if (may_more(writer, opener))

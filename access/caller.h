@@ -57,8 +57,8 @@ void caller_putp(struct caller **caller);
 /*
  * Of who opened a file and who writes to it, the one in whose name the write counts: the one who
  * may do less.  Neither can lend the other what it has not.
- * Return: 0 and a reference in *OUT, -EPERM where neither may do everything that the other may, or
- * -ENOMEM.
+ * Return: 0 and a reference in *OUT, or -EPERM where neither may do everything that the other may,
+ * or they are of different pid namespaces.
  */
 int caller_lesser(struct caller *opener, struct caller *writer, struct caller **out);
 

@@ -320,7 +320,17 @@ int process_open_file(const struct process *process, const char *name, int flags
 
 int process_open_file_as_daemon(const struct process *process, const char *name, int flags)
 {
-	int r = process_may(process, CALLER_WATCH, NAMING_MS);
+	int r = process_may(process, CALLER_WATCH, NAMING_MS), fd;
 
-	return r ? r : caller_open_as_daemon(process->procfd, name, flags);
+	if (r)
+		return r;
+	fd = caller_open_as_daemon(process->procfd, name, flags);
+	if (fd < 0)
+		return fd;
+	/* It may have executed a program of other privileges meanwhile. */
+	r = process_may(process, CALLER_WATCH, NAMING_MS);
+	if (!r)
+		return fd;
+	close(fd);
+	return r;
 }

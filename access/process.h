@@ -87,8 +87,9 @@ pid_t process_pid_for(const struct process *process, const struct process_caller
 int process_open_file(const struct process *process, const char *name, int flags);
 
 /*
- * The same as the daemon, when the kernel has been asked whether who named the process may watch
- * it: for what the daemon has to know and the caller is not shown, as the numbers of frames.
+ * The same as the daemon, when the kernel has been asked, before and after, whether who named the
+ * process may watch it: for what the daemon has to know and the caller is not shown, as the numbers
+ * of frames.
  */
 int process_open_file_as_daemon(const struct process *process, const char *name, int flags);
 

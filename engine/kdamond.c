@@ -365,7 +365,7 @@ static void *kdamond_main(void *argument)
 		r = become(k, k->desc->caller);
 	if (!r)
 		r = damon_ctx_new(k->desc, k->sessions, &ctx);
-	if (access_is_fatal(r))
+	if (access_is_fatal(r) && r != -ECANCELED)
 		log_error("%s: cannot begin: %s", k->name, strerror(-r));
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);

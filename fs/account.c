@@ -43,6 +43,7 @@ struct account {
 
 struct accounts {
 	struct account_limits own, others; /* constant */
+	uid_t owner; /* of the tree; constant */
 	pthread_mutex_t lock; /* of what follows, and of what is used */
 	struct account *all;
 	struct account_limits used_by_others;
@@ -59,13 +60,14 @@ const char *account_name(enum account_resource resource)
 	return names[resource];
 }
 
-struct accounts *accounts_new(const struct account_limits *limits)
+struct accounts *accounts_new(const struct account_limits *limits, uid_t owner)
 {
 	struct accounts *accounts = calloc(1, sizeof(*accounts));
 
 	if (!accounts)
 		return NULL;
 	pthread_mutex_init(&accounts->lock, NULL);
+	accounts->owner = owner;
 	accounts->own = account_defaults_own;
 	accounts->others = account_defaults_others;
 	for (size_t i = 0; limits && i < NR_ACCOUNT_RESOURCES; i++)
@@ -85,6 +87,12 @@ struct accounts *accounts_free(struct accounts *accounts)
 static bool is_own(uid_t uid)
 {
 	return !uid || uid == getuid();
+}
+
+/* Whether what UID takes counts for all others together: what these take is nothing to the owner. */
+static bool shares(const struct accounts *accounts, uid_t uid)
+{
+	return !is_own(uid) && uid != accounts->owner;
 }
 
 /* The accounts are locked. */
@@ -166,6 +174,8 @@ static uint64_t left(const struct account *account, enum account_resource resour
 	if (is_own(account->uid))
 		return accounts->own.of[resource] - account->used.of[resource];
 	limit = accounts->others.of[resource] - account->used.of[resource];
+	if (!shares(accounts, account->uid))
+		return limit;
 	of_all = accounts->others.of[resource] * ALL_OTHERS - accounts->used_by_others.of[resource];
 	return min_ul(limit, of_all);
 }
@@ -194,7 +204,7 @@ int account_charge(struct account *account, enum account_resource resource, uint
 	over = nr > left(account, resource);
 	if (!over)
 		account->used.of[resource] += nr;
-	if (!over && !is_own(account->uid))
+	if (!over && shares(accounts, account->uid))
 		accounts->used_by_others.of[resource] += nr;
 	pthread_mutex_unlock(&accounts->lock);
 	if (!over)
@@ -210,7 +220,7 @@ void account_refund(struct account *account, enum account_resource resource, uin
 		return;
 	pthread_mutex_lock(&account->accounts->lock);
 	account->used.of[resource] -= nr;
-	if (!is_own(account->uid))
+	if (shares(account->accounts, account->uid))
 		account->accounts->used_by_others.of[resource] -= nr;
 	pthread_mutex_unlock(&account->accounts->lock);
 }

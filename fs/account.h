@@ -36,10 +36,12 @@ struct accounts;
 struct account;
 
 /*
- * Bounds of 0 in LIMITS, which may be NULL, are the defaults.
+ * Bounds of 0 in LIMITS, which may be NULL, are the defaults.  OWNER is the tree's, who has a bound
+ * of their own, and no part in that of all others together: any number of other users can use that
+ * up, as one user can be many.
  * Return: NULL if there is no memory.
  */
-struct accounts *accounts_new(const struct account_limits *limits);
+struct accounts *accounts_new(const struct account_limits *limits, uid_t owner);
 /* Every account must have been put. */
 struct accounts *accounts_free(struct accounts *accounts);
 

@@ -53,8 +53,8 @@ struct run {
 	 */
 	int (*open)(struct damon_desc *desc);
 	/*
-	 * The owner's, or NULL: it is known how the start went, and the thread has ended or was left
-	 * behind.  They may still change `on' and `off'; the tree is locked.
+	 * The owner's, or NULL: it is known how the start went, and the thread has ended or was
+	 * left behind.  They may still change `on' and `off'; the tree is locked.
 	 */
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);

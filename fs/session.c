@@ -107,7 +107,7 @@ static int start(struct session *session, struct options *options, const char *m
 	pthread_cond_init(&session->requests.damonfs.ended, NULL);
 	session->requests.tree = tree_new(&root_kind, options->abi, options->uid, options->gid,
 					  &session->requests.damonfs);
-	session->accounts = accounts_new(&options->limits);
+	session->accounts = accounts_new(&options->limits, options->uid);
 	if (!for_mount || !session->method || !session->requests.tree || !session->accounts)
 		return -ENOMEM;
 	session->requests.tree->accounts = session->accounts;

@@ -81,10 +81,9 @@ static int describe_for(const struct context_dir *context, const struct write *w
 
 static int turn_on(struct kdamond_dir *dir, struct write *write)
 {
-	const struct run model = { .open = describe_processes,
-				   .started = on_started,
-				   .ended = on_ended,
-				   .owner = dir };
+	const struct run model = {
+		.open = describe_processes, .started = on_started, .ended = on_ended, .owner = dir
+	};
 	struct damon_desc *desc;
 	int r;
 

@@ -470,7 +470,7 @@ struct kernel *kernel_open(const struct kernel_setup *setup)
 	init_lock(kernel);
 	kernel->most_sent = MAX_SENT / 2;
 	kernel->nodes[kernel->nr_nodes++] = kernel->found = FUSE_ROOT_ID;
-	kernel->accounts = accounts_new(&limits);
+	kernel->accounts = accounts_new(&limits, 0);
 	requests->passed = setup->passed;
 	requests->damonfs.method = setup->method;
 	pthread_cond_init(&requests->damonfs.ended, NULL);

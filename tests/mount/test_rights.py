@@ -211,6 +211,17 @@ class Opened(Rights):
                 self.assert_refused(self.kdamond.path + '/state', b'commit')
             self.kdamond.state('off')
 
+    def test_another_pid_namespace(self):
+        """A number that one of them wrote may be another process to the other."""
+        script = 'exec 3>state; unshare --pid --fork sh -c "echo on >&3" 2>/dev/null || echo refused'
+        with running('sleep', '1000') as process:
+            self.stage(process.pid)
+            self.assertEqual(self.run_as(['env'], script), ['refused'])
+            self.assertEqual(self.kdamond.state(), 'off')
+            self.assertEqual(self.run_as(['env'], script.replace('--pid', '')), [])
+            self.assertEqual(self.kdamond.state(), 'on')
+            self.kdamond.state('off')
+
     def test_debugfs(self):
         damon = self.mount.dir + '/damon/'
         with running('sleep', '1000') as process:

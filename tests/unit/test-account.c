@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #define OTHER 54321U /* neither root nor us */
+#define OWNER 12345U /* of the tree */
 
 static struct accounts *accounts;
 
@@ -19,7 +20,7 @@ static struct account *get(struct accounts *of, uid_t uid)
 
 static void set_up(void)
 {
-	accounts = accounts_new(NULL);
+	accounts = accounts_new(NULL, OWNER);
 	ck_assert_ptr_nonnull(accounts);
 }
 
@@ -71,7 +72,7 @@ END_TEST
 START_TEST(many_users_have_a_bound_together)
 {
 	uint64_t most = account_defaults_others.of[ACCOUNT_OBJECTS], all = 0;
-	struct account *user[64], *root = get(accounts, 0);
+	struct account *user[64], *root = get(accounts, 0), *owner = get(accounts, OWNER);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(user); i++) {
 		user[i] = get(accounts, OTHER + i);
@@ -79,10 +80,14 @@ START_TEST(many_users_have_a_bound_together)
 	}
 	ck_assert_uint_gt(all, most);
 	ck_assert_uint_lt(all, most * ARRAY_SIZE(user) / 2);
-	/* Root is not in it. */
+	/* Root is not in it, nor is the tree's owner, who has a bound of their own. */
 	ck_assert_int_eq(account_charge(root, ACCOUNT_OBJECTS, most * 10), 0);
 	account_refund(root, ACCOUNT_OBJECTS, most * 10);
 	account_put(root);
+	ck_assert_int_eq(account_charge(owner, ACCOUNT_OBJECTS, most + 1), -ENOMEM);
+	ck_assert_int_eq(account_charge(owner, ACCOUNT_OBJECTS, most), 0);
+	account_refund(owner, ACCOUNT_OBJECTS, most);
+	account_put(owner);
 	for (unsigned int i = 0; i < ARRAY_SIZE(user); i++)
 		account_put(user[i]);
 }
@@ -91,7 +96,7 @@ END_TEST
 START_TEST(bounds_can_be_set)
 {
 	const struct account_limits limits = { { [ACCOUNT_REGIONS] = 7 } };
-	struct accounts *set = accounts_new(&limits);
+	struct accounts *set = accounts_new(&limits, OWNER);
 	struct account *root = get(set, 0), *other = get(set, OTHER);
 
 	ck_assert_uint_eq(account_left(root, ACCOUNT_REGIONS), 7);
