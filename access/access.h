@@ -22,20 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "access/maps.h"
-#include "access/process.h"
-
-struct access_probe {
-	uint64_t armed; /* address to check: `next' of the last round that armed */
-	uint64_t next; /* address to arm */
-	uint16_t memory; /* the method's; 0 for a new region, copied when a region is split */
-	bool accessed; /* answer of a round that checks: touched since it was armed */
-};
-
-enum access_round {
-	ACCESS_CHECK = 1, /* answer for the addresses armed last time */
-	ACCESS_ARM = 2, /* arm the next ones */
-};
+#include "access/probe.h"
+#include "access/proc/maps.h"
+#include "access/proc/process.h"
+#include "access/why.h"
 
 struct access_method;
 
@@ -50,15 +40,6 @@ struct access_space {
 	struct access_session *source;
 	struct process *process; /* a reference; NULL for physical memory */
 };
-
-/* What stands in the way, and what to do about it: a part of a line of the log. */
-struct access_why {
-	char text[256];
-};
-
-/* Takes it down.  Return: R. */
-int access_because(struct access_why *why, int r, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
 
 struct access_method {
 	const char *name;
@@ -153,9 +134,6 @@ void access_prepare(const char *name);
 int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
 		      struct access_space **out);
 void access_space_close(struct access_space *space);
-
-/* Whether it is none of the errors that say that nothing can be seen: see access_space_open(). */
-bool access_is_fatal(int error);
 
 /* The same by the method of SESSION, which is not tried.  Return: 0 and *OUT, or a negative errno. */
 int access_session_space(struct access_session *session, struct process *process,

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
-#include "engine/context.h"
-#include "engine/random.h"
+#include "engine/adaptive.h"
+#include "engine/region.h"
+#include "util/cleanup.h"
+#include "util/random.h"
 
 static uint32_t distance(uint32_t a, uint32_t b)
 {

@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
-#include "access/stop.h"
-#include "engine/operations.h"
+#include "engine/attrs.h"
+#include "engine/commit.h"
+#include "engine/context.h"
+#include "engine/region.h"
 #include "engine/scheme.h"
+#include "engine/target.h"
+#include "util/cleanup.h"
+#include "util/stop.h"
 
 /* What the state of goals has to go on with: stall totals of those of the same index and metric. */
 static void take_goals(struct damos_quota *quota, struct damos_quota_desc *desc)
@@ -192,44 +196,6 @@ static void commit_targets(struct damon_ctx *ctx, struct damon_desc *desc, struc
 	ctx->targets = steal_ptr(staged->targets);
 	ctx->nr_targets = staged->nr_targets;
 	staged->nr_targets = 0;
-}
-
-static uint32_t rescale(uint32_t nr_accesses, uint64_t from, uint64_t to)
-{
-	uint32_t bp = (uint32_t)((uint64_t)nr_accesses * 10000 / from);
-
-	return (uint32_t)((uint64_t)bp * to / 10000);
-}
-
-void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
-			  const struct damon_attrs *to, bool inside)
-{
-	uint64_t most = damon_max_nr_accesses(from), will = damon_max_nr_accesses(to);
-
-	if (inside) {
-		/* The aggregation that has begun begins again. */
-		region->last_nr_accesses = rescale(region->last_nr_accesses, most, will);
-		region->nr_accesses_bp = region->last_nr_accesses * 10000;
-		region->nr_accesses = 0;
-	} else {
-		region->nr_accesses = rescale(region->nr_accesses, most, will);
-		region->nr_accesses_bp = region->nr_accesses * 10000;
-	}
-	region->age = (uint32_t)((uint64_t)region->age * from->aggr_interval / to->aggr_interval);
-}
-
-void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside)
-{
-	const struct damon_attrs from = ctx->attrs;
-
-	ctx->attrs = *attrs;
-	if (from.sample_interval && from.aggr_interval && attrs->sample_interval &&
-	    attrs->aggr_interval)
-		for (size_t t = 0; t < ctx->nr_targets; t++)
-			for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
-				damon_rescale_region(&ctx->targets[t].regions[i], &from, attrs,
-						     inside);
-	damon_restart_intervals(ctx);
 }
 
 static bool same_attrs(const struct damon_attrs *a, const struct damon_attrs *b)

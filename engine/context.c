@@ -7,41 +7,23 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "access/cleanup.h"
-#include "access/frames.h"
-#include "access/saturate.h"
-#include "access/stop.h"
+#include "access/act/page_walk.h"
+#include "engine/adaptive.h"
+#include "engine/apply.h"
+#include "engine/attrs.h"
+#include "engine/context.h"
 #include "engine/operations.h"
-#include "engine/random.h"
+#include "engine/region.h"
+#include "engine/sampling.h"
 #include "engine/scheme.h"
-
-uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs)
-{
-	uint64_t max = attrs->aggr_interval / max_ul(attrs->sample_interval, 1);
-
-	return (uint32_t)max_ul(min_ul(max, UINT32_MAX), 1);
-}
-
-size_t damon_nr_regions(const struct damon_ctx *ctx)
-{
-	size_t nr = 0;
-
-	for (size_t t = 0; t < ctx->nr_targets; t++)
-		nr += ctx->targets[t].nr_regions;
-	return nr;
-}
-
-void damon_update_size_limit(struct damon_ctx *ctx)
-{
-	uint64_t sz = 0;
-
-	for (size_t t = 0; t < ctx->nr_targets; t++)
-		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++)
-			sz = add_sat(sz, damon_sz_region(&ctx->targets[t].regions[i]));
-	if (ctx->attrs.min_nr_regions)
-		sz /= ctx->attrs.min_nr_regions;
-	ctx->sz_limit = max_ul(sz, ctx->min_sz_region);
-}
+#include "engine/target.h"
+#include "engine/trace.h"
+#include "engine/tuning.h"
+#include "engine/watermark.h"
+#include "util/cleanup.h"
+#include "util/random.h"
+#include "util/saturate.h"
+#include "util/stop.h"
 
 struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 {
@@ -105,16 +87,6 @@ int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, str
 		damos_init(&ctx->schemes[ctx->nr_schemes++], &desc->schemes[s]);
 	*out = steal_ptr(ctx);
 	return 0;
-}
-
-void damon_restart_intervals(struct damon_ctx *ctx)
-{
-	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
-
-	ctx->next_aggr = add_sat(ctx->passed, ctx->attrs.aggr_interval / sample);
-	ctx->next_ops_update = add_sat(ctx->passed, ctx->attrs.ops_update_interval / sample);
-	for (size_t s = 0; s < ctx->nr_schemes; s++)
-		damos_set_next_apply(ctx, &ctx->schemes[s]);
 }
 
 void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)

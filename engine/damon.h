@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "access/process.h"
+#include "access/proc/process.h"
 
 /* A kernel version of which the rules are wanted. */
 #define DAMON_ABI(major, minor) ((major)*1000 + (minor))

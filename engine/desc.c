@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
-#include "engine/context.h"
+#include "engine/types.h"
+#include "util/cleanup.h"
 
 const char *const damon_ops_names[NR_DAMON_OPS] = {
 	[DAMON_OPS_VADDR] = "vaddr",

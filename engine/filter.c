@@ -8,7 +8,8 @@
  */
 #include <errno.h>
 
-#include "engine/scheme.h"
+#include "engine/filter.h"
+#include "engine/region.h"
 
 /*
  * Whether the region is in the range; cut so that it is either in or out.

@@ -21,13 +21,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
-#include "access/refs.h"
-#include "access/saturate.h"
-#include "access/stop.h"
-#include "engine/operations.h"
-#include "engine/scheme.h"
+#include "access/proc/clear_refs.h"
+#include "engine/apply.h"
+#include "engine/commit.h"
+#include "engine/context.h"
+#include "engine/sampling.h"
+#include "engine/watermark.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/saturate.h"
+#include "util/stop.h"
 
 /* A shorter sampling interval is none: then the thread rests for as long as keeps it from spinning.
  */

@@ -3,8 +3,8 @@
 #ifndef DAMONFS_ENGINE_OPERATIONS_H
 #define DAMONFS_ENGINE_OPERATIONS_H
 
-#include "access/frames.h"
-#include "engine/context.h"
+#include "access/act/page_walk.h"
+#include "engine/types.h"
 
 struct damon_operations {
 	enum damon_ops_id id;
@@ -43,5 +43,8 @@ const struct damon_operations *damon_operations_of(enum damon_ops_id id);
  * Return: 0, or -EINVAL if there are fewer than two gaps.
  */
 int damon_three_regions(const struct maps *maps, struct damon_addr_range ranges[3]);
+
+/* The node for folio number INDEX, or a negative number: it stays. */
+int damos_dest_of(const struct damos_desc *desc, uint64_t index);
 
 #endif

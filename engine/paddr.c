@@ -3,10 +3,12 @@
  * The physical address space: the user's regions, seen and acted upon frame by frame, as
  * mm/damon/paddr.c of Linux 6.12 has it (docs/abi/engine.md sections 10 and 13).
  */
-#include "access/privileges.h"
-#include "access/saturate.h"
+#include "access/rights/privileges.h"
+#include "engine/filter.h"
 #include "engine/operations.h"
-#include "engine/scheme.h"
+#include "engine/pages.h"
+#include "engine/quota.h"
+#include "util/saturate.h"
 
 static uint32_t paddr_scheme_score(const struct damon_ctx *ctx, const struct damon_region *region,
 				   const struct damos *scheme)

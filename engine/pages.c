@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "access/log.h"
-#include "engine/operations.h"
-#include "engine/scheme.h"
+#include "engine/filter.h"
+#include "engine/pages.h"
+#include "util/log.h"
 
 /* What may be better the next time. */
 static bool is_passing(int r)

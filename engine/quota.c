@@ -5,12 +5,15 @@
  * and damon_hot_score() of mm/damon/ops-common.c, Linux 6.12, restated in docs/abi/engine.md
  * section 11.
  */
-#include "access/cleanup.h"
-#include "access/meminfo.h"
-#include "access/saturate.h"
+#include "access/proc/meminfo.h"
+#include "engine/attrs.h"
 #include "engine/operations.h"
+#include "engine/quota.h"
+#include "engine/region.h"
 #include "engine/scheme.h"
 #include "engine/trace.h"
+#include "util/cleanup.h"
+#include "util/saturate.h"
 
 /* The tuner aims at this score. */
 #define GOAL_REACHED 10000

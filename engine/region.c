@@ -4,9 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
-#include "engine/context.h"
+#include "engine/region.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+size_t damon_nr_regions(const struct damon_ctx *ctx)
+{
+	size_t nr = 0;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		nr += ctx->targets[t].nr_regions;
+	return nr;
+}
 
 int damon_reserve_regions(struct damon_target *target, size_t nr)
 {

@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "access/saturate.h"
-#include "access/stop.h"
-#include "engine/context.h"
-#include "engine/random.h"
+#include "engine/attrs.h"
+#include "engine/sampling.h"
+#include "util/random.h"
+#include "util/saturate.h"
+#include "util/stop.h"
 
 void damon_update_region_access(struct damon_region *region, bool accessed, uint32_t max,
 				uint64_t rounds)

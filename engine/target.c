@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "access/frames.h"
-#include "access/log.h"
-#include "access/stop.h"
+#include "access/act/page_walk.h"
 #include "engine/operations.h"
+#include "engine/region.h"
+#include "engine/target.h"
+#include "util/log.h"
+#include "util/stop.h"
 
 /* It is asked so often at least; an update of regions and schemes that act ask besides. */
 #define CHECK_INTERVAL_US 1000000

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What is told to the outside: calls of functions that do nothing, with the fields of the kernel's
- * events damon:*.  A uprobe on them sees everything (fs/tracing.c makes it the kernel's event), or
- * on their USDT notes, where sys/sdt.h was there to build with.  Nobody listening costs a call.
+ * events damon:*.  A uprobe on them sees everything (fs/exec/tracing.c makes it the kernel's event),
+ * or on their USDT notes, where sys/sdt.h was there to build with.  Nobody listening costs a call.
  */
-#include "access/stop.h"
-#include "engine/context.h"
 #include "engine/trace.h"
+#include "engine/types.h"
+#include "util/stop.h"
 
 #ifdef HAVE_SDT
 #include <sys/sdt.h>

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct damon_ctx;
+
 /* damon:damon_aggregated: a region at the end of an aggregation. */
 void damonfs_damon_aggregated(uint64_t target_id, unsigned int nr_regions, uint64_t start,
 			      uint64_t end, uint32_t nr_accesses, uint32_t age);
@@ -19,5 +21,8 @@ void damonfs_damos_esz(size_t scheme_idx, uint64_t esz);
 
 /* damon:damon_monitor_intervals_tune: the sampling interval (us) from now on. */
 void damonfs_damon_monitor_intervals_tune(uint64_t sample_us);
+
+/* Tells the outside what damon:damon_aggregated would. */
+void damon_trace_aggregated(const struct damon_ctx *ctx);
 
 #endif

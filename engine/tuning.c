@@ -4,10 +4,13 @@
  * seen, and both in the same proportion as they were given.  Source: kdamond_tune_intervals() of
  * mm/damon/core.c, Linux 6.18, restated in docs/abi/engine.md section 17.
  */
-#include "access/cleanup.h"
-#include "access/saturate.h"
-#include "engine/scheme.h"
+#include "engine/attrs.h"
+#include "engine/quota.h"
+#include "engine/region.h"
 #include "engine/trace.h"
+#include "engine/tuning.h"
+#include "util/cleanup.h"
+#include "util/saturate.h"
 
 #define REACHED 10000
 

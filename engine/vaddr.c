@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "access/advice.h"
-#include "access/cleanup.h"
-#include "access/log.h"
-#include "access/stop.h"
+#include "access/act/process_madvise.h"
+#include "engine/filter.h"
 #include "engine/operations.h"
-#include "engine/scheme.h"
+#include "engine/pages.h"
+#include "engine/quota.h"
+#include "engine/region.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/stop.h"
 
 int damon_three_regions(const struct maps *maps, struct damon_addr_range ranges[3])
 {

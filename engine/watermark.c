@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 
-#include "access/cleanup.h"
-#include "access/meminfo.h"
-#include "engine/scheme.h"
+#include "access/proc/meminfo.h"
+#include "engine/watermark.h"
+#include "util/cleanup.h"
 
 bool damos_has_watermarks(const struct damon_ctx *ctx)
 {

@@ -9,9 +9,9 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
 #include "fs/account.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 /* All users of the small bounds together may take so many times what one may. */
 #define ALL_OTHERS 8

@@ -2,10 +2,10 @@
 /* What may have to wait for somebody else: see errand.h. */
 #include <string.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
+#include "fs/damonfs.h"
 #include "fs/errand.h"
-#include "fs/run.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 static void *errand_main(void *argument)
 {

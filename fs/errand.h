@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-#include "fs/answer.h"
+#include "fs/tree/answer.h"
 
 struct errand {
 	/* What may wait; a thread of its own does it, without the tree's lock. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* damonfs: the command line.  A mount here, `damonfs exec' in namespace.c. */
+/* damonfs: the command line.  A mount here, `damonfs exec' in exec.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,15 +8,15 @@
 #include <sys/signalfd.h>
 
 #include "access/access.h"
-#include "access/agent.h"
-#include "access/caller.h"
-#include "access/cleanup.h"
-#include "access/privileges.h"
-#include "fs/borrowed.h"
-#include "fs/daemon.h"
-#include "fs/namespace.h"
+#include "access/rights/agent.h"
+#include "access/rights/caller.h"
+#include "access/rights/privileges.h"
+#include "fs/exec/exec.h"
+#include "fs/fuse/borrowed.h"
+#include "fs/fuse/daemon.h"
+#include "fs/fuse/session.h"
 #include "fs/options.h"
-#include "fs/session.h"
+#include "util/cleanup.h"
 
 static bool end_on_signal(int number, void *argument)
 {

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "access/access.h"
-#include "access/cleanup.h"
 #include "engine/damon.h"
 #include "fs/options.h"
+#include "util/cleanup.h"
 #include "version.h"
 
 #define OPTION(template, member)                              \

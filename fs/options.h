@@ -5,9 +5,9 @@
 
 #include <fuse_lowlevel.h>
 
-#include "access/log.h"
-#include "access/sandbox.h"
+#include "access/rights/sandbox.h"
 #include "fs/account.h"
+#include "util/log.h"
 
 struct options {
 	struct fuse_args args; /* what is left for libfuse */

@@ -2,9 +2,9 @@
 /* The root of the mount: see root.h. */
 #include <errno.h>
 
-#include "access/cleanup.h"
 #include "fs/root.h"
 #include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
 
 /* No kdamond may run: also for the same number, or a larger one. */
 static int check_nr_kdamonds(struct dir *dir, int count)

@@ -4,7 +4,7 @@
 #define DAMONFS_FS_ROOT_H
 
 #include "fs/debugfs/debugfs.h"
-#include "fs/node.h"
+#include "fs/tree/node.h"
 
 struct root_dir {
 	struct dir base;

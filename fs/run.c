@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
 #include "fs/run.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 static struct held take_held(struct held *held)
 {

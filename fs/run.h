@@ -10,23 +10,9 @@
 #define DAMONFS_FS_RUN_H
 
 #include "engine/damon.h"
+#include "fs/damonfs.h"
 #include "fs/errand.h"
-#include "fs/node.h"
-
-struct run;
-
-/* What the files' functions share: one for a mount; struct tree.owner. */
-struct damonfs {
-	const char *method; /* for damon_start() */
-	struct answerer *answerer;
-	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
-	/* Under the tree's lock: */
-	struct run *runs; /* with a thread */
-	unsigned int nr_running; /* of them, without those that were left behind */
-	unsigned int nr_errands; /* that are under way */
-	bool exclusive; /* they were started by the debugfs files: no others may be */
-	bool stopping; /* for good: no others may be either */
-};
+#include "fs/tree/node.h"
 
 /* One that failed to start still has to end. */
 enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
@@ -68,12 +54,6 @@ struct run {
 	unsigned int number; /* of the kdamond, in its name */
 	struct run *prev, *next; /* in damonfs.runs */
 };
-
-/* What the files of DIR's mount share. */
-static inline struct damonfs *damonfs_of(const struct dir *dir)
-{
-	return dir->tree->owner;
-}
 
 /*
  * Starts a kdamond on DESC, whose processes are not open yet, and of which it takes ownership also

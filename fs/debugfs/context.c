@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/capability.h>
 
-#include "access/cleanup.h"
-#include "fs/parse.h"
 #include "fs/root.h"
+#include "fs/tree/parse.h"
+#include "util/cleanup.h"
 
 /* A write names so many pids at most. */
 #define MAX_PIDS 32

@@ -6,13 +6,13 @@
  * the engine's own description of one, which the files print and parse; `monitor_on' starts a
  * kdamond on a copy of each.
  */
-#ifndef DAMONFS_FS_DEBUGFS_H
-#define DAMONFS_FS_DEBUGFS_H
+#ifndef DAMONFS_FS_DEBUGFS_DEBUGFS_H
+#define DAMONFS_FS_DEBUGFS_DEBUGFS_H
 
 #include "engine/damon.h"
 #include "fs/account.h"
-#include "fs/node.h"
 #include "fs/run.h"
+#include "fs/tree/node.h"
 
 struct debugfs_context {
 	struct damon_desc desc; /* of a target, only what was written: no regions are derived */

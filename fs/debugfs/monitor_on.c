@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/capability.h>
 
-#include "access/cleanup.h"
-#include "fs/parse.h"
 #include "fs/root.h"
+#include "fs/tree/parse.h"
+#include "util/cleanup.h"
 
 /* The kernel's room for a word. */
 #define MAX_WORD 32767

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
 #include "fs/debugfs/debugfs.h"
-#include "fs/parse.h"
+#include "fs/tree/parse.h"
+#include "util/cleanup.h"
 
 /* More in one write are ignored. */
 #define MAX_SCHEMES 256

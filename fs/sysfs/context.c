@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <sys/capability.h>
 
-#include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
 
 const struct keyword operations_words[] = {
 	{ "vaddr", DAMON_OPS_VADDR, 0 },

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/capability.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
 #include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 static void desc_freep(struct damon_desc **desc)
 {

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
-#include "fs/parse.h"
 #include "fs/sysfs/sysfs.h"
+#include "fs/tree/parse.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 /* The command under way; what it needs to be answered. */
 struct command_run {

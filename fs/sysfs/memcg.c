@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
 
 /* Where the memory controller's hierarchy is mounted: version 1's where there is one, else
  * version 2. */

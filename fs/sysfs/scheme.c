@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access/cleanup.h"
 #include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
 
 static const struct keyword action_words[] = {
 	{ "willneed", DAMOS_WILLNEED, 0 },

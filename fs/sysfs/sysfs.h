@@ -3,11 +3,11 @@
  * admin/: the tree of /sys/kernel/mm/damon, one struct for each kind of directory of which there
  * can be many.  The files of each, and their names, are in the tables beside the functions.
  */
-#ifndef DAMONFS_FS_SYSFS_H
-#define DAMONFS_FS_SYSFS_H
+#ifndef DAMONFS_FS_SYSFS_SYSFS_H
+#define DAMONFS_FS_SYSFS_SYSFS_H
 
-#include "fs/node.h"
 #include "fs/run.h"
+#include "fs/tree/node.h"
 
 struct kdamond_dir {
 	struct dir base;

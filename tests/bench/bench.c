@@ -23,9 +23,9 @@
 #include <unistd.h>
 
 #include "access/access.h"
-#include "access/cleanup.h"
-#include "access/young_program.h"
-#include "engine/random.h"
+#include "access/young/program.h"
+#include "util/cleanup.h"
+#include "util/random.h"
 
 #define SAMPLE_US 5000
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* For the agents that it takes to be idle. */
-#include "access/agent.c"
+#include "access/rights/agent.c"
 #include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,11 +35,11 @@ static void ask(const struct process *process, const struct caller *caller, bool
 	int r;
 
 	if (!madvise) {
-		r = agent_may(caller, process, CALLER_WATCH, 0);
+		r = agent_may(caller, process->procfd, CALLER_WATCH, 0);
 		REQUIRE(!r || r == -ESRCH || r == -EAGAIN || r == -EPERM || caller_is_shortage(r));
 		return;
 	}
-	r = agent_madvise(process, 0x1000, 0x1000, 14, &result);
+	r = agent_madvise(process->caller, process->procfd, 0x1000, 0x1000, 14, &result);
 	REQUIRE(r <= 0 && (!r || result == 0x5a5a));
 }
 

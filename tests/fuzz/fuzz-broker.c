@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 /* For its serve_next(). */
-#include "access/broker.c"
+#include "access/act/broker.c"
 #include "tests/fuzz/require.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "access/log.h"
 #include "fs/root.h"
 #include "tests/fuzz/require.h"
+#include "util/log.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

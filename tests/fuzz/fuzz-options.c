@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * libFuzzer target: the command line of a mount, as words that end in NUL.  They may come from
- * somebody with fewer privileges than the program file has (fs/borrowed.h).
+ * somebody with fewer privileges than the program file has (fs/fuse/borrowed.h).
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fs/borrowed.h"
+#include "fs/fuse/borrowed.h"
 #include "fs/options.h"
 #include "tests/fuzz/require.h"
 

@@ -29,11 +29,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
-#include "fs/requests.h"
+#include "fs/fuse/requests.h"
 #include "fs/root.h"
 #include "tests/fuzz/kernel.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "access/script.h"
+#include "access/methods/script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

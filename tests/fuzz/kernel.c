@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "access/cleanup.h"
-#include "fs/requests.h"
+#include "fs/fuse/requests.h"
 #include "fs/root.h"
 #include "tests/fuzz/kernel.h"
+#include "util/cleanup.h"
 
 #define MAX_SENT    2048
 #define MAX_NODES   256
@@ -159,7 +159,7 @@ static void check_body(struct kernel *kernel, const struct sent *sent, const cha
 	}
 }
 
-/* What damonfs tells without being asked: changed attributes only, as fs/session.c does it. */
+/* What damonfs tells without being asked: changed attributes only, as fs/fuse/session.c does it. */
 static void check_notification(const struct fuse_out_header *header, const char *body, size_t size)
 {
 	struct fuse_notify_inval_inode_out out;
@@ -518,7 +518,7 @@ static void check_refunds(struct kernel *kernel)
 	}
 }
 
-/* As session_end() of fs/session.c. */
+/* As session_end() of fs/fuse/session.c. */
 void kernel_close(struct kernel *kernel)
 {
 	struct requests *requests = &kernel->requests;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The kernel's side of a FUSE connection, for fuzz targets: sends requests to the real operations
- * (fs/requests.h) on a real tree, without a mount, and checks each reply as the kernel does, and
- * more strictly.  Whatever is wrong with a reply ends the program.
+ * (fs/fuse/requests.h) on a real tree, without a mount, and checks each reply as the kernel does,
+ * and more strictly.  Whatever is wrong with a reply ends the program.
  */
 #ifndef DAMONFS_TESTS_FUZZ_KERNEL_H
 #define DAMONFS_TESTS_FUZZ_KERNEL_H

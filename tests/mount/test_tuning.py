@@ -123,15 +123,15 @@ class Tuning(unittest.TestCase):
         """A report of before does not undo what was written after it."""
         with Workload('--size', '16M', '--hot', '1M', '--at', '2M') as workload:
             self.watch(workload.pid, workload.start, workload.end, aggrs=0)
-            write(self.kdamond.path + '/refresh_ms', 100)
+            write(self.kdamond.path + '/refresh_ms', 500)
             self.kdamond.state('on')
             for sample in 10000, 4000, 8000:
-                time.sleep(0.5)     # there is a report now
+                time.sleep(0.6)     # there is a report now, and will be none for a while
                 write(self.intervals + 'sample_us', sample)
                 self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
                 self.kdamond.state('commit')
                 self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
-                time.sleep(0.3)
+                time.sleep(0.6)
                 self.assertEqual(read(self.intervals + 'sample_us'), str(sample))
 
     def test_files_keep_fresh(self):

@@ -10,10 +10,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/operations.h"
-#include "engine/random.h"
-#include "engine/scheme.h"
+#include "engine/context.h"
+#include "engine/region.h"
 #include "tests/unit/unit.h"
+#include "util/random.h"
 
 #define P DAMON_MIN_REGION
 

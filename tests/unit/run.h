@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A context on a process that looks as a script says (access/script.h), stepped by a hand-turned
- * clock.
+ * A context on a process that looks as a script says (access/methods/script.h), stepped by a
+ * hand-turned clock.
  */
 #ifndef DAMONFS_TESTS_RUN_H
 #define DAMONFS_TESTS_RUN_H
 
+#include "engine/context.h"
+#include "engine/sampling.h"
 #include "tests/unit/fixture.h"
 
 struct run {

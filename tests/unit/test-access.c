@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "access/access.h"
-#include "access/maps.h"
-#include "access/process.h"
-#include "access/refs.h"
-#include "access/script.h"
+#include "access/methods/script.h"
+#include "access/proc/clear_refs.h"
+#include "access/proc/maps.h"
+#include "access/proc/process.h"
 #include "tests/unit/unit.h"
 
 /* ---- scripts ---- */

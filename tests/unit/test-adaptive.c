@@ -3,6 +3,10 @@
  * Adaptive regions: aging, merging, its thresholds, the reset between aggregations, random splits
  * and the moving sum (docs/abi/engine.md sections 6 to 8).
  */
+#include "engine/adaptive.h"
+#include "engine/attrs.h"
+#include "engine/context.h"
+#include "engine/sampling.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets)                                              \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Advice for memory of others: that it is given, and that the memory stays what it was. */
-#include "access/advice.h"
-#include "access/agent.h"
+#include "access/act/process_madvise.h"
+#include "access/rights/agent.h"
 #include "tests/unit/victim.h"
 
 #define HUGE (2UL << 20)
@@ -202,7 +202,8 @@ START_TEST(a_process_of_32_bits)
 	}
 	ck_assert_int_eq(process_open(victim.pid, NULL, &victim.process), 0);
 	for (int i = 0; i < 100; i++) {
-		int r = agent_madvise(victim.process, 0, 0, MADV_HUGEPAGE, &(int64_t){ 0 });
+		int r = agent_madvise(victim.process->caller, victim.process->procfd, 0, 0,
+				      MADV_HUGEPAGE, &(int64_t){ 0 });
 
 		ck_assert_msg(r == -EOPNOTSUPP || r == -EBUSY, "%s", strerror(-r));
 		for (enum advice a = 0; a < NR_ADVICES; a++)

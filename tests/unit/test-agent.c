@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "access/agent_protocol.h"
+#include "access/rights/agent_protocol.h"
 #include "tests/unit/unit.h"
 
 /* The number that the next descriptor would have. */

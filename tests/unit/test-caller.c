@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "access/agent.h"
-#include "access/process.h"
+#include "access/proc/process.h"
+#include "access/rights/agent.h"
 #include "tests/unit/unit.h"
 
 static void end(pid_t child)

@@ -4,6 +4,12 @@
  * and how counters are converted to new intervals (docs/abi/engine.md section 14, docs/abi/sysfs.md
  * section 7).
  */
+#include "engine/apply.h"
+#include "engine/attrs.h"
+#include "engine/commit.h"
+#include "engine/context.h"
+#include "engine/operations.h"
+#include "engine/quota.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, ops, nr_targets, nr_schemes)                             \

@@ -3,6 +3,8 @@
  * The steps of a context on a simulated process: sampling intervals and what is due in them, and
  * when there is nothing left to monitor (docs/abi/engine.md sections 2 and 15).
  */
+#include "engine/context.h"
+#include "engine/operations.h"
 #include "tests/unit/run.h"
 
 /* Two gaps, so that there are three ranges; all of it always touched. */

@@ -5,9 +5,16 @@
  */
 #include <time.h>
 
-#include "access/saturate.h"
+#include "engine/apply.h"
+#include "engine/attrs.h"
+#include "engine/context.h"
+#include "engine/operations.h"
+#include "engine/region.h"
+#include "engine/sampling.h"
+#include "engine/tuning.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/run.h"
+#include "util/saturate.h"
 
 #define MAX UINT64_MAX
 

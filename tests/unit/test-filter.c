@@ -3,6 +3,9 @@
  * Filters that let in and filters that keep out, of regions and of pages; and where pages go
  * (docs/kernel-6.18.md sections 2.5 and 2.8).
  */
+#include "engine/context.h"
+#include "engine/filter.h"
+#include "engine/operations.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets, nr_schemes)                                  \

@@ -3,6 +3,7 @@
  * Regions of a simulated process: where they begin, that they follow what is mapped and find what
  * is hot, and that a run can be repeated bit for bit (docs/abi/engine.md sections 3, 4 and 7, 8).
  */
+#include "engine/region.h"
 #include "tests/unit/run.h"
 
 #define MIB   (1UL << 20)

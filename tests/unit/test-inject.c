@@ -7,14 +7,15 @@
 #include <linux/seccomp.h>
 #include <sys/ptrace.h>
 
-#include "access/agent.h"
+#include "access/rights/agent.h"
 #include "tests/unit/victim.h"
 
 /* A call that does nothing. */
 static int inject_nothing(void)
 {
 	int64_t result = -1;
-	int r = agent_madvise(victim.process, 0, 0, MADV_HUGEPAGE, &result);
+	int r = agent_madvise(victim.process->caller, victim.process->procfd, 0, 0, MADV_HUGEPAGE,
+			      &result);
 
 	if (!r)
 		ck_assert_int_eq(result, 0);
@@ -444,7 +445,9 @@ START_TEST(nothing_else_is_injected)
 	int64_t result;
 
 	start_victim(spin, 0);
-	ck_assert_int_eq(agent_madvise(victim.process, 0, 0, MADV_DONTNEED, &result), -EPERM);
+	ck_assert_int_eq(agent_madvise(victim.process->caller, victim.process->procfd, 0, 0,
+				       MADV_DONTNEED, &result),
+			 -EPERM);
 	ck_assert_int_gt(inject_often(10), 0);
 	end_victim();
 }

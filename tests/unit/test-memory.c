@@ -3,7 +3,7 @@
  * Out of memory: each allocation of a session on the tree fails once.  The answer is ENOMEM and
  * nothing is half done; a count alone loses its directories, as in the kernel.
  */
-#include "fs/listing.h"
+#include "fs/fuse/listing.h"
 #include "tests/unit/tree.h"
 
 /*

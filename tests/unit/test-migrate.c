@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-#include "access/migrate.h"
+#include "access/act/migrate.h"
 #include "tests/unit/unit.h"
 
 #define NR 6

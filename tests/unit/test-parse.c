@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "fs/parse.h"
+#include "fs/tree/parse.h"
 #include "tests/unit/unit.h"
 
 /* What a result is before a parser that must not touch it. */

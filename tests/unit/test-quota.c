@@ -3,6 +3,10 @@
  * Quotas: windows, what is charged, where a region is cut and the next window goes on, time quotas,
  * goals, and which regions come first (docs/abi/engine.md section 11).
  */
+#include "engine/apply.h"
+#include "engine/context.h"
+#include "engine/operations.h"
+#include "engine/quota.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, ops, nr_targets, nr_schemes)                             \

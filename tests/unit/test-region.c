@@ -3,6 +3,9 @@
  * Regions: even splitting, the three ranges of a process, fitting to ranges, cutting, and bounds at
  * the ends of the address space (docs/abi/engine.md sections 3 and 4, docs/abi/sysfs.md section 14).
  */
+#include "engine/operations.h"
+#include "engine/region.h"
+#include "engine/target.h"
 #include "tests/unit/fixture.h"
 
 #define TARGET(name) __attribute__((cleanup(damon_target_clear))) struct damon_target name = { 0 }

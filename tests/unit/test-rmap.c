@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "access/pagemap.h"
-#include "access/privileges.h"
-#include "access/rmap.h"
+#include "access/proc/pagemap.h"
+#include "access/proc/rmap.h"
+#include "access/rights/privileges.h"
 #include "tests/unit/unit.h"
 
 #define PAGE 4096UL

@@ -14,10 +14,10 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "access/pagemap.h"
-#include "access/privileges.h"
-#include "access/refs.h"
-#include "access/scan.h"
+#include "access/proc/clear_refs.h"
+#include "access/proc/pagemap.h"
+#include "access/proc/scan.h"
+#include "access/rights/privileges.h"
 #include "tests/unit/unit.h"
 
 #define PAGE 4096UL

@@ -4,6 +4,14 @@
  * watermarks (docs/abi/engine.md sections 9, 10, 12, 13).  Quotas and tried regions have tests of
  * their own.
  */
+#include "engine/apply.h"
+#include "engine/attrs.h"
+#include "engine/context.h"
+#include "engine/filter.h"
+#include "engine/operations.h"
+#include "engine/region.h"
+#include "engine/scheme.h"
+#include "engine/watermark.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets, nr_schemes)                                  \

@@ -10,6 +10,14 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "engine/adaptive.h"
+#include "engine/apply.h"
+#include "engine/commit.h"
+#include "engine/context.h"
+#include "engine/filter.h"
+#include "engine/operations.h"
+#include "engine/region.h"
+#include "engine/target.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/run.h"
 

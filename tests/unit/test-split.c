@@ -3,6 +3,9 @@
  * Random splits between aggregations: when there is one, how many pieces it makes, where it may cut
  * and what the pieces inherit (docs/abi/engine.md section 8.2).
  */
+#include "engine/adaptive.h"
+#include "engine/context.h"
+#include "engine/region.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets)                                              \

@@ -3,6 +3,10 @@
  * The collection of tried regions: one application round of each scheme, in order, with the values
  * from before the action, and its end when nothing comes (docs/abi/sysfs.md section 8).
  */
+#include "engine/apply.h"
+#include "engine/attrs.h"
+#include "engine/context.h"
+#include "engine/region.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets, nr_schemes)                                  \

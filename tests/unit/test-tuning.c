@@ -3,6 +3,12 @@
  * Intervals that tune themselves: the vectors of docs/kernel-6.18.md section 2.2, and what becomes
  * of counters and countdowns.
  */
+#include "engine/adaptive.h"
+#include "engine/attrs.h"
+#include "engine/commit.h"
+#include "engine/context.h"
+#include "engine/region.h"
+#include "engine/tuning.h"
 #include "tests/unit/fixture.h"
 
 #define CTX(name, nr_targets, nr_schemes)                                  \

@@ -8,6 +8,7 @@
 
 #include "fs/root.h"
 #include "fs/sysfs/sysfs.h"
+#include "fs/tree/file.h"
 #include "tests/unit/unit.h"
 
 /* Where the first of each kind is. */

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/cleanup.h"
-#include "access/log.h"
+#include "util/cleanup.h"
+#include "util/log.h"
 
 /* A test that is run once for each row of TABLE; the row's index is _i. */
 #define ADD_VECTORS(tcase, test, table) tcase_add_loop_test(tcase, test, 0, (int)ARRAY_SIZE(table))

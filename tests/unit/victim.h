@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "access/process.h"
+#include "access/proc/process.h"
 #include "tests/unit/unit.h"
 
 /* What a victim and the test share. */

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Walking memory, a window of pages at a time: see page_walk.h.
+ *
+ * First the frames of the window are found: those of physical memory are their own, those of a
+ * process are scanned for (scan.h).  Then it is asked what is known of each and whether it is
+ * taken; and what is taken is acted upon.  Physical memory is acted upon by the processes that have
+ * it mapped: what is taken is sorted by process and handed over as ranges.  A page that several
+ * processes share is left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "access/act/migrate.h"
+#include "access/act/page_walk.h"
+#include "access/act/page_young.h"
+#include "access/proc/folio.h"
+#include "access/proc/pagemap.h"
+#include "access/proc/rmap.h"
+#include "access/proc/scan.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/stop.h"
+
+#define PAGE   FOLIO_PAGE
+#define WINDOW 512 /* pages that are handled together */
+/* Of a process so many pages are looked at however little it uses: 64 GiB, a tenth of a second. */
+#define LEAST_PAGES (1UL << 24)
+
+_Static_assert(WINDOW <= LOOKOUT_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
+
+/* A page that is taken. */
+struct taken {
+	uint32_t owner; /* in the reverse map */
+	uint64_t page; /* of that process */
+	uint64_t frame;
+	struct folio folio;
+};
+
+/* The pages of a window that there are. */
+struct window {
+	uint64_t frame[WINDOW],
+		page[WINDOW]; /* numbers; of physical memory, both are the frame's */
+	struct folio folio[WINDOW];
+	struct frame_info info[WINDOW];
+	enum { OUT, TAKEN, DEPENDS /* on whether it is young */ } verdict[WINDOW];
+	size_t nr;
+	/* To look at: */
+	uint64_t address[WINDOW];
+	bool young[WINDOW];
+	size_t nr_looks;
+};
+
+struct frames {
+	struct access_session *session;
+	struct process *process; /* a reference; NULL for physical memory */
+	struct folios *folios;
+	struct lookout *lookout; /* NULL until it is needed */
+	bool blind; /* nothing can be looked at */
+
+	/* Physical memory: */
+	struct rmap_user user;
+	bool joined;
+	uint64_t generation;
+	struct rmap *map;
+
+	/* A process: */
+	int pagemap;
+	struct scan scan;
+	bool scanned; /* `scan' knows what is mapped */
+	struct maps maps; /* for index_of() */
+	bool mapped; /* they have been read */
+
+	struct window window;
+	struct scan_page found[WINDOW];
+	struct taken taken[WINDOW];
+	size_t nr_taken;
+	struct migrant migrants[WINDOW];
+	uint64_t migrated; /* the head of the folio that was migrated last */
+	struct iovec ranges[WINDOW];
+};
+
+void frames_close(struct frames *f)
+{
+	if (!f)
+		return;
+	lookout_close(f->lookout);
+	rmap_put(f->map);
+	if (f->joined)
+		rmap_leave(&f->user);
+	if (f->pagemap >= 0)
+		close(f->pagemap);
+	scan_free(&f->scan);
+	maps_free(&f->maps);
+	folios_close(f->folios);
+	process_put(f->process);
+	free(f);
+}
+
+int frames_open(struct access_session *session, struct process *process, struct frames **out)
+{
+	struct frames *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->session = session;
+	f->pagemap = -1;
+	r = folios_open(&f->folios);
+	if (!r && process) {
+		f->process = process_get(process);
+		f->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
+		scan_init(&f->scan, f->pagemap);
+		r = f->pagemap < 0 ? f->pagemap : 0;
+	} else if (!r) {
+		r = rmap_join(&f->user);
+		f->joined = !r;
+	}
+	if (r)
+		frames_close(f);
+	else
+		*out = f;
+	return r;
+}
+
+/* ---- finding ---- */
+
+static void add_page(struct window *window, uint64_t frame, uint64_t page)
+{
+	window->frame[window->nr] = frame;
+	window->page[window->nr++] = page;
+}
+
+/* All frames that the numbers go to; which of them are memory, their flags tell. */
+static void find_frames(struct frames *f, uint64_t *at, uint64_t last)
+{
+	uint64_t end = folios_exist(f->folios, *at) ? min_ul(last, *at + WINDOW) : *at;
+
+	for (uint64_t frame = *at; frame < end; frame++)
+		add_page(&f->window, frame, frame);
+	*at = end > *at ? end : last;
+}
+
+/* The next window of what is there from page *AT up to LAST; there may be nothing in it. */
+static void find_pages(struct frames *f, uint64_t *at, uint64_t last)
+{
+	size_t nr;
+
+	f->window.nr = 0;
+	if (!f->process) {
+		find_frames(f, at, last);
+		return;
+	}
+	nr = scan_next(&f->scan, at, last, f->found, WINDOW);
+	for (size_t i = 0; i < nr; i++)
+		add_page(&f->window, f->found[i].frame, f->found[i].page);
+}
+
+/* ---- choosing ---- */
+
+/* Sees which of the pages that it depends on are young.  Return: as lookout_see(). */
+static int see(struct frames *f)
+{
+	int r = 0;
+
+	if (!f->session)
+		return -EOPNOTSUPP;
+	if (!f->lookout)
+		r = lookout_open(f->session, f->process, &f->lookout);
+	return r ? r :
+		   lookout_see(f->lookout, f->window.address, f->window.nr_looks, f->window.young);
+}
+
+/*
+ * Which of the pages that it depends on are young, and makes those old.
+ * Return: whether that can be told, for now; where the method cannot tell it at all, none is.
+ */
+static bool look(struct frames *f)
+{
+	int r = f->blind ? 0 : see(f);
+
+	if (r == -EOPNOTSUPP) {
+		f->blind = true;
+		log_info("whether pages are young cannot be told by the access method: filters "
+			 "take them for old");
+	}
+	if (f->blind)
+		memset(f->window.young, 0, sizeof(f->window.young));
+	return f->blind || !r;
+}
+
+/* Where a page that is taken is to be acted upon.  Return: whether it can be. */
+static bool locate(const struct frames *f, size_t i, struct taken *out)
+{
+	struct rmap_mapping mappings[2];
+
+	*out = (struct taken){ .page = f->window.page[i] };
+	if (f->process)
+		return true;
+	if (!f->map || rmap_find(f->map, f->window.frame[i], mappings, 2) != 1)
+		return false;
+	out->owner = mappings[0].owner;
+	out->page = mappings[0].page;
+	return true;
+}
+
+/* What is known of page I without looking whether it is young; what is on no list is not taken. */
+static void judge(struct frames *f, size_t i, const struct frames_choice *choice)
+{
+	struct window *w = &f->window;
+	struct folio *folio = &w->folio[i];
+	struct frame_info *info = &w->info[i];
+	bool old, young;
+
+	w->verdict[i] = OUT;
+	folios_find(f->folios, w->frame[i], folio);
+	if (!folio_has(folio, KPF_LRU))
+		return;
+	*info = (struct frame_info){
+		.anon = folio_has(folio, KPF_ANON),
+		.active = folio_has(folio, KPF_ACTIVE),
+		.mapped = f->process || folio_has(folio, KPF_MMAP),
+		.folio_sz = folio->nr * PAGE,
+		.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, folio) : 0,
+	};
+	old = choice->takes(info, choice->argument);
+	info->young = true;
+	young = choice->wants_young ? choice->takes(info, choice->argument) : old;
+	info->young = false;
+	if (old == young)
+		w->verdict[i] = old ? TAKEN : OUT;
+	else
+		w->verdict[i] = DEPENDS;
+}
+
+/*
+ * Looks at what it depends on only: a look makes pages old, and others' are to be left alone. Where
+ * it fails, they are out, whichever was meant.
+ */
+static void settle(struct frames *f, const struct frames_choice *choice)
+{
+	struct window *w = &f->window;
+	bool told;
+
+	w->nr_looks = 0;
+	for (size_t i = 0; i < w->nr; i++)
+		if (w->verdict[i] == DEPENDS)
+			w->address[w->nr_looks++] = w->page[i] * PAGE;
+	if (!w->nr_looks)
+		return;
+	told = look(f);
+	for (size_t i = 0, k = 0; i < w->nr; i++) {
+		if (w->verdict[i] != DEPENDS)
+			continue;
+		w->info[i].young = w->young[k++];
+		w->verdict[i] = told && choice->takes(&w->info[i], choice->argument) ? TAKEN : OUT;
+	}
+}
+
+/* Return: the bytes that pass. */
+static uint64_t choose(struct frames *f, const struct frames_choice *choice)
+{
+	uint64_t passed = 0;
+
+	for (size_t i = 0; i < f->window.nr; i++)
+		judge(f, i, choice);
+	settle(f, choice);
+	f->nr_taken = 0;
+	for (size_t i = 0; i < f->window.nr; i++) {
+		struct taken taken;
+
+		if (f->window.verdict[i] != TAKEN)
+			continue;
+		passed += PAGE;
+		if (!locate(f, i, &taken))
+			continue;
+		taken.frame = f->window.frame[i];
+		taken.folio = f->window.folio[i];
+		f->taken[f->nr_taken++] = taken;
+	}
+	return passed;
+}
+
+/* ---- acting ---- */
+
+/* How many of the NR pages, which are one process's, are mapped. */
+static size_t count_mapped(struct process *process, const struct taken *taken, size_t nr)
+{
+	_cleanup_close_ int fd = process_open_file(process, "pagemap", O_RDONLY);
+	size_t mapped = 0;
+	uint64_t entry;
+
+	for (size_t i = 0; fd >= 0 && i < nr; i++)
+		mapped += pread(fd, &entry, 8, (off_t)(taken[i].page * 8)) == 8 &&
+			  entry & PAGEMAP_PRESENT;
+	return mapped;
+}
+
+/* The pages as ranges.  Return: how many. */
+static size_t make_ranges(struct frames *f, const struct taken *taken, size_t nr)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		char *start = (char *)(taken[i].page * PAGE);
+
+		if (made &&
+		    (char *)f->ranges[made - 1].iov_base + f->ranges[made - 1].iov_len == start)
+			f->ranges[made - 1].iov_len += PAGE;
+		else
+			f->ranges[made++] = (struct iovec){ start, PAGE };
+	}
+	return made;
+}
+
+/* Return: the pages that it was done to. */
+static size_t advise(struct frames *f, struct process *process, const struct taken *taken,
+		     size_t nr, int behavior)
+{
+	size_t made = make_ranges(f, taken, nr), pages = 0;
+
+	for (size_t done = 0; done < made;) {
+		ssize_t bytes = syscall(SYS_process_madvise, process->pidfd, &f->ranges[done],
+					made - done, behavior, 0U);
+
+		/* It stops at what has gone since the map was made: on behind that. */
+		if (bytes <= 0) {
+			done++;
+			continue;
+		}
+		pages += (size_t)bytes / PAGE;
+		for (; bytes > 0 && done < made; done++)
+			bytes -= (ssize_t)f->ranges[done].iov_len;
+	}
+	return pages;
+}
+
+static size_t page_out(struct frames *f, struct process *process, const struct taken *taken,
+		       size_t nr, const struct frames_choice *choice)
+{
+	size_t before = count_mapped(process, taken, nr), after;
+
+	(void)choice;
+	advise(f, process, taken, nr, MADV_PAGEOUT);
+	after = count_mapped(process, taken, nr);
+	return before - min_ul(before, after);
+}
+
+/*
+ * A page that is read by others is marked as referenced, and the second time made active.  Its
+ * process is read through its directory in /proc, which cannot come to be another's.
+ */
+static size_t prioritize(struct frames *f, struct process *process, const struct taken *taken,
+			 size_t nr, const struct frames_choice *choice)
+{
+	_cleanup_close_ int memory = process_open_file(process, "mem", O_RDONLY);
+	size_t pages = 0;
+	char byte;
+
+	(void)f;
+	(void)choice;
+	for (size_t i = 0; memory >= 0 && i < nr; i++) {
+		off_t at = (off_t)(taken[i].page * PAGE);
+
+		pages += pread(memory, &byte, 1, at) == 1 && pread(memory, &byte, 1, at) == 1;
+	}
+	return pages;
+}
+
+static size_t deprioritize(struct frames *f, struct process *process, const struct taken *taken,
+			   size_t nr, const struct frames_choice *choice)
+{
+	(void)choice;
+	return advise(f, process, taken, nr, MADV_COLD);
+}
+
+/* The folios are counted from where the file, or the address space, begins. */
+static uint64_t index_of(const struct frames *f, const struct taken *taken)
+{
+	unsigned int order = 63U - (unsigned int)__builtin_clzll(taken->folio.nr);
+	uint64_t page = taken->page - (taken->frame - taken->folio.head);
+	const struct mapping *mapping = maps_find(&f->maps, taken->page * PAGE);
+
+	if (!mapping)
+		return page >> order;
+	page = max_ul(page, mapping->start / PAGE);
+	return (mapping->pgoff >> order) + ((page - mapping->start / PAGE) >> order);
+}
+
+/* Each folio once: with the first of its pages. */
+static size_t migrate_pages(struct frames *f, struct process *process, const struct taken *taken,
+			    size_t nr, const struct frames_choice *choice)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		int node;
+
+		if (taken[i].folio.head == f->migrated)
+			continue;
+		f->migrated = taken[i].folio.head;
+		node = choice->node(f->process ? index_of(f, &taken[i]) : 0, choice->argument);
+		if (node >= 0)
+			f->migrants[made++] = (struct migrant){ .address = taken[i].page * PAGE,
+								.nr = taken[i].folio.nr,
+								.node = node };
+	}
+	return migrate(process, f->migrants, made);
+}
+
+static size_t (*const actions[NR_FRAMES_ACTIONS])(struct frames *f, struct process *process,
+						  const struct taken *taken, size_t nr,
+						  const struct frames_choice *choice) = {
+	[FRAMES_PAGEOUT] = page_out,
+	[FRAMES_PRIO] = prioritize,
+	[FRAMES_DEPRIO] = deprioritize,
+	[FRAMES_MIGRATE] = migrate_pages,
+};
+
+static int compare_taken(const void *a, const void *b)
+{
+	const struct taken *x = a, *y = b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return x->page < y->page ? -1 : x->page > y->page;
+}
+
+/* Return: bytes. */
+static uint64_t act(struct frames *f, enum frames_action action, const struct frames_choice *choice)
+{
+	size_t pages = 0;
+
+	if (f->process)
+		return actions[action](f, f->process, f->taken, f->nr_taken, choice) * PAGE;
+	if (f->nr_taken)
+		qsort(f->taken, f->nr_taken, sizeof(*f->taken), compare_taken);
+	for (size_t at = 0, nr; at < f->nr_taken; at += nr) {
+		const struct taken *taken = &f->taken[at];
+		struct process *process = f->map->owners[taken->owner];
+
+		for (nr = 1; at + nr < f->nr_taken && taken[nr].owner == taken->owner;)
+			nr++;
+		if (process_exists(process))
+			pages += actions[action](f, process, taken, nr, choice);
+	}
+	return pages * PAGE;
+}
+
+/* ---- walking ---- */
+
+/* The newest map; asks for one that has the frames too if this one has not. */
+static void renew_map(struct frames *f, uint64_t first, uint64_t last)
+{
+	uint64_t generation = rmap_generation();
+
+	rmap_want(&f->user, first, last);
+	if (generation == f->generation)
+		return;
+	rmap_put(f->map);
+	f->map = rmap_newest();
+	f->generation = generation;
+}
+
+/* What has to be known of a process for ACTION. */
+static void renew_process(struct frames *f, enum frames_action action)
+{
+	if (!f->scanned && scan_renew(&f->scan, f->process, LEAST_PAGES))
+		scan_free(&f->scan);
+	f->scanned = true;
+	if (action != FRAMES_MIGRATE || f->mapped)
+		return;
+	if (maps_read(f->process, &f->maps))
+		f->maps = (struct maps){ 0 };
+	f->mapped = true;
+}
+
+void frames_renew(struct frames *f)
+{
+	maps_free(&f->maps);
+	f->scanned = f->mapped = false;
+}
+
+struct frames_result frames_apply(struct frames *f, enum frames_action action, uint64_t start,
+				  uint64_t end, const struct frames_choice *choice)
+{
+	uint64_t first = start / PAGE, last = end / PAGE + !!(end % PAGE);
+	struct frames_result result = { 0 };
+
+	folios_forget(f->folios);
+	f->migrated = UINT64_MAX;
+	if (f->process)
+		renew_process(f, action);
+	else if (action != FRAMES_COUNT)
+		renew_map(f, first, last);
+	while (first < last && !stop_asked()) {
+		find_pages(f, &first, last);
+		if (!f->window.nr)
+			continue;
+		result.passed += choose(f, choice);
+		if (action != FRAMES_COUNT)
+			result.applied += act(f, action, choice);
+	}
+	return result;
+}

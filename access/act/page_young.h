@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether pages are young, beside the sampling of the same memory: what filters ask, with the same
+ * access method and without getting into each other's way.
+ */
+#ifndef DAMONFS_ACCESS_ACT_PAGE_YOUNG_H
+#define DAMONFS_ACCESS_ACT_PAGE_YOUNG_H
+
+#include "access/access.h"
+
+#define LOOKOUT_MAX 512 /* pages that are looked at together */
+
+struct lookout;
+
+/*
+ * Of PROCESS, or of physical memory if that is NULL; SESSION is borrowed.
+ * Return: 0 and *OUT, or a negative errno.
+ */
+int lookout_open(struct access_session *session, struct process *process, struct lookout **out);
+void lookout_close(struct lookout *lookout);
+
+/*
+ * Sets YOUNG for each of the NR (up to LOOKOUT_MAX) addresses, which ascend, and makes those old.
+ * Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
+ */
+int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is done to the memory of another process: madvise(2) on its behalf. */
+#ifndef DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H
+#define DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H
+
+#include <stdint.h>
+
+#include "access/proc/process.h"
+
+enum advice {
+	ADVICE_WILLNEED,
+	ADVICE_COLD,
+	ADVICE_PAGEOUT,
+	ADVICE_HUGEPAGE,
+	ADVICE_NOHUGEPAGE,
+	NR_ADVICES
+};
+
+/*
+ * Gives ADVICE for LENGTH bytes at START, both multiples of the page size.  Like madvise(2) it goes
+ * on behind what is not mapped, and fails then.
+ *
+ * Return: 0 if madvise(2) would return 0, or a negative errno: its own, or what stands in the way
+ * (-EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH).
+ */
+int advice_give(const struct process *process, enum advice advice, uint64_t start, uint64_t length);
+
+#endif

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING.
+ *
+ * Writing a bit marks a frame idle, which clears its accessed bit in every mapping; reading tells
+ * whether it still is.  So shared memory is right by nature, and nothing is done to the page but
+ * that.  It is what the kernel's DAMON does, at the price of three system calls a check instead of
+ * none.
+ *
+ * Bits are reached by the frame, which /proc/PID/pagemap tells; neighbouring addresses share a
+ * read. The bitmap is read and written in words of 64 frames: frames are sorted so that one word
+ * serves its neighbours.  A frame that cannot be tracked reads as if it was accessed: the tail of a
+ * huge page, which is tracked by its head, or a page that is on no list, like the zero page.  So
+ * /proc/kpageflags is asked about those that look accessed, and about all in regions where tails
+ * were found.
+ */
+#include <errno.h>
+#include <linux/kernel-page-flags.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <unistd.h>
+
+#include "access/methods/methods.h"
+#include "access/proc/pagemap.h"
+#include "util/cleanup.h"
+#include "util/stop.h"
+
+#define WORD_FRAMES 64
+#define NO_FRAME    UINT64_MAX
+
+/* The largest folio, as a power of two of pages. */
+#define MAX_ORDER 9
+
+/*
+ * What access_probe.memory holds: the order of the folio of which a tail was found last in the
+ * region; 0: there were none.
+ */
+#define UNKNOWN_ORDER MAX_ORDER
+
+/* A probe's frame, kept from arming to checking. */
+struct armed_frame {
+	uint64_t frame;
+	uint64_t address;
+	size_t probe;
+};
+
+struct idle_session {
+	struct access_session base;
+	int bitmap, kpageflags;
+};
+
+struct idle_space {
+	struct access_space base;
+	bool physical; /* addresses are those of frames */
+	struct pagemap pagemap; /* of the process, else */
+	struct armed_frame *armed; /* ascending by frame */
+	size_t nr, room;
+};
+
+static void idle_session_close(struct access_session *base)
+{
+	struct idle_session *s = (struct idle_session *)base;
+
+	if (s->bitmap >= 0)
+		close(s->bitmap);
+	if (s->kpageflags >= 0)
+		close(s->kpageflags);
+	free(s);
+}
+
+static int idle_session_open(const char *argument, struct access_session **out,
+			     struct access_why *why)
+{
+	struct idle_session *s;
+	int error;
+
+	(void)argument;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	error = errno;
+	s->bitmap = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR | O_CLOEXEC);
+	if (s->bitmap >= 0 && s->kpageflags >= 0) {
+		*out = &s->base;
+		return 0;
+	}
+	if (s->bitmap < 0)
+		error = errno;
+	idle_session_close(&s->base);
+	if (error == ENOENT)
+		return access_because(why, -EOPNOTSUPP,
+				      "the kernel is built without CONFIG_IDLE_PAGE_TRACKING");
+	return access_because(why, -error,
+			      "/sys/kernel/mm/page_idle/bitmap needs root (CAP_SYS_ADMIN): %s",
+			      strerror(error));
+}
+
+static void idle_space_close(struct access_space *base)
+{
+	struct idle_space *space = (struct idle_space *)base;
+
+	if (!space->physical)
+		pagemap_close(&space->pagemap);
+	free(space->armed);
+	free(space);
+}
+
+/*
+ * A frame is idle until anybody at all uses it, so it tells whoever watches one process what others
+ * do with the memory that they share: it is for those only who may see everybody's.
+ */
+static int idle_space_open(struct access_session *session, struct process *process,
+			   struct access_space **out, struct access_why *why)
+{
+	struct idle_space *space;
+	int r;
+
+	(void)session;
+	if (process && !caller_capable(process->caller, CAP_SYS_ADMIN))
+		return access_because(why, -EPERM,
+				      "it would show user %u what others do with shared memory: it "
+				      "is for who has CAP_SYS_ADMIN",
+				      process->caller->uid);
+	space = calloc(1, sizeof(*space));
+	if (!space)
+		return -ENOMEM;
+	space->physical = !process;
+	r = process ? pagemap_open(&space->pagemap, process) : 0;
+	if (r) {
+		idle_space_close(&space->base);
+		return pagemap_why(why, r);
+	}
+	*out = &space->base;
+	return 0;
+}
+
+/* Return: whether there is one; errno is 0 if it is only that INDEX is behind the last frame. */
+static bool read_word(int fd, uint64_t index, uint64_t *out)
+{
+	errno = 0;
+	return pread(fd, out, sizeof(*out), (off_t)(index * sizeof(*out))) == sizeof(*out);
+}
+
+static bool has_flag(uint64_t flags, int bit)
+{
+	return flags >> bit & 1;
+}
+
+static uint64_t aligned_frame(uint64_t frame, int order)
+{
+	return frame & ~((1ULL << order) - 1);
+}
+
+static bool is_head(const struct idle_session *s, uint64_t frame)
+{
+	uint64_t flags;
+
+	return read_word(s->kpageflags, frame, &flags) && has_flag(flags, KPF_COMPOUND_HEAD);
+}
+
+/* Whether the folio of the tail FRAME is likely of ORDER: nothing smaller begins in between. */
+static bool is_of_order(const struct idle_session *s, uint64_t frame, int order)
+{
+	uint64_t head = aligned_frame(frame, order), half = aligned_frame(frame, order - 1);
+
+	return is_head(s, head) && (half == head || !is_head(s, half));
+}
+
+/*
+ * The frame by which FRAME is tracked: the head of a larger folio, found by its alignment; that of
+ * the order that was found last in the region is looked at first.
+ */
+static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint16_t *memory)
+{
+	uint64_t flags;
+
+	if (!read_word(s->kpageflags, frame, &flags) || !has_flag(flags, KPF_COMPOUND_TAIL))
+		return frame;
+	if (is_of_order(s, frame, *memory))
+		return aligned_frame(frame, *memory);
+	for (int order = 1; order <= MAX_ORDER; order++) {
+		if (!is_head(s, aligned_frame(frame, order)))
+			continue;
+		*memory = (uint16_t)order;
+		return aligned_frame(frame, order);
+	}
+	return frame;
+}
+
+static int compare_frames(const void *a, const void *b)
+{
+	const struct armed_frame *x = a, *y = b;
+
+	return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+/* The frame at the next address of probe I, or NO_FRAME.  Return: 0 or a negative errno. */
+static int find_frame(struct idle_space *space, const struct access_probe *probes, size_t i,
+		      size_t n, uint64_t *frame)
+{
+	uint64_t entry;
+	int r;
+
+	if (space->physical) {
+		*frame = probes[i].next / 4096;
+		return 0;
+	}
+	r = pagemap_read(&space->pagemap, probes, i, n, PAGEMAP_NEXT, &entry);
+	*frame = !r && entry & PAGEMAP_PRESENT ? entry & PAGEMAP_FRAME : NO_FRAME;
+	return r;
+}
+
+/* Notes the frames of the N probes; what is not present has none. */
+static int find_frames(struct idle_session *s, struct idle_space *space,
+		       struct access_probe *probes, size_t n)
+{
+	pagemap_forget(&space->pagemap);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t frame;
+		int r = stop_asked() ? -ECANCELED : find_frame(space, probes, i, n, &frame);
+
+		if (r)
+			return r;
+		if (frame == NO_FRAME)
+			continue;
+		if (probes[i].memory)
+			frame = tracked_frame(s, frame, &probes[i].memory);
+		space->armed[space->nr++] = (struct armed_frame){ frame, probes[i].next, i };
+	}
+	return 0;
+}
+
+/* Marks all armed frames idle, a word of the bitmap at a time. */
+static int mark_idle(const struct idle_session *s, const struct idle_space *space)
+{
+	for (size_t i = 0; i < space->nr;) {
+		uint64_t index = space->armed[i].frame / WORD_FRAMES, word = 0;
+
+		if (stop_asked())
+			return -ECANCELED;
+
+		for (; i < space->nr && space->armed[i].frame / WORD_FRAMES == index; i++)
+			word |= 1ULL << space->armed[i].frame % WORD_FRAMES;
+		if (pwrite(s->bitmap, &word, sizeof(word), (off_t)(index * 8)) != sizeof(word) &&
+		    errno != ENXIO)
+			return -errno;
+	}
+	return 0;
+}
+
+static int arm(struct idle_session *s, struct idle_space *space, struct access_probe *probes,
+	       size_t n)
+{
+	int r;
+
+	space->nr = 0;
+	r = find_frames(s, space, probes, n);
+	if (r)
+		return r;
+	qsort(space->armed, space->nr, sizeof(*space->armed), compare_frames);
+	return mark_idle(s, space);
+}
+
+/* Whether a frame that is not idle was accessed, or cannot be told. */
+static bool really_accessed(const struct idle_session *s, uint64_t frame,
+			    struct access_probe *probe)
+{
+	uint64_t flags;
+
+	if (!read_word(s->kpageflags, frame, &flags))
+		return false;
+	if (has_flag(flags, KPF_COMPOUND_TAIL)) {
+		probe->memory = UNKNOWN_ORDER;
+		return false;
+	}
+	/* The huge pages of the region may be gone. */
+	if (!has_flag(flags, KPF_COMPOUND_HEAD))
+		probe->memory = 0;
+	return has_flag(flags, KPF_LRU) && !has_flag(flags, KPF_ZERO_PAGE);
+}
+
+static int check(const struct idle_session *s, const struct idle_space *space,
+		 struct access_probe *probes, size_t n)
+{
+	uint64_t word = 0, index = UINT64_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		probes[i].accessed = false;
+	for (size_t i = 0; i < space->nr; i++) {
+		const struct armed_frame *armed = &space->armed[i];
+
+		if (stop_asked())
+			return -ECANCELED;
+		if (armed->probe >= n || probes[armed->probe].armed != armed->address)
+			continue;
+		if (armed->frame / WORD_FRAMES != index) {
+			index = armed->frame / WORD_FRAMES;
+			if (!read_word(s->bitmap, index, &word)) {
+				if (errno)
+					return -errno;
+				word = ~0ULL;
+			}
+		}
+		if (!(word >> armed->frame % WORD_FRAMES & 1))
+			probes[armed->probe].accessed =
+				really_accessed(s, armed->frame, &probes[armed->probe]);
+	}
+	return 0;
+}
+
+/* Room grows with the number of regions, not in each round. */
+static int reserve(struct idle_space *space, size_t n)
+{
+	void *more;
+
+	if (n <= space->room)
+		return 0;
+	more = reallocarray(space->armed, n * 2, sizeof(*space->armed));
+	if (!more)
+		return -ENOMEM;
+	space->armed = more;
+	space->room = n * 2;
+	return 0;
+}
+
+static int idle_round(struct access_space *base, struct access_probe *probes, size_t n,
+		      unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+	int r = reserve(space, n);
+
+	(void)now;
+	(void)sample;
+	if (!r && what & ACCESS_CHECK)
+		r = check(s, space, probes, n);
+	if (!r && what & ACCESS_ARM)
+		r = arm(s, space, probes, n);
+	return r;
+}
+
+/* Marks a frame idle, and sees whether it can be told from one that is not. */
+static int idle_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
+			struct access_why *why)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+	struct access_probe probe = { .memory = UNKNOWN_ORDER };
+	int r = reserve(space, 1);
+
+	space->nr = 0;
+	for (size_t i = nr; !r && !space->nr && i; i--) {
+		probe.armed = probe.next = addresses[i - 1];
+		r = arm(s, space, &probe, 1);
+	}
+	if (!r && space->nr && !space->armed->frame)
+		return access_because(why, -EPERM,
+				      "the numbers of its frames are hidden: add CAP_SYS_ADMIN");
+	if (!r)
+		r = check(s, space, &probe, 1);
+	if (r)
+		access_because(why, r, "page_idle/bitmap: %s", strerror(-r));
+	return r;
+}
+
+static int idle_look(struct access_space *base, struct access_probe *probes, size_t n)
+{
+	struct idle_session *s = (struct idle_session *)base->session;
+	struct idle_space *space = (struct idle_space *)base;
+
+	pagemap_forget(&space->pagemap);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t frame, word;
+		uint16_t order = UNKNOWN_ORDER;
+		int r = find_frame(space, probes, i, n, &frame);
+
+		if (r)
+			return r;
+		probes[i].accessed = false;
+		if (frame == NO_FRAME)
+			continue;
+		frame = tracked_frame(s, frame, &order);
+		if (read_word(s->bitmap, frame / WORD_FRAMES, &word) &&
+		    !(word >> frame % WORD_FRAMES & 1))
+			probes[i].accessed = really_accessed(s, frame, &probes[i]);
+	}
+	return 0;
+}
+
+const struct access_method access_idle = {
+	.name = "idle",
+	.sees = "reads and writes, page by page, of every process that has the page mapped",
+	.physical = true,
+	.session_open = idle_session_open,
+	.session_close = idle_session_close,
+	.space_open = idle_space_open,
+	.space_close = idle_space_close,
+	.attempt = idle_attempt,
+	.round = idle_round,
+	.look = idle_look,
+};

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Physical memory through mappings: see physical.h.
+ *
+ * Arming looks up who has the frame of each address mapped, sorts that by process, and hands each
+ * process's addresses to a space of its own; checking asks the same spaces again.  A frame was
+ * accessed if any of those that were asked says so.
+ *
+ * Spaces are opened when a process is met first, and kept as long as it is in the reverse map: that
+ * is the one thing here that allocates after the beginning.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/methods/physical.h"
+#include "access/proc/rmap.h"
+#include "access/rights/privileges.h"
+#include "util/cleanup.h"
+#include "util/stop.h"
+
+#define PAGE 4096UL
+
+/* Of those who share a frame, so many are asked. */
+#define MAX_MAPPINGS 4
+
+/* A page of a process that was armed for a probe. */
+struct armed_page {
+	uint32_t owner, probe;
+	uint64_t frame_address; /* the probe's */
+	struct access_probe page;
+};
+
+struct physical_space {
+	struct access_space base;
+	struct access_session self; /* what base.session is */
+	struct access_session *inner; /* of the method that sees processes */
+	struct rmap_user user;
+	uint64_t generation;
+	struct rmap *map;
+	struct access_space **spaces; /* of map->owners; NULL until they are met */
+	struct armed_page *armed; /* ascending by owner and address */
+	struct access_probe *batch;
+	size_t nr, room;
+};
+
+static void close_spaces(struct physical_space *space)
+{
+	for (size_t i = 0; space->map && i < space->map->nr_owners; i++)
+		access_space_close(space->spaces[i]);
+	free(space->spaces);
+	space->spaces = NULL;
+}
+
+static void physical_space_close(struct access_space *base)
+{
+	struct physical_space *space = (struct physical_space *)base;
+
+	close_spaces(space);
+	rmap_put(space->map);
+	rmap_leave(&space->user);
+	free(space->armed);
+	free(space->batch);
+	free(space);
+}
+
+static struct access_space *take_space(struct physical_space *space, pid_t pid)
+{
+	for (size_t i = 0; space->map && i < space->map->nr_owners; i++)
+		if (space->map->owners[i]->pid == pid && process_exists(space->map->owners[i]))
+			return steal_ptr(space->spaces[i]);
+	return NULL;
+}
+
+/* Goes over to a newer map, with the spaces of the processes that are in both. */
+static int renew_map(struct physical_space *space)
+{
+	uint64_t generation = rmap_generation();
+	struct access_space **spaces;
+	struct rmap *map;
+
+	if (generation == space->generation)
+		return 0;
+	map = rmap_newest();
+	spaces = map ? calloc(map->nr_owners + 1, sizeof(*spaces)) : NULL;
+	if (!spaces) {
+		rmap_put(map);
+		return map ? -ENOMEM : 0;
+	}
+	for (size_t i = 0; i < map->nr_owners; i++)
+		spaces[i] = take_space(space, map->owners[i]->pid);
+	close_spaces(space);
+	rmap_put(space->map);
+	space->map = map;
+	space->spaces = spaces;
+	space->generation = generation;
+	space->nr = 0; /* what was armed has numbers of the old map */
+	return 0;
+}
+
+/* The next process's pages from AT on: how many; they go into the batch. */
+static size_t take_batch(struct physical_space *space, size_t at)
+{
+	size_t nr = 0;
+
+	while (at + nr < space->nr && space->armed[at + nr].owner == space->armed[at].owner) {
+		space->batch[nr] = space->armed[at + nr].page;
+		nr++;
+	}
+	return nr;
+}
+
+static int open_space(struct physical_space *space, uint32_t owner)
+{
+	return space->spaces[owner] ? 0 :
+				      access_session_space(space->inner, space->map->owners[owner],
+							   &space->spaces[owner]);
+}
+
+static int round_of(struct physical_space *space, uint32_t owner, size_t nr, unsigned int what,
+		    uint64_t now, uint64_t sample)
+{
+	int r = open_space(space, owner);
+
+	return r ? r :
+		   access_space_round(space->spaces[owner], space->batch, nr, what, now, sample);
+}
+
+static void check(struct physical_space *space, struct access_probe *probes, size_t n, uint64_t now,
+		  uint64_t sample)
+{
+	for (size_t i = 0; i < n; i++)
+		probes[i].accessed = false;
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
+		uint32_t owner = space->armed[at].owner;
+		int r;
+
+		nr = take_batch(space, at);
+		r = round_of(space, owner, nr, ACCESS_CHECK, now, sample);
+		for (size_t k = 0; !r && k < nr; k++) {
+			const struct armed_page *armed = &space->armed[at + k];
+
+			if (armed->probe >= n || probes[armed->probe].armed != armed->frame_address)
+				continue;
+			probes[armed->probe].accessed |= space->batch[k].accessed;
+			probes[armed->probe].memory = space->batch[k].memory;
+		}
+	}
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	const struct armed_page *x = a, *y = b;
+
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
+	return x->page.next < y->page.next ? -1 : x->page.next > y->page.next;
+}
+
+/* Looks up the frames of the N probes. */
+static void find_pages(struct physical_space *space, const struct access_probe *probes, size_t n)
+{
+	struct rmap_mapping mappings[MAX_MAPPINGS];
+
+	space->nr = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t found = rmap_find(space->map, probes[i].next / PAGE, mappings, MAX_MAPPINGS);
+
+		for (size_t k = 0; k < found; k++) {
+			uint64_t address = mappings[k].page * PAGE;
+
+			space->armed[space->nr++] = (struct armed_page){
+				.owner = mappings[k].owner,
+				.probe = (uint32_t)i,
+				.frame_address = probes[i].next,
+				.page = { address, address, probes[i].memory, false },
+			};
+		}
+	}
+	if (space->nr)
+		qsort(space->armed, space->nr, sizeof(*space->armed), compare_pages);
+}
+
+static void arm(struct physical_space *space, const struct access_probe *probes, size_t n,
+		uint64_t now, uint64_t sample)
+{
+	size_t kept = 0;
+
+	find_pages(space, probes, n);
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
+		int r;
+
+		nr = take_batch(space, at);
+		r = round_of(space, space->armed[at].owner, nr, ACCESS_ARM, now, sample);
+		/* A process that is gone, or cannot be watched, accesses nothing. */
+		for (size_t k = 0; !r && k < nr; k++) {
+			space->armed[kept] = space->armed[at + k];
+			space->armed[kept++].page.memory = space->batch[k].memory;
+		}
+	}
+	space->nr = kept;
+}
+
+/* Room grows with the number of regions, not in each round. */
+static int reserve(struct physical_space *space, size_t n)
+{
+	void *armed, *batch;
+
+	if (n * MAX_MAPPINGS <= space->room)
+		return 0;
+	armed = reallocarray(space->armed, n * 2 * MAX_MAPPINGS, sizeof(*space->armed));
+	if (armed)
+		space->armed = armed;
+	batch = reallocarray(space->batch, n * 2 * MAX_MAPPINGS, sizeof(*space->batch));
+	if (batch)
+		space->batch = batch;
+	if (!armed || !batch)
+		return -ENOMEM;
+	space->room = n * 2 * MAX_MAPPINGS;
+	return 0;
+}
+
+/* Tells the keeper of the map what is watched, if that is more than it knows. */
+static void want(struct physical_space *space, const struct access_probe *probes, size_t n)
+{
+	uint64_t first = n ? probes[0].next / PAGE : 0,
+		 last = n ? probes[n - 1].next / PAGE + 1 : 0;
+
+	if (first >= space->user.first && last <= space->user.last)
+		return;
+	/* Addresses are drawn anew each time: so that it does not grow by pages. */
+	first -= min_ul(first, 1UL << 15);
+	rmap_want(&space->user, first, last + (1UL << 15));
+}
+
+static int physical_round(struct access_space *base, struct access_probe *probes, size_t n,
+			  unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct physical_space *space = (struct physical_space *)base;
+	int r = reserve(space, n);
+
+	if (r)
+		return r;
+	if (what & ACCESS_CHECK)
+		check(space, probes, n, now, sample);
+	if (what & ACCESS_ARM) {
+		want(space, probes, n);
+		r = renew_map(space);
+		if (!r && space->map)
+			arm(space, probes, n, now, sample);
+	}
+	return r;
+}
+
+static int physical_look(struct access_space *base, struct access_probe *probes, size_t n)
+{
+	struct physical_space *space = (struct physical_space *)base;
+	int r = reserve(space, n);
+
+	if (!r)
+		want(space, probes, n);
+	if (!r)
+		r = renew_map(space);
+	if (r || !space->map)
+		return r ? r : -EAGAIN;
+	for (size_t i = 0; i < n; i++)
+		probes[i].accessed = false;
+	find_pages(space, probes, n);
+	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
+		uint32_t owner = space->armed[at].owner;
+
+		nr = take_batch(space, at);
+		if (open_space(space, owner) ||
+		    access_space_look(space->spaces[owner], space->batch, nr))
+			continue;
+		for (size_t k = 0; k < nr; k++)
+			probes[space->armed[at + k].probe].accessed |= space->batch[k].accessed;
+	}
+	space->nr = 0;
+	return 0;
+}
+
+static const struct access_method through_mappings = {
+	.name = "physical",
+	.space_close = physical_space_close,
+	.round = physical_round,
+	.look = physical_look,
+};
+
+int physical_space_open(struct access_session *session, struct access_space **out,
+			struct access_why *why)
+{
+	struct physical_space *space = calloc(1, sizeof(*space));
+	int r;
+
+	if (!space)
+		return -ENOMEM;
+	space->inner = session;
+	space->self.method = &through_mappings;
+	space->base.session = &space->self;
+	space->base.source = session;
+	r = rmap_join(&space->user);
+	if (r) {
+		free(space);
+		return access_because(why, r,
+				      "its reverse map cannot be made: %s; it needs CAP_SYS_ADMIN "
+				      "(for a container: --cap-add SYS_ADMIN)",
+				      strerror(-r));
+	}
+	if (!capable_of(CAP_SYS_PTRACE))
+		access_because(why, 0,
+			       "of processes that damonfs may not trace nothing is seen; add "
+			       "CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
+	*out = &space->base;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Physical memory, seen through the mappings of the processes that use it. */
+#ifndef DAMONFS_ACCESS_METHODS_PHYSICAL_H
+#define DAMONFS_ACCESS_METHODS_PHYSICAL_H
+
+#include "access/access.h"
+
+/*
+ * Opens a space of physical memory for the method of SESSION, which sees processes only: an address
+ * is looked for in the reverse map (rmap.h), and the processes that have its frame mapped are
+ * asked. What nobody has mapped was not accessed.
+ *
+ * Return: 0 and *OUT, or a negative errno and WHY.
+ */
+int physical_space_open(struct access_session *session, struct access_space **out,
+			struct access_why *why);
+
+#endif

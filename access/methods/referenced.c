@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The method `referenced': what /proc/PID/smaps says was referenced of each mapping since the bits
+ * were cleared by clear_refs.  For where BPF may not be used.
+ *
+ * It is one figure for a mapping: an address answers "accessed" with the chance that a resident
+ * page of its mapping had.  Reading and clearing cost 30-40 ms a GiB, so they are done as seldom as
+ * keeps them to 2 % of the time; an answer is that of the last such period, in which a page that
+ * was touched once counts like one that was touched without pause.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/methods/methods.h"
+#include "access/proc/clear_refs.h"
+#include "util/cleanup.h"
+#include "util/stop.h"
+
+struct figure {
+	uint64_t start, end;
+	uint64_t resident_kb, referenced_kb;
+};
+
+struct referenced_space {
+	struct access_space base;
+	struct refs refs;
+	struct figure *figures; /* ascending */
+	size_t nr, room;
+	char *line;
+	size_t line_size;
+};
+
+static int referenced_session_open(const char *argument, struct access_session **out,
+				   struct access_why *why)
+{
+	(void)argument;
+	/* Ours is root's, because we may not be traced: whether it can be written says nothing. */
+	if (access("/proc/self/clear_refs", F_OK) && errno == ENOENT)
+		return access_because(why, -EOPNOTSUPP, "the kernel has no /proc/PID/clear_refs");
+	*out = calloc(1, sizeof(**out));
+	return *out ? 0 : -ENOMEM;
+}
+
+static void referenced_session_close(struct access_session *session)
+{
+	free(session);
+}
+
+static void referenced_space_close(struct access_space *base)
+{
+	struct referenced_space *space = (struct referenced_space *)base;
+
+	refs_close(&space->refs);
+	free(space->figures);
+	free(space->line);
+	free(space);
+}
+
+static int referenced_space_open(struct access_session *session, struct process *process,
+				 struct access_space **out, struct access_why *why)
+{
+	struct referenced_space *space = calloc(1, sizeof(*space));
+	int r;
+
+	(void)session;
+	if (!space)
+		return -ENOMEM;
+	r = refs_open(&space->refs, process);
+	if (r) {
+		referenced_space_close(&space->base);
+		return refs_why(why, r);
+	}
+	*out = &space->base;
+	return 0;
+}
+
+/* A write to clear_refs costs the process; that it could be opened for that is what is checked. */
+static int referenced_attempt(struct access_space *space, const uint64_t *addresses, size_t nr,
+			      struct access_why *why)
+{
+	_cleanup_close_ int fd = process_open_file(space->process, "smaps", O_RDONLY);
+	char byte;
+
+	(void)addresses;
+	(void)nr;
+	if (fd >= 0 && read(fd, &byte, 1) >= 0)
+		return 0;
+	return access_because(why, fd < 0 ? fd : -errno,
+			      "its smaps cannot be read: %s; add CAP_SYS_PTRACE (for a container: "
+			      "--cap-add SYS_PTRACE)",
+			      strerror(fd < 0 ? -fd : errno));
+}
+
+static int add_figure(struct referenced_space *space, uint64_t start, uint64_t end)
+{
+	if (space->nr == space->room) {
+		size_t room = space->room ? space->room * 2 : 64;
+		void *more = reallocarray(space->figures, room, sizeof(*space->figures));
+
+		if (!more)
+			return -ENOMEM;
+		space->figures = more;
+		space->room = room;
+	}
+	space->figures[space->nr++] = (struct figure){ .start = start, .end = end };
+	return 0;
+}
+
+static int read_figures(struct referenced_space *space)
+{
+	int fd = process_open_file(space->base.process, "smaps", O_RDONLY);
+	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	space->nr = 0;
+	errno = 0;
+	while (getline(&space->line, &space->line_size, file) > 0) {
+		uint64_t a, b;
+		struct figure *last = space->nr ? &space->figures[space->nr - 1] : NULL;
+
+		if (stop_asked())
+			return -ECANCELED;
+		if (sscanf(space->line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2) {
+			int r = add_figure(space, a, b);
+
+			if (r)
+				return r;
+		} else if (last && sscanf(space->line, "Rss: %" SCNu64, &a) == 1) {
+			last->resident_kb = a;
+		} else if (last && sscanf(space->line, "Referenced: %" SCNu64, &a) == 1) {
+			last->referenced_kb = a;
+		}
+	}
+	/* What is missing would look cold. */
+	if (!feof(file))
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* Takes the figures of the period that ends and starts another. */
+static int refresh(struct referenced_space *space, uint64_t now)
+{
+	uint64_t start = cost_clock_ns();
+	bool first = !space->refs.last_us;
+	int r = first ? 0 : read_figures(space);
+
+	if (!r)
+		r = refs_clear(&space->refs, REFS_ACCESSED, now);
+	space->refs.cost_ns = cost_clock_ns() - start;
+	return r;
+}
+
+static const struct figure *find_figure(const struct referenced_space *space, uint64_t address)
+{
+	size_t low = 0, high = space->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct figure *figure = &space->figures[middle];
+
+		if (address < figure->start)
+			high = middle;
+		else if (address >= figure->end)
+			low = middle + 1;
+		else
+			return figure;
+	}
+	return NULL;
+}
+
+static bool lucky(const struct figure *figure, uint64_t address, uint64_t now)
+{
+	/* Any page of the mapping is as likely: decide by a hash, so that a round can be repeated. */
+	uint64_t hash = (address / 4096 ^ now) * 0x9e3779b97f4a7c15ULL;
+
+	return figure->resident_kb && (hash >> 32) % figure->resident_kb < figure->referenced_kb;
+}
+
+static int referenced_round(struct access_space *base, struct access_probe *probes, size_t n,
+			    unsigned int what, uint64_t now, uint64_t sample)
+{
+	struct referenced_space *space = (struct referenced_space *)base;
+
+	if (n && refs_due(&space->refs, now, sample)) {
+		int r = refresh(space, now);
+
+		if (r)
+			return r;
+	}
+	for (size_t i = 0; what & ACCESS_CHECK && i < n; i++) {
+		const struct figure *figure = find_figure(space, probes[i].armed);
+
+		probes[i].accessed = figure && lucky(figure, probes[i].armed, now);
+	}
+	return 0;
+}
+
+const struct access_method access_referenced = {
+	.name = "referenced",
+	.sees = "one figure for each mapping, refreshed as 2 % of the time allow; hot parts of a "
+		"mapping are not told from cold ones",
+	.session_open = referenced_session_open,
+	.session_close = referenced_session_close,
+	.space_open = referenced_space_open,
+	.space_close = referenced_space_close,
+	.attempt = referenced_attempt,
+	.round = referenced_round,
+};

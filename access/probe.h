@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a round of an access method asks and answers: see access.h. */
+#ifndef DAMONFS_ACCESS_PROBE_H
+#define DAMONFS_ACCESS_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct access_probe {
+	uint64_t armed; /* address to check: `next' of the last round that armed */
+	uint64_t next; /* address to arm */
+	uint16_t memory; /* the method's; 0 for a new region, copied when a region is split */
+	bool accessed; /* answer of a round that checks: touched since it was armed */
+};
+
+enum access_round {
+	ACCESS_CHECK = 1, /* answer for the addresses armed last time */
+	ACCESS_ARM = 2, /* arm the next ones */
+};
+
+#endif

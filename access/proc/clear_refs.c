@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* clear_refs within a budget: see clear_refs.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/proc/clear_refs.h"
+#include "access/proc/pagemap.h"
+#include "util/cleanup.h"
+
+/* A clear may cost this part of the time since the last one. */
+#define DUTY 50
+
+/* A try-out of soft-dirty bits: so many pages of our own. */
+#define TRY_PAGES 64
+#define TRY_SIZE  (TRY_PAGES * 4096UL)
+
+/* Global because they are properties of the kernel; the first two are written under the lock. */
+static enum { UNKNOWN, MISSING, THERE } softdirty;
+static uint64_t fault_ns = 1000; /* what a first write after a clear costs */
+static pthread_mutex_t softdirty_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uint64_t touch(volatile char *memory)
+{
+	uint64_t start = cost_clock_ns();
+
+	for (size_t i = 0; i < TRY_SIZE; i += 4096)
+		memory[i]++;
+	return cost_clock_ns() - start;
+}
+
+static void measure_fault(volatile char *memory)
+{
+	_cleanup_close_ int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "4", 1) == 1)
+		fault_ns = min_ul(max_ul(touch(memory) / TRY_PAGES, 300), 50000);
+}
+
+/*
+ * Writing 4 to clear_refs succeeds also where there are no such bits: touch a page and look.  What
+ * cannot be tried now stays unknown, and is tried again.
+ */
+static void softdirty_try(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	volatile char *memory =
+		mmap(NULL, TRY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t entry = 0;
+
+	if (memory == MAP_FAILED)
+		return;
+	touch(memory);
+	if (fd >= 0 && pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)memory / 4096 * 8)) ==
+			       sizeof(entry))
+		softdirty = entry & PAGEMAP_SOFT_DIRTY ? THERE : MISSING;
+	if (softdirty == THERE)
+		measure_fault(memory);
+	munmap((void *)memory, TRY_SIZE);
+}
+
+bool softdirty_works(void)
+{
+	bool works;
+
+	pthread_mutex_lock(&softdirty_lock);
+	if (softdirty == UNKNOWN)
+		softdirty_try();
+	works = softdirty == THERE;
+	pthread_mutex_unlock(&softdirty_lock);
+	return works;
+}
+
+uint64_t cost_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int refs_open(struct refs *refs, const struct process *process)
+{
+	/* Where there are soft-dirty bits, a write of 4 would write-protect every page. */
+	*refs = (struct refs){ .flush = !softdirty_works() };
+	refs->fd = process_open_file(process, "clear_refs", O_WRONLY);
+	refs->stat_fd = -1;
+	return refs->fd < 0 ? refs->fd : 0;
+}
+
+int refs_why(struct access_why *why, int r)
+{
+	return access_because(
+		why, r,
+		"its clear_refs cannot be opened for writing: %s; add "
+		"CAP_DAC_OVERRIDE (for a container: --cap-add DAC_OVERRIDE), or start "
+		"damonfs as its user",
+		strerror(-r));
+}
+
+void refs_close(struct refs *refs)
+{
+	if (refs->fd >= 0)
+		close(refs->fd);
+	if (refs->stat_fd >= 0)
+		close(refs->stat_fd);
+	refs->fd = -1;
+	refs->stat_fd = -1;
+}
+
+/*
+ * The faults that the last clear cost: those since then, but no more than there are pages.
+ * Keeps how many there were in all.
+ */
+static uint64_t faults_since(struct refs *refs)
+{
+	char text[1024];
+	ssize_t length = refs->stat_fd < 0 ? 0 : pread(refs->stat_fd, text, sizeof(text) - 1, 0);
+	const char *rest;
+	uint64_t nr, pages, since;
+
+	text[length > 0 ? length : 0] = '\0';
+	/* The name before it may hold anything. */
+	rest = strrchr(text, ')');
+	if (!rest || sscanf(rest,
+			    ") %*c %*d %*d %*d %*d %*d %*u %" SCNu64
+			    " %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %" SCNu64,
+			    &nr, &pages) != 2)
+		return 0;
+	since = refs->nr_faults ? nr - refs->nr_faults : 0;
+	refs->nr_faults = nr;
+	return min_ul(since, pages);
+}
+
+bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
+{
+	uint64_t wait = max_ul(sample, refs->cost_ns * DUTY / 1000);
+
+	/* It is in the future for the other batches of the round that cleared. */
+	return !refs->last_us || (now >= refs->last_us && now - refs->last_us >= wait);
+}
+
+int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
+{
+	static const char *const commands[] = {
+		[REFS_ACCESSED] = "1",
+		[REFS_ACCESSED_FILES] = "3",
+		[REFS_SOFT_DIRTY] = "4",
+	};
+	uint64_t start = cost_clock_ns();
+
+	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
+		return -errno;
+	/*
+	 * The first write leaves the TLB as it is, and a page that is in it would not be marked
+	 * again until it drops out.
+	 */
+	if (refs->flush && pwrite(refs->fd, "4", 1, 0) != 1)
+		return -errno;
+	refs->cost_ns = cost_clock_ns() - start;
+	refs->last_us = now + refs->cost_ns / 1000;
+	if (what == REFS_SOFT_DIRTY)
+		refs->cost_ns += faults_since(refs) * fault_ns;
+	return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clearing every accessed or soft-dirty bit of a process at once, by /proc/PID/clear_refs.
+ *
+ * It walks all that is resident (54-75 ns a page, with the process's mmap lock held for writing),
+ * so it is rationed: a clear is due again only when a fiftieth of the time since the last one would
+ * pay for it.  That bounds it to about 2 % of a processor, and the time for which page faults of
+ * the process may have to wait to 2 % as well, whatever its size; what it cannot bound is the
+ * length of a single wait, 15-20 ms/GiB.
+ *
+ * A clear of soft-dirty bits also costs the process a fault for each page that it writes first
+ * afterwards; those that the last one cost are part of the price.
+ */
+#ifndef DAMONFS_ACCESS_PROC_CLEAR_REFS_H
+#define DAMONFS_ACCESS_PROC_CLEAR_REFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "access/proc/process.h"
+#include "access/why.h"
+
+enum refs_what {
+	REFS_ACCESSED, /* of all memory */
+	REFS_ACCESSED_FILES, /* of mapped files and shared memory */
+	REFS_SOFT_DIRTY,
+};
+
+struct refs {
+	int fd; /* of clear_refs */
+	int stat_fd; /* of stat, for whoever clears soft-dirty bits; closed with the other; else -1 */
+	uint64_t nr_faults; /* at the last clear */
+	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
+	uint64_t cost_ns; /* of the last clear, and of the faults after the one before */
+	uint64_t last_us; /* when it ended, by the worker's clock; 0: never */
+};
+
+/* Return: 0, or a negative errno if PROCESS's bits may not be cleared. */
+int refs_open(struct refs *refs, const struct process *process);
+void refs_close(struct refs *refs);
+
+/* Says in WHY what adds the right to clear them, after an error R of refs_open().  Return: R. */
+int refs_why(struct access_why *why, int r);
+
+/* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
+bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample);
+
+/* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
+int refs_clear(struct refs *refs, enum refs_what what, uint64_t now);
+
+/*
+ * Whether this kernel keeps soft-dirty bits: found out on pages of our own, once, and by a daemon
+ * without privileges only as long as it may be traced.  False as well if it cannot be told now.
+ */
+bool softdirty_works(void);
+
+/* Nanoseconds of the monotonic clock, to measure costs by. */
+uint64_t cost_clock_ns(void);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reading /proc/PID/maps: see maps.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "access/proc/maps.h"
+#include "util/cleanup.h"
+#include "util/stop.h"
+
+static int maps_append(struct maps *maps, struct mapping mapping)
+{
+	/* Doubled whenever the number is a power of two. */
+	if (!(maps->nr & (maps->nr - 1))) {
+		size_t room = maps->nr ? maps->nr * 2 : 1;
+		void *more = reallocarray(maps->mapping, room, sizeof(*maps->mapping));
+
+		if (!more)
+			return -ENOMEM;
+		maps->mapping = more;
+	}
+	maps->mapping[maps->nr++] = mapping;
+	return 0;
+}
+
+int maps_parse(int fd, struct maps *out)
+{
+	_cleanup_fclose_ FILE *file = fdopen(fd, "r");
+	_cleanup_free_ char *line = NULL;
+	__attribute__((cleanup(maps_free))) struct maps maps = { 0 };
+	size_t size = 0;
+
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	errno = 0;
+	while (getline(&line, &size, file) > 0) {
+		struct mapping mapping;
+		uint64_t offset = 0, inode = 0;
+		int r;
+
+		if (stop_asked())
+			return -ECANCELED;
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64,
+			   &mapping.start, &mapping.end, &offset, &inode) < 2)
+			continue;
+		mapping.pgoff = (inode ? offset : mapping.start) / 4096;
+		if (strstr(line, " [vsyscall]\n"))
+			continue;
+		r = maps_append(&maps, mapping);
+		if (r)
+			return r;
+	}
+	/* A part of them would be another address space; that memory is short is no error of FILE. */
+	if (!feof(file))
+		return errno ? -errno : -EIO;
+	*out = maps;
+	maps = (struct maps){ 0 };
+	return 0;
+}
+
+int maps_read(const struct process *process, struct maps *out)
+{
+	int fd = process_open_file(process, "maps", O_RDONLY);
+
+	return fd < 0 ? fd : maps_parse(fd, out);
+}
+
+void maps_free(struct maps *maps)
+{
+	free(maps->mapping);
+	*maps = (struct maps){ 0 };
+}
+
+const struct mapping *maps_from(const struct maps *maps, uint64_t address)
+{
+	size_t low = 0, high = maps->nr;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (address >= maps->mapping[middle].end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < maps->nr ? &maps->mapping[low] : NULL;
+}
+
+const struct mapping *maps_find(const struct maps *maps, uint64_t address)
+{
+	const struct mapping *mapping = maps_from(maps, address);
+
+	return mapping && address >= mapping->start ? mapping : NULL;
+}

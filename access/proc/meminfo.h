@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* How much memory the system has, and how it is doing: what watermarks and quota goals go by. */
+#ifndef DAMONFS_ACCESS_PROC_MEMINFO_H
+#define DAMONFS_ACCESS_PROC_MEMINFO_H
+
+#include <stdint.h>
+
+/* Free memory in thousandths of all.  Return: 0 and *OUT, or a negative errno. */
+int meminfo_free_rate(uint64_t *out);
+
+/*
+ * All and free memory of a node, in kB.
+ * Return: 0 and *TOTAL and *FREE, or a negative errno: there is no such node.
+ */
+int meminfo_node(int nid, uint64_t *total, uint64_t *free);
+
+/* Microseconds for which some task has waited for memory, since boot (PSI). */
+int meminfo_some_stall_us(uint64_t *out);
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Looking up pages: see pagemap.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/proc/pagemap.h"
+#include "util/cleanup.h"
+
+#define PAGE 4096UL
+
+int pagemap_open(struct pagemap *pagemap, struct process *process)
+{
+	pagemap->fd = process_open_file(process, "pagemap", O_RDONLY);
+	pagemap->nr = 0;
+	return pagemap->fd < 0 ? pagemap->fd : 0;
+}
+
+int pagemap_why(struct access_why *why, int r)
+{
+	return access_because(why, r,
+			      "its pagemap cannot be read: %s; add CAP_SYS_PTRACE (for a "
+			      "container: --cap-add SYS_PTRACE)",
+			      strerror(-r));
+}
+
+void pagemap_close(struct pagemap *pagemap)
+{
+	if (pagemap->fd >= 0)
+		close(pagemap->fd);
+}
+
+static uint64_t page_of(const struct access_probe *probe, enum pagemap_address which)
+{
+	return (which == PAGEMAP_NEXT ? probe->next : probe->armed) / PAGE;
+}
+
+int pagemap_read(struct pagemap *pagemap, const struct access_probe *probes, size_t i, size_t n,
+		 enum pagemap_address which, uint64_t *entry)
+{
+	uint64_t page = page_of(&probes[i], which), last = page;
+
+	*entry = 0;
+	if (page - pagemap->first >= pagemap->nr) {
+		ssize_t bytes;
+
+		/* Up to the last probe that fits. */
+		for (size_t k = i; k < n && page_of(&probes[k], which) - page < PAGEMAP_WINDOW; k++)
+			last = max_ul(last, page_of(&probes[k], which));
+		bytes = pread(pagemap->fd, pagemap->entries, (last - page + 1) * 8,
+			      (off_t)(page * 8));
+		if (bytes < 0)
+			return -errno;
+		pagemap->first = page;
+		pagemap->nr = (uint64_t)bytes / 8;
+		if (!pagemap->nr)
+			return 0;
+	}
+	*entry = pagemap->entries[page - pagemap->first];
+	return 0;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The reverse map of frames: see rmap.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <time.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "access/proc/clear_refs.h"
+#include "access/proc/rmap.h"
+#include "access/proc/scan.h"
+#include "access/rights/caller.h"
+#include "access/rights/privileges.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "util/stop.h"
+
+/* The share of a processor that making maps may take: one of so many parts. */
+#define SHARE 25
+/* Whoever waits for the keeper asks so often whether it is to go on waiting. */
+#define PATIENCE_NS 20000000UL
+/* No map is made sooner than so long after the last one. */
+#define SHORTEST_WAIT_NS 1000000000UL
+/* A map in the making. */
+struct builder {
+	uint64_t first, last;
+	struct scan scan;
+	struct scan_page pages[512];
+	struct rmap_run *runs;
+	size_t nr, room;
+	struct process **owners;
+	size_t nr_owners;
+};
+
+static int add_page(struct builder *b, uint64_t frame, uint64_t page)
+{
+	uint32_t owner = (uint32_t)b->nr_owners;
+	struct rmap_run *last = b->nr ? &b->runs[b->nr - 1] : NULL;
+
+	if (last && last->owner == owner && last->frame + last->nr == frame &&
+	    last->page + last->nr == page && last->nr < UINT32_MAX) {
+		last->nr++;
+		return 0;
+	}
+	if (b->nr == b->room) {
+		size_t room = b->room ? b->room * 2 : 4096;
+		void *more = reallocarray(b->runs, room, sizeof(*b->runs));
+
+		if (!more)
+			return -ENOMEM;
+		b->runs = more;
+		b->room = room;
+	}
+	b->runs[b->nr++] =
+		(struct rmap_run){ .frame = frame, .page = page, .nr = 1, .owner = owner };
+	return 0;
+}
+
+/* Whether a process, and not a kernel thread, has anything in memory. */
+static bool has_memory(const struct process *process)
+{
+	_cleanup_close_ int fd = process_open_file(process, "statm", O_RDONLY);
+	unsigned long size, resident = 0;
+	char text[128] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	       sscanf(text, "%lu %lu", &size, &resident) == 2 && resident;
+}
+
+/* Return: 0, also when the process cannot be looked at, or -ENOMEM. */
+static int add_pages(struct builder *b, const struct process *process, int pagemap)
+{
+	struct scan *scan = &b->scan;
+	uint64_t at = 0;
+	int r = 0;
+
+	scan_init(scan, pagemap);
+	if (scan_renew(scan, process, 0))
+		at = SCAN_END;
+	while (!r && at < SCAN_END && !stop_asked()) {
+		size_t nr = scan_next(scan, &at, SCAN_END, b->pages, ARRAY_SIZE(b->pages));
+
+		for (size_t i = 0; !r && i < nr; i++)
+			if (b->pages[i].frame >= b->first && b->pages[i].frame < b->last)
+				r = add_page(b, b->pages[i].frame, b->pages[i].page);
+	}
+	scan_free(scan);
+	return r;
+}
+
+/* Return: 0, also for a process that cannot be looked at, or -ENOMEM. */
+static int add_process(struct builder *b, pid_t pid)
+{
+	__attribute__((cleanup(process_putp))) struct process *process = NULL;
+	_cleanup_close_ int pagemap = -1;
+	size_t nr_before = b->nr;
+	void *more;
+	int r;
+
+	if (process_open(pid, NULL, &process) || !has_memory(process) ||
+	    (pagemap = process_open_file(process, "pagemap", O_RDONLY)) < 0)
+		return 0;
+	r = add_pages(b, process, pagemap);
+	if (r || b->nr == nr_before)
+		return r;
+	/* Room is doubled when the number is a power of two. */
+	if (!(b->nr_owners & (b->nr_owners - 1))) {
+		more = reallocarray(b->owners, b->nr_owners ? b->nr_owners * 2 : 1,
+				    sizeof(struct process *));
+		if (!more)
+			return -ENOMEM;
+		b->owners = more;
+	}
+	b->owners[b->nr_owners++] = steal_ptr(process);
+	return 0;
+}
+
+/* Not by libproc2, which leaves 256 KiB behind for each thread that it was used in. */
+static int add_all(struct builder *b)
+{
+	_cleanup_closedir_ DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	int r = 0;
+
+	if (!directory)
+		return -errno;
+	while (!r && !stop_asked() && (entry = readdir(directory))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0)
+			r = add_process(b, pid);
+	}
+	return r;
+}
+
+static int compare_runs(const void *a, const void *b)
+{
+	const struct rmap_run *x = a, *y = b;
+
+	return x->frame < y->frame ? -1 : x->frame > y->frame;
+}
+
+struct rmap *rmap_put(struct rmap *map)
+{
+	if (!map || atomic_fetch_sub(&map->refs, 1) != 1)
+		return NULL;
+	for (size_t i = 0; i < map->nr_owners; i++)
+		process_put(map->owners[i]);
+	free(map->owners);
+	free(map->runs);
+	free(map);
+	return NULL;
+}
+
+int rmap_build(uint64_t first, uint64_t last, struct rmap **out)
+{
+	struct builder b = { .first = first, .last = last };
+	struct rmap *map = malloc(sizeof(*map));
+	uint64_t reach = 0;
+	int r = map ? add_all(&b) : -ENOMEM;
+
+	if (!map)
+		return r;
+	if (!r && stop_asked())
+		r = -ECANCELED;
+	if (!r && b.nr)
+		qsort(b.runs, b.nr, sizeof(*b.runs), compare_runs);
+	for (size_t i = 0; i < b.nr; i++) {
+		reach = max_ul(reach, b.runs[i].frame + b.runs[i].nr);
+		b.runs[i].reach = reach;
+	}
+	*map = (struct rmap){
+		.refs = 1, .runs = b.runs, .nr = b.nr, .owners = b.owners, .nr_owners = b.nr_owners
+	};
+	if (r) {
+		rmap_put(map);
+		return r;
+	}
+	*out = map;
+	return 0;
+}
+
+size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *out, size_t room)
+{
+	size_t low = 0, high = map->nr, found = 0;
+
+	/* The first run that begins behind the frame. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (map->runs[middle].frame <= frame)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	while (low-- && found < room && map->runs[low].reach > frame) {
+		const struct rmap_run *run = &map->runs[low];
+
+		if (frame - run->frame < run->nr)
+			out[found++] = (struct rmap_mapping){ run->owner,
+							      run->page + (frame - run->frame) };
+	}
+	return found;
+}
+
+/* ---- the keeper ---- */
+
+/* There is one physical memory, so there is one keeper. */
+static struct {
+	pthread_mutex_t lock; /* of all but the generation, and reading `stopping' */
+	pthread_cond_t changed;
+	struct rmap_user *users;
+	bool running; /* there is a thread */
+	atomic_bool stopping; /* and it is to end */
+	struct rmap *newest;
+	atomic_ulong generation;
+} keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+/* The frames that any user wants.  The keeper is locked. */
+static void wanted_frames(uint64_t *first, uint64_t *last)
+{
+	struct rmap_user *user;
+
+	*first = UINT64_MAX;
+	*last = 0;
+	DL_FOREACH(keeper.users, user) {
+		*first = min_ul(*first, user->first);
+		*last = max_ul(*last, user->last);
+	}
+}
+
+/* Waits for a time, or until something changes.  The keeper is locked. */
+static void wait_for(uint64_t ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	ns += (uint64_t)until.tv_nsec;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	pthread_cond_timedwait(&keeper.changed, &keeper.lock, &until);
+}
+
+static void *keeper_main(void *argument)
+{
+	(void)argument;
+	pthread_setname_np(pthread_self(), "rmap");
+	/* It was made by the thread of a kdamond, which works for somebody. */
+	caller_become(NULL);
+	stop_listen(&keeper.stopping);
+	pthread_mutex_lock(&keeper.lock);
+	while (!keeper.stopping) {
+		uint64_t first, last, began = cost_clock_ns();
+		struct rmap *map = NULL;
+		int r = 0;
+
+		wanted_frames(&first, &last);
+		pthread_mutex_unlock(&keeper.lock);
+		if (first < last)
+			r = rmap_build(first, last, &map);
+		if (r && r != -ECANCELED)
+			log_error("the reverse map of physical memory: %s", strerror(-r));
+		pthread_mutex_lock(&keeper.lock);
+		/* Who has left wants none. */
+		if (keeper.stopping)
+			map = rmap_put(map);
+		if (map) {
+			struct rmap *old = keeper.newest;
+
+			keeper.newest = map;
+			rmap_put(old);
+			atomic_fetch_add(&keeper.generation, 1);
+		}
+		if (!keeper.stopping)
+			wait_for(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
+	}
+	keeper.running = false;
+	keeper.stopping = false;
+	pthread_cond_broadcast(&keeper.changed);
+	pthread_mutex_unlock(&keeper.lock);
+	return NULL;
+}
+
+/* Nobody waits for its end: sorting a large map cannot be interrupted.  The keeper is locked. */
+static int start_keeper(void)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, keeper_main, NULL);
+
+	if (r)
+		return -r;
+	pthread_detach(thread);
+	keeper.running = true;
+	return 0;
+}
+
+int rmap_join(struct rmap_user *user)
+{
+	int r = 0;
+
+	/* Without it, all frames are number 0. */
+	if (!capable_of(CAP_SYS_ADMIN))
+		return -EPERM;
+	pthread_mutex_lock(&keeper.lock);
+	while (keeper.stopping && !stop_asked())
+		wait_for(PATIENCE_NS);
+	if (keeper.stopping)
+		r = -ECANCELED;
+	else if (!keeper.running)
+		r = start_keeper();
+	if (!r)
+		DL_APPEND(keeper.users, user);
+	pthread_mutex_unlock(&keeper.lock);
+	return r;
+}
+
+void rmap_leave(struct rmap_user *user)
+{
+	pthread_mutex_lock(&keeper.lock);
+	DL_DELETE(keeper.users, user);
+	if (!keeper.users) {
+		keeper.newest = rmap_put(keeper.newest);
+		keeper.stopping = true;
+		pthread_cond_broadcast(&keeper.changed);
+	}
+	pthread_mutex_unlock(&keeper.lock);
+}
+
+void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
+{
+	/* Only the user's own thread changes them. */
+	if (first >= user->first && last <= user->last)
+		return;
+	pthread_mutex_lock(&keeper.lock);
+	user->first = user->first < user->last ? min_ul(first, user->first) : first;
+	user->last = max_ul(last, user->last);
+	pthread_cond_broadcast(&keeper.changed);
+	pthread_mutex_unlock(&keeper.lock);
+}
+
+uint64_t rmap_generation(void)
+{
+	return atomic_load(&keeper.generation);
+}
+
+struct rmap *rmap_newest(void)
+{
+	struct rmap *map;
+
+	pthread_mutex_lock(&keeper.lock);
+	map = keeper.newest;
+	if (map)
+		atomic_fetch_add(&map->refs, 1);
+	pthread_mutex_unlock(&keeper.lock);
+	return map;
+}

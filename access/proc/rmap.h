@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which processes have a frame mapped, and where: the reverse map that the kernel does not show,
+ * made of the pagemaps of all processes.
+ *
+ * A thread of its own makes it anew all the time, at so small a part of a processor that a map is
+ * some seconds old on a large machine; it covers the frames that its users have asked for.  It runs
+ * while it has users.  What nobody has mapped (page cache, the kernel's own memory) is in no map.
+ */
+#ifndef DAMONFS_ACCESS_PROC_RMAP_H
+#define DAMONFS_ACCESS_PROC_RMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "access/proc/process.h"
+
+/* Frames that follow each other where the pages do. */
+struct rmap_run {
+	uint64_t frame, page; /* numbers of the first ones */
+	uint32_t nr;
+	uint32_t owner;
+	uint64_t reach; /* behind the last frame of this run and all before it */
+};
+
+/* Never changed once it is made. */
+struct rmap {
+	atomic_uint refs;
+	struct rmap_run *runs; /* ascending by frame; they overlap where memory is shared */
+	size_t nr;
+	struct process **owners;
+	size_t nr_owners;
+};
+
+/*
+ * Makes a map of the frames from FIRST to behind LAST.
+ * Return: 0 and a reference in *OUT, -EPERM if frames are hidden from us, or another negative errno.
+ */
+int rmap_build(uint64_t first, uint64_t last, struct rmap **out);
+
+struct rmap *rmap_put(struct rmap *map);
+
+struct rmap_mapping {
+	uint32_t owner;
+	uint64_t page;
+};
+
+/* Where FRAME is mapped: up to ROOM of the places.  Return: how many. */
+size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *out, size_t room);
+
+/* Somebody who needs maps; first and last may be changed by rmap_want(). */
+struct rmap_user {
+	uint64_t first, last; /* frames; under the keeper's lock */
+	struct rmap_user *prev, *next;
+};
+
+/* Return: 0 or a negative errno, as of rmap_build(). */
+int rmap_join(struct rmap_user *user);
+void rmap_leave(struct rmap_user *user);
+/* USER needs these frames too from now on; a map of them comes in a while. */
+void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last);
+
+/* Counts the maps that were made, without a lock: when it has changed, there is a newer one. */
+uint64_t rmap_generation(void);
+/* A reference to the newest map, or NULL if there is none yet. */
+struct rmap *rmap_newest(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Why something cannot be seen. */
+#ifndef DAMONFS_ACCESS_WHY_H
+#define DAMONFS_ACCESS_WHY_H
+
+#include <stdbool.h>
+
+/* What stands in the way, and what to do about it: a part of a line of the log. */
+struct access_why {
+	char text[256];
+};
+
+/* Takes it down.  Return: R. */
+int access_because(struct access_why *why, int r, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Whether it is none of the errors that say that nothing can be seen: see access_space_open(). */
+bool access_is_fatal(int error);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH Linux-syscall-note */
+/*
+ * What young.c and young.bpf.c say to each other: a batch of addresses of one process, and for each
+ * of them what its page-table entry says.  Included by a BPF program: no headers but kernel types.
+ */
+#ifndef DAMONFS_ACCESS_YOUNG_BATCH_H
+#define DAMONFS_ACCESS_YOUNG_BATCH_H
+
+/* Addresses of one call; a larger round takes several. */
+#define YOUNG_BATCH 2048
+
+/* The largest folio, as a power of two of pages, that is handled as one. */
+#define YOUNG_MAX_ORDER 9
+
+enum young_flag {
+	YOUNG_PRESENT = 1, /* a page that can be watched is mapped there */
+	YOUNG_YOUNG = 2, /* and was accessed since the bit was cleared */
+	YOUNG_HUGE = 4, /* by an entry that maps 2 MiB */
+	YOUNG_FOLIO = 8, /* by one of the 1 << order entries of a larger folio, all of them here */
+	YOUNG_SHARED = 16, /* mapped elsewhere too, or only in part: MADV_COLD leaves it alone */
+};
+
+struct young_leaf {
+	__u8 flags; /* of enum young_flag */
+	__u8 order; /* YOUNG_FOLIO: its size */
+	__u16 index; /* YOUNG_FOLIO: which of its pages the address is in */
+};
+
+enum young_result {
+	YOUNG_DONE = 1,
+	YOUNG_NO_TASK, /* no such task, or another one of the same number */
+	YOUNG_NO_MEMORY, /* a zombie or a kernel thread */
+	YOUNG_OTHER_PROGRAM, /* it has executed another one */
+};
+
+/* The value of a batch map: written by user space before a call and by the program in it. */
+struct young_batch {
+	__u32 pid; /* in: global task id; out of `identify': the same */
+	__u32 result; /* out: enum young_result */
+	__u64 start_time; /* in: of the task, out of `identify': the same */
+	__u32 exec_id; /* likewise: which of its programs is looked at */
+	__u32 nr_armed; /* in: how many of armed[] to look at */
+	__u32 nr_next; /* in: how many of next[] */
+	__u64 armed[YOUNG_BATCH];
+	__u64 next[YOUNG_BATCH];
+	__u8 armed_flags[YOUNG_BATCH]; /* out: YOUNG_PRESENT, YOUNG_YOUNG, YOUNG_HUGE */
+	struct young_leaf leaf[YOUNG_BATCH]; /* out: of next[] */
+};
+
+#endif

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Loading and running young.bpf.c: see program.h. */
+#include <errno.h>
+#include <linux/types.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "access/young/program.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+#include "young.skel.h"
+
+#define PAGE 4096UL
+
+/*
+ * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; it is
+ * global for that, under its lock, and stays until the last session closes.
+ */
+static struct {
+	pthread_mutex_t lock;
+	struct young_program *skeleton; /* NULL until it is loaded */
+	bool by_pid; /* walk_by_pid can be used; constant once it is loaded */
+} program = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int libbpf_quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level > LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+static bool kernel_has_function(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
+	return found;
+}
+
+static int run(const struct bpf_program *prog, void *context, __u32 size)
+{
+	/* A program of this type writes its context back where it came from. */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = size);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+}
+
+static int calibrate(struct young_program *skeleton)
+{
+	uint64_t *magic =
+		mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	if (magic == MAP_FAILED)
+		return -errno;
+	if (getentropy(magic, 16)) {
+		munmap(magic, PAGE);
+		return -errno;
+	}
+	skeleton->bss->magic_address = (uintptr_t)magic;
+	skeleton->bss->magic[0] = magic[0];
+	skeleton->bss->magic[1] = magic[1];
+	r = run(skeleton->progs.calibrate, NULL, 0);
+	munmap(magic, PAGE);
+	if (!r && (!skeleton->bss->direct_map || !skeleton->bss->struct_pages))
+		r = -EOPNOTSUPP;
+	return r;
+}
+
+/* Loads the program, with or without the function that only newer kernels have. */
+static int load(bool by_pid, struct young_program **out)
+{
+	struct young_program *skeleton = young_program__open();
+	int r;
+
+	if (!skeleton)
+		return -errno;
+	bpf_program__set_autoload(skeleton->progs.walk_by_pid, by_pid);
+	bpf_program__set_autoload(skeleton->progs.walk_by_iterator, !by_pid);
+	r = young_program__load(skeleton);
+	if (!r)
+		r = calibrate(skeleton);
+	if (r) {
+		young_program__destroy(skeleton);
+		return r;
+	}
+	*out = skeleton;
+	return 0;
+}
+
+int young_program_get(char *why, size_t size)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&program.lock);
+	if (!program.skeleton) {
+		libbpf_set_print(libbpf_quiet);
+		program.by_pid = kernel_has_function("bpf_task_from_pid");
+		r = program.by_pid ? load(true, &program.skeleton) : -ENOENT;
+		if (r) {
+			program.by_pid = false;
+			r = load(false, &program.skeleton);
+		}
+	}
+	pthread_mutex_unlock(&program.lock);
+	if (r == -EPERM || r == -EACCES)
+		snprintf(why, size,
+			 "BPF is not permitted (%s): it needs CAP_BPF and CAP_PERFMON or "
+			 "CAP_SYS_ADMIN, and no kernel lockdown",
+			 strerror(-r));
+	else if (r == -ESRCH || r == -ENOENT)
+		snprintf(why, size, "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
+	else if (r == -EOPNOTSUPP)
+		snprintf(why, size, "the kernel's page tables could not be located");
+	else if (r)
+		snprintf(why, size, "the BPF program does not load: %s", strerror(-r));
+	return r;
+}
+
+static size_t batch_size(void)
+{
+	return (sizeof(struct young_batch) + PAGE - 1) / PAGE * PAGE;
+}
+
+int young_seat_take(struct young_seat *seat)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	__u64 enrolment = 0;
+	int r;
+
+	*seat = (struct young_seat){ .map = -1 };
+	r = run(program.skeleton->progs.enrol, &enrolment, sizeof(enrolment));
+	if (r)
+		return r;
+	seat->tid = (__u32)enrolment;
+	seat->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
+				   sizeof(struct young_batch), 1, &opts);
+	if (seat->map < 0)
+		return -errno;
+	seat->batch = mmap(NULL, batch_size(), PROT_READ | PROT_WRITE, MAP_SHARED, seat->map, 0);
+	if (seat->batch == MAP_FAILED) {
+		seat->batch = NULL;
+		return -errno;
+	}
+	return bpf_map__update_elem(program.skeleton->maps.batches, &seat->tid, sizeof(seat->tid),
+				    &seat->map, sizeof(seat->map), BPF_ANY);
+}
+
+void young_seat_leave(struct young_seat *seat)
+{
+	if (seat->map >= 0) {
+		bpf_map__delete_elem(program.skeleton->maps.batches, &seat->tid, sizeof(seat->tid),
+				     0);
+		close(seat->map);
+	}
+	if (seat->batch)
+		munmap(seat->batch, batch_size());
+	*seat = (struct young_seat){ .map = -1 };
+}
+
+/* Reads an iterator to its end, which runs its program once for the task. */
+static int run_iterator(int link)
+{
+	_cleanup_close_ int fd = bpf_iter_create(link);
+	char nothing[16];
+
+	if (fd < 0)
+		return -errno;
+	return read(fd, nothing, sizeof(nothing)) < 0 ? -errno : 0;
+}
+
+static int open_iterator(const struct bpf_program *prog, pid_t tid)
+{
+	union bpf_iter_link_info info = { .task.tid = (__u32)tid };
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
+	int fd = bpf_link_create(bpf_program__fd(prog), 0, BPF_TRACE_ITER, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out)
+{
+	_cleanup_close_ int link = open_iterator(program.skeleton->progs.identify, tid);
+	int r;
+
+	*out = (struct young_task){ .iterator = -1 };
+	if (link < 0)
+		return link;
+	seat->batch->result = 0;
+	r = run_iterator(link);
+	if (r)
+		return r;
+	if (seat->batch->result != YOUNG_DONE)
+		return -ESRCH;
+	out->pid = seat->batch->pid;
+	out->start_time = seat->batch->start_time;
+	out->exec_id = seat->batch->exec_id;
+	if (program.by_pid)
+		return 0;
+	out->iterator = open_iterator(program.skeleton->progs.walk_by_iterator, tid);
+	return out->iterator < 0 ? out->iterator : 0;
+}
+
+void young_task_close(struct young_task *task)
+{
+	if (task->iterator >= 0)
+		close(task->iterator);
+	task->iterator = -1;
+}
+
+int young_walk(struct young_seat *seat, const struct young_task *task)
+{
+	int r;
+
+	seat->batch->pid = task->pid;
+	seat->batch->start_time = task->start_time;
+	seat->batch->exec_id = task->exec_id;
+	seat->batch->result = YOUNG_NO_TASK;
+	if (program.by_pid)
+		r = run(program.skeleton->progs.walk_by_pid, NULL, 0);
+	else
+		r = run_iterator(task->iterator);
+	if (r)
+		return r;
+	if (seat->batch->result == YOUNG_OTHER_PROGRAM)
+		return -ESTALE;
+	return seat->batch->result == YOUNG_DONE ? 0 : -ESRCH;
+}

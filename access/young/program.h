@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The BPF program of the method young at work: loading it, and having it look at a batch of
+ * addresses.
+ *
+ * It is loaded once for all threads.  Each thread takes a seat, a batch in memory that it shares
+ * with the program; a seat is used by the thread that took it and no other.
+ */
+#ifndef DAMONFS_ACCESS_YOUNG_PROGRAM_H
+#define DAMONFS_ACCESS_YOUNG_PROGRAM_H
+
+#include <linux/types.h>
+#include <sys/types.h>
+
+#include "access/young/batch.h"
+
+struct young_seat {
+	struct young_batch *batch; /* what to look at, and the answers */
+	int map;
+	__u32 tid; /* the thread's global id, by which the program finds the batch */
+};
+
+/* A task, found by number once and known by its global id and start time afterwards. */
+struct young_task {
+	__u32 pid;
+	__u64 start_time;
+	__u32 exec_id; /* which of the programs that it has executed */
+	int iterator; /* a BPF link, on kernels where a task cannot be looked up; else -1 */
+};
+
+/*
+ * Loads the program unless it is.  It stays until the process ends: recordings of perf that see a
+ * program go are unreadable to some versions.
+ * Return: 0, or a negative errno, and in WHY, of SIZE bytes, what is missing and what to do about
+ * it.
+ */
+int young_program_get(char *why, size_t size);
+
+/* After young_program_get().  To be left also where taking it fails. */
+int young_seat_take(struct young_seat *seat);
+void young_seat_leave(struct young_seat *seat);
+
+/* TID is of our own pid namespace.  Return: 0, -ESRCH, or another negative errno. */
+int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out);
+void young_task_close(struct young_task *task);
+
+/*
+ * Looks at the nr_armed and nr_next addresses of the seat's batch: one system call, three where
+ * there is an iterator.  Return: 0, -ESRCH if the task is gone or has no memory, -ESTALE if it has
+ * executed another program since it was opened, or another negative errno.
+ */
+int young_walk(struct young_seat *seat, const struct young_task *task);
+
+#endif

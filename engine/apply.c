@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Applying schemes to regions: see scheme.h for the source of the rules. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/capability.h>
+
+#include "access/proc/clear_refs.h"
+#include "engine/apply.h"
+#include "engine/filter.h"
+#include "engine/operations.h"
+#include "engine/quota.h"
+#include "engine/region.h"
+#include "engine/scheme.h"
+#include "engine/target.h"
+#include "engine/trace.h"
+#include "util/cleanup.h"
+#include "util/saturate.h"
+#include "util/stop.h"
+
+static bool any_active(const struct damon_ctx *ctx)
+{
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].active)
+			return true;
+	return false;
+}
+
+void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
+{
+	uint64_t wait = 0;
+
+	ctx->collecting = command;
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		ctx->schemes[s].tried_done = false;
+		wait = max_ul(wait, mul_sat(2, damos_apply_interval(ctx, &ctx->schemes[s])));
+	}
+	ctx->collect_until = add_sat(ctx->passed, add_sat(wait, 1));
+}
+
+bool damos_collect_finished(struct damon_ctx *ctx)
+{
+	bool all_done = ctx->nr_schemes || ctx->abi < DAMON_ABI(6, 14);
+
+	if (ctx->collecting->error)
+		return true;
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		all_done &= ctx->schemes[s].tried_done;
+	if (all_done)
+		return true;
+	/* Since Linux 6.14 whoever waits is told that there is nothing to wait for. */
+	if (!any_active(ctx) && ctx->abi >= DAMON_ABI(6, 14))
+		ctx->collecting->error = -ECANCELED;
+	return !any_active(ctx) || ctx->passed >= ctx->collect_until;
+}
+
+/* Notes a region of scheme number S, if this is the round that the collection wants of it. */
+static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *region,
+		    uint64_t sz_filter_passed)
+{
+	struct damon_command *command = ctx->collecting;
+
+	if (!command || ctx->schemes[s].tried_done || command->too_many_tried)
+		return;
+	if (command->max_tried && command->nr_tried == command->max_tried) {
+		command->too_many_tried = true;
+		return;
+	}
+	if (command->nr_tried == command->room_tried) {
+		size_t room = command->room_tried ? command->room_tried * 2 : 64;
+		void *more = reallocarray(command->tried, room, sizeof(*command->tried));
+
+		if (!more) {
+			command->error = -ENOMEM;
+			return;
+		}
+		command->tried = more;
+		command->room_tried = room;
+	}
+	command->tried[command->nr_tried++] = (struct damos_tried_region){
+		.scheme = (uint32_t)s,
+		.start = region->start,
+		.end = region->end,
+		.nr_accesses = damos_nr_accesses(region),
+		.age = region->age,
+		.sz_filter_passed = sz_filter_passed,
+	};
+}
+
+/*
+ * The part of a region before the place where the last window stopped is left for the next turn:
+ * cuts it off.  Return: whether to skip the region.
+ */
+static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, size_t t,
+				 size_t index)
+{
+	struct damon_target *target = &ctx->targets[t];
+	struct damos_quota *quota = &scheme->quota;
+	const struct damon_region *region = &target->regions[index];
+	uint64_t sz;
+
+	if (!quota->resumes)
+		return false;
+	if (t != quota->resume_target)
+		return true;
+	if (index + 1 == target->nr_regions)
+		quota->resumes = false; /* the next window begins at the start */
+	if (region->end <= quota->resume_addr)
+		return true;
+	if (region->start >= quota->resume_addr)
+		return false;
+	sz = align_down(quota->resume_addr - region->start, ctx->min_sz_region);
+	if (!sz && damon_sz_region(region) <= ctx->min_sz_region)
+		return true;
+	if (!sz)
+		sz = ctx->min_sz_region;
+	/* If it cannot be cut, nothing of it has its turn. */
+	damon_cut_region(ctx, target, index, sz);
+	return true;
+}
+
+/* Carries out the scheme's action. */
+static struct frames_result act(struct damon_ctx *ctx, struct damon_target *target, size_t index,
+				struct damos *scheme)
+{
+	struct frames_result result = { 0 };
+	uint64_t start;
+
+	if (!ctx->ops->apply_scheme ||
+	    (scheme->desc.action == DAMOS_STAT && !scheme->has_ops_filters))
+		return result;
+	start = cost_clock_ns();
+	result = ctx->ops->apply_scheme(ctx, target, &target->regions[index], scheme);
+	scheme->quota.total_charged_ns += cost_clock_ns() - start;
+	return result;
+}
+
+static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
+{
+	struct damon_target *target = &ctx->targets[t];
+	struct damos *scheme = &ctx->schemes[s];
+	struct damos_quota *quota = &scheme->quota;
+	uint64_t sz = damon_sz_region(&target->regions[index]);
+	struct frames_result result = { 0 };
+
+	/* What is charged is less than the quota, or it would not have come here. */
+	if (quota->esz && sz > quota->esz - quota->charged_sz) {
+		sz = align_down(quota->esz - quota->charged_sz, ctx->min_sz_region);
+		if (!sz)
+			goto update_stat;
+		if (damon_cut_region(ctx, target, index, sz))
+			return;
+	}
+	if (damos_filtered_out(ctx, t, index, scheme))
+		return;
+	sz = damon_sz_region(&target->regions[index]);
+	damonfs_damos_before_apply(s, t, (unsigned int)target->nr_regions,
+				   target->regions[index].start, target->regions[index].end,
+				   damos_nr_accesses(&target->regions[index]),
+				   target->regions[index].age);
+	result = act(ctx, target, index, scheme);
+	collect(ctx, s, &target->regions[index], result.passed);
+	quota->charged_sz = add_sat(quota->charged_sz, sz);
+	if (quota->esz && quota->charged_sz >= quota->esz) {
+		quota->resumes = true;
+		quota->resume_target = t;
+		quota->resume_addr = target->regions[index].end;
+	}
+	if (scheme->desc.action != DAMOS_STAT)
+		target->regions[index].age = 0;
+update_stat:
+	damos_count(scheme, &(struct damos_stat){
+				    .nr_tried = 1,
+				    .sz_tried = sz,
+				    .nr_applied = result.applied > 0,
+				    .sz_applied = result.applied,
+				    .sz_ops_filter_passed = result.passed,
+			    });
+}
+
+static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
+{
+	struct damon_target *target = &ctx->targets[t];
+
+	for (size_t s = 0; s < ctx->nr_schemes; s++) {
+		struct damos *scheme = &ctx->schemes[s];
+		struct damos_quota *quota = &scheme->quota;
+
+		if (!scheme->due || !scheme->active)
+			continue;
+		if (quota->esz && quota->charged_sz >= quota->esz)
+			continue;
+		if (skip_to_resume_point(ctx, scheme, t, index))
+			continue;
+		if (!damos_pattern_matches(&scheme->desc.pattern, &target->regions[index]))
+			continue;
+		if (quota->esz && ctx->ops->scheme_score &&
+		    ctx->ops->scheme_score(ctx, &target->regions[index], scheme) < quota->min_score)
+			continue;
+		apply_scheme(ctx, t, index, s);
+	}
+}
+
+/* What a round leaves behind for scheme S: the next time, and a collection that has its part. */
+static void end_round(struct damon_ctx *ctx, size_t s)
+{
+	struct damos *scheme = &ctx->schemes[s];
+	const struct damon_command *command = ctx->collecting;
+
+	scheme->due = false;
+	damos_set_next_apply(ctx, scheme);
+	/* Whether or not it tried anything, since Linux 6.14. */
+	scheme->tried_done |= ctx->abi >= DAMON_ABI(6, 14);
+	for (size_t i = command ? command->nr_tried : 0; i; i--)
+		if (command->tried[i - 1].scheme == s) {
+			scheme->tried_done = true;
+			break;
+		}
+}
+
+/*
+ * Whether to ask for each round of schemes if the targets may be acted upon.  What may trace
+ * everything is asked now and then; the kernel checks each piece of advice besides.
+ */
+static bool must_ask(const struct damon_ctx *ctx)
+{
+	if (!ctx->ops->has_process || caller_capable(ctx->caller, CAP_SYS_PTRACE))
+		return false;
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].due && ctx->schemes[s].active &&
+		    ctx->schemes[s].desc.action != DAMOS_STAT)
+			return true;
+	return false;
+}
+
+void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
+{
+	bool any = false;
+
+	for (size_t s = 0; s < ctx->nr_schemes && !stop_asked(); s++) {
+		struct damos *scheme = &ctx->schemes[s];
+
+		scheme->due = ctx->passed >= scheme->next_apply;
+		any |= scheme->due;
+		if (scheme->due && scheme->active)
+			damos_adjust_quota(ctx, scheme, now);
+	}
+	if (!any)
+		return;
+	if (must_ask(ctx))
+		damon_check_targets(ctx, now);
+	if (ctx->stranded)
+		return;
+	/* Regions that are cut off on the way are visited next. */
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		for (size_t i = 0; i < ctx->targets[t].nr_regions && !stop_asked(); i++)
+			apply_schemes_to(ctx, t, i);
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		if (ctx->schemes[s].due)
+			end_round(ctx, s);
+}

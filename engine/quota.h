@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A scheme's quota: windows, goals, priorities. */
+#ifndef DAMONFS_ENGINE_QUOTA_H
+#define DAMONFS_ENGINE_QUOTA_H
+
+#include "engine/types.h"
+
+/* Begins a new window if it is time, and finds the least score that the quota has room for. */
+void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now);
+
+/* The goal tuner's next value of X after a score of SCORE, both in 1/10000. */
+uint64_t damos_feed_loop_next(uint64_t x, uint64_t score);
+
+/* How hot or cold a region is, 0 to DAMOS_MAX_SCORE, by the scheme's weights. */
+uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			 const struct damos *scheme);
+
+uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region *region,
+			  const struct damos *scheme);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The engine's own view of a monitoring context: targets with their regions, schemes with their
+ * state.  It belongs to one thread, the kdamond's, and has no locks.
+ *
+ * What is done with them is in a header for each noun: region.h, target.h, scheme.h...
+ */
+#ifndef DAMONFS_ENGINE_TYPES_H
+#define DAMONFS_ENGINE_TYPES_H
+
+#include "access/access.h"
+#include "engine/damon.h"
+
+/* Minimum size of a region, and what bounds are aligned to: a page; see damon_min_sz_region(). */
+#define DAMON_MIN_REGION 4096UL
+
+/* Scores for prioritisation go from 0 to this. */
+#define DAMOS_MAX_SCORE 99
+
+struct damon_region {
+	uint64_t start, end;
+	uint64_t sampling_addr;
+	uint32_t nr_accesses; /* in this aggregation */
+	uint32_t last_nr_accesses; /* in the one before */
+	uint32_t nr_accesses_bp; /* pseudo moving sum, in 1/10000 */
+	uint32_t age; /* in aggregations */
+	uint16_t memory; /* the access method's, see access_probe */
+};
+
+/* Memory that schemes look at page by page. */
+struct damos_pages {
+	struct frames *frames; /* NULL until one does */
+	uint64_t round; /* damon_ctx.passed when they were looked at last */
+	bool failed; /* it cannot be, and will not */
+	bool told; /* the log knows why */
+};
+
+struct damon_target {
+	struct process *process; /* a reference; NULL for paddr */
+	struct access_space *space; /* NULL where nothing can be seen */
+	bool blind; /* it is there, and no access method can see it */
+	bool unanswered; /* so is it while nobody answers whether it may be watched */
+	int failed; /* errno of a round of the space, which has to be opened anew */
+	uint64_t next_tell; /* us: when the log may be told of it again */
+	struct damos_pages pages; /* its own, by which schemes see them */
+	bool unsure; /* the last round did not show that the process exists */
+	bool replaced; /* the process has executed another program since its space was opened */
+	struct damon_region *regions;
+	size_t nr_regions, room;
+	struct access_probe *probes; /* as much room as regions: a round's */
+	size_t probe_room;
+};
+
+struct damos_quota {
+	struct damos_quota_desc desc;
+	uint64_t esz; /* effective size: bytes in this window, 0 is no limit */
+	uint64_t charged_sz; /* in this window */
+	uint64_t charged_from; /* ms: when this window began */
+	bool has_window;
+	uint64_t total_charged_sz, total_charged_ns;
+	/* Where to go on in the next window. */
+	bool resumes;
+	size_t resume_target;
+	uint64_t resume_addr;
+	uint32_t min_score;
+	uint64_t esz_bp; /* the goal tuner's, in 1/10000 bytes */
+};
+
+struct damos {
+	struct damos_desc desc; /* quota is in `quota' below, with its state */
+	struct damos_quota quota;
+	struct damos_stat stat;
+	bool active; /* by watermarks */
+	bool has_ops_filters;
+	bool core_default_reject, ops_default_reject; /* of what no filter matches */
+	bool allowed_by_core; /* a core filter let the region that was asked for last in */
+	uint64_t next_apply; /* in sampling intervals, as damon_ctx.passed */
+	bool due; /* in this round */
+	bool tried_done; /* had an application round since the collection began */
+};
+
+struct damon_operations;
+
+struct damon_ctx {
+	unsigned int abi;
+	struct caller *caller; /* a reference: in whose name the thread works; NULL: its own */
+	struct damon_attrs attrs;
+	size_t max_total_regions; /* of all targets together; 0: any number */
+	uint64_t next_tune; /* in sampling intervals, as `passed' */
+	uint64_t addr_unit; /* bytes that an address stands for; 1 but for paddr */
+	uint64_t min_sz_region; /* see damon_min_sz_region() */
+	const struct damon_operations *ops;
+	struct damon_target *targets;
+	size_t nr_targets;
+	struct damos *schemes;
+	size_t nr_schemes;
+
+	struct access_sessions *sessions; /* borrowed; NULL in tests: nothing is seen */
+	struct damos_pages pages; /* of physical memory: what paddr's schemes see and act by */
+	uint64_t rng[4]; /* of random.h */
+
+	/* Counted in sampling intervals since the start. */
+	uint64_t passed;
+	uint64_t next_aggr;
+	uint64_t next_ops_update;
+
+	bool told_full, told_short; /* the log knows that there is no room for more regions */
+	bool stranded; /* the thread could not go back to who it works for, and has to end */
+
+	uint64_t sz_limit; /* of a merged region */
+	size_t last_split_nr_regions;
+	bool armed; /* the regions' sampling addresses are */
+	bool any_replaced; /* of the targets */
+	uint64_t next_check; /* us: when it is asked again whether they may be watched */
+
+	struct damon_command *collecting; /* the DAMON_COLLECT_TRIED under way */
+	uint64_t collect_until; /* in sampling intervals */
+
+	/* Asked at the points of the loop where commands are carried out; see kdamond.c. */
+	int (*after_merge)(struct damon_ctx *ctx, void *argument);
+	void *argument;
+};
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One mount. */
+#ifndef DAMONFS_FS_DAMONFS_H
+#define DAMONFS_FS_DAMONFS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "fs/tree/node.h"
+
+struct answerer;
+struct run;
+
+/* What the files' functions share: one for a mount; struct tree.owner. */
+struct damonfs {
+	const char *method; /* for damon_start() */
+	struct answerer *answerer;
+	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
+	/* Under the tree's lock: */
+	struct run *runs; /* with a thread */
+	unsigned int nr_running; /* of them, without those that were left behind */
+	unsigned int nr_errands; /* that are under way */
+	bool exclusive; /* they were started by the debugfs files: no others may be */
+	bool stopping; /* for good: no others may be either */
+};
+
+/* What the files of DIR's mount share. */
+static inline struct damonfs *damonfs_of(const struct dir *dir)
+{
+	return dir->tree->owner;
+}
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Held writes: see deferred_reply.h. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "fs/fuse/deferred_reply.h"
+#include "util/cleanup.h"
+
+struct pending {
+	pthread_mutex_t lock; /* of req */
+	fuse_req_t req; /* NULL once answered */
+	size_t size; /* what a success answers */
+	/* For an answer that waits for the kernel only: */
+	struct event event;
+	int result;
+};
+
+static fuse_req_t take_request(struct pending *pending)
+{
+	fuse_req_t req;
+
+	pthread_mutex_lock(&pending->lock);
+	req = steal_ptr(pending->req);
+	pthread_mutex_unlock(&pending->lock);
+	return req;
+}
+
+static void on_interrupt(fuse_req_t req, void *argument)
+{
+	(void)req;
+	req = take_request(argument);
+	if (req)
+		fuse_reply_err(req, EINTR);
+}
+
+struct pending *pending_new(fuse_req_t req, size_t size)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (!pending)
+		return NULL;
+	pthread_mutex_init(&pending->lock, NULL);
+	pending->req = req;
+	pending->size = size;
+	return pending;
+}
+
+static void pending_free(struct pending *pending)
+{
+	pthread_mutex_destroy(&pending->lock);
+	free(pending);
+}
+
+void pending_answer(struct pending *pending, int result)
+{
+	fuse_req_t req;
+
+	if (!pending)
+		return;
+	req = take_request(pending);
+	if (req) {
+		/* Waits for a call of on_interrupt() that is under way. */
+		fuse_req_interrupt_func(req, NULL, NULL);
+		if (result)
+			fuse_reply_err(req, -result);
+		else
+			fuse_reply_write(req, pending->size);
+	}
+	pending_free(pending);
+}
+
+static void finish_pending(struct event *event)
+{
+	struct pending *pending =
+		(struct pending *)((char *)event - offsetof(struct pending, event));
+
+	pending_answer(pending, pending->result);
+}
+
+void pending_allow_interrupt(struct pending *pending)
+{
+	fuse_req_interrupt_func(pending->req, on_interrupt, pending);
+}
+
+void pending_answer_after_changes(struct pending *pending, struct answerer *answerer, int result)
+{
+	pending->event.finish = finish_pending;
+	pending->result = result;
+	answerer_post(answerer, &pending->event);
+}

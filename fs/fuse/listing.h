@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is in a directory, as it was at one moment: what an open directory is read from.  A position
+ * in it is the number of entries before it, so any position is harmless.
+ */
+#ifndef DAMONFS_FS_FUSE_LISTING_H
+#define DAMONFS_FS_FUSE_LISTING_H
+
+#include <fuse_lowlevel.h>
+
+#include "fs/tree/node.h"
+
+struct listing {
+	struct text names; /* each ends in NUL; whose room is charged is for all of it */
+	struct listing_entry {
+		uint64_t ino;
+		size_t name; /* where it begins */
+	} * entries;
+	size_t nr, room;
+};
+
+/*
+ * Takes down what is in the directory NODE, instead of what was; the tree is locked.
+ * Return: 0 or -ENOMEM, and then there is nothing.
+ */
+int listing_fill(struct listing *listing, struct node node);
+
+void listing_clear(struct listing *listing);
+
+/*
+ * Puts the entries from position FROM on into BUFFER for the kernel, as many as fit into SIZE
+ * bytes. Return: how many bytes they take.
+ */
+size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, char *buffer,
+		   size_t size);
+
+#endif

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Mounting and unmounting: see mountpoint.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "access/rights/privileges.h"
+#include "fs/fuse/mountpoint.h"
+#include "fs/janitor.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#else
+#define __lsan_disable() (void)0
+#define __lsan_enable()	 (void)0
+#endif
+
+#define TYPE	"fuse.damonfs"
+#define FD_PATH "/dev/fd/"
+#define HELPER	"fusermount3"
+
+/* Of /dev/fuse: Documentation/admin-guide/devices.txt. */
+#define FUSE_DEVICE makedev(10, 229)
+
+/* ---- what is mounted ---- */
+
+/* How often a mount is looked for that must be there. */
+#define FIND_TRIES 10
+
+/* A line of /proc/self/mountinfo. */
+struct mount_line {
+	struct mount_id id;
+	char point[PATH_MAX];
+	char type[64];
+};
+
+/* White space and backslashes are written as three octal digits. */
+static void decode(const char *from, char *to)
+{
+	while (*from) {
+		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+			*to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
+				       (from[3] - '0'));
+			from += 4;
+		} else {
+			*to++ = *from++;
+		}
+	}
+	*to = '\0';
+}
+
+static bool scan_line(const char *text, struct mount_line *out)
+{
+	const char *type = strstr(text, " - ");
+	char point[PATH_MAX];
+
+	if (sscanf(text, "%d %*d %23s %*s %4095s", &out->id.number, out->id.device, point) != 3 ||
+	    !type || sscanf(type, " - %63s", out->type) != 1)
+		return false;
+	decode(point, out->point);
+	return true;
+}
+
+/* Return: whether mount NUMBER is there, and *OUT. */
+static bool find_mount(int number, struct mount_line *out)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+
+	while (file && getline(&text, &size, file) > 0)
+		if (scan_line(text, out) && out->id.number == number)
+			return true;
+	return false;
+}
+
+/* The number of the mount that descriptor FD is on.  Return: it or 0. */
+static int mount_of(int fd)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	char path[64], line[256];
+	int id = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "mnt_id: %d", &id) == 1)
+			break;
+	return id;
+}
+
+/*
+ * Opens the directory PATH, without asking the file system that it is the root of.  *LINE tells of
+ * the FUSE mount that begins there; its number is 0 if there is none.
+ * Return: a descriptor or a negative errno.
+ */
+static int open_place(const char *path, struct mount_line *line)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (!find_mount(mount_of(fd), line) || strcmp(line->point, path) ||
+	    strncmp(line->type, "fuse", 4))
+		line->id.number = 0;
+	return fd;
+}
+
+/* ---- taking mounts away ---- */
+
+static void run_helper(const char *path)
+{
+	pid_t child = fork();
+
+	if (!child) {
+		/* Where libfuse looks for it first, too. */
+		execl("/usr/bin/" HELPER, HELPER, "-u", "-q", "-z", "--", path, (char *)NULL);
+		execlp(HELPER, HELPER, "-u", "-q", "-z", "--", path, (char *)NULL);
+		_exit(127);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+/* Takes away the mount that begins at PATH, which descriptor FD is of. */
+static void detach(int fd, const char *path)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (umount2(link, MNT_DETACH) && errno == EPERM)
+		/* It looks itself whether the mount is ours. */
+		run_helper(path);
+}
+
+/*
+ * Opens the place where mount ID is now.
+ * Return: a descriptor, by which the mount stays what it is, or a negative errno.
+ */
+static int open_mount(const struct mount_id *id, struct mount_line *line)
+{
+	_cleanup_close_ int fd = -1;
+	char point[PATH_MAX];
+
+	if (!find_mount(id->number, line))
+		return -ENOENT;
+	strcpy(point, line->point);
+	fd = open_place(point, line);
+	if (fd < 0)
+		return fd;
+	if (line->id.number != id->number || strcmp(line->id.device, id->device))
+		return -ENOENT;
+	return steal_fd(fd);
+}
+
+/* Whether the directory FD is of a file system that nobody serves any more. */
+static bool is_dead(int fd)
+{
+	/* Its attributes may still be cached: only opening it asks the daemon. */
+	_cleanup_close_ int probe = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	/* Or is about to be so: the descriptor of who died may be closed a moment later. */
+	return probe < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+/* Whether the kernel has given up the file system that descriptor FD of /dev/fuse serves. */
+static bool is_given_up(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd };
+
+	return poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLERR;
+}
+
+/* A damonfs that was killed leaves a mount behind on which everything is ENOTCONN. */
+static void clean_up_dead_mount(const char *path)
+{
+	struct mount_line line;
+	_cleanup_close_ int fd = open_place(path, &line);
+
+	if (fd < 0 || !line.id.number || strcmp(line.type, TYPE) || !is_dead(fd))
+		return;
+	log_info("%s: unmounting what a damonfs that died left behind", path);
+	detach(fd, path);
+}
+
+/* ---- mounting ---- */
+
+bool mountpoint_is_passed(const char *path)
+{
+	return !strncmp(path, FD_PATH, strlen(FD_PATH));
+}
+
+static int take_passed(const char *path)
+{
+	struct stat st;
+	char *end;
+	long fd = strtol(path + strlen(FD_PATH), &end, 10);
+
+	if (*end || fd < 0 || fd > INT_MAX || fstat((int)fd, &st) || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != FUSE_DEVICE) {
+		log_error("%s is no descriptor of /dev/fuse; pass one that is mounted", path);
+		return -EBADF;
+	}
+	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	return (int)fd;
+}
+
+/* Whether so many descriptors can be had as it takes to mount and to take the mount away again. */
+static int check_descriptors(int fd)
+{
+	int spare[6], r = 0;
+	size_t nr = 0;
+
+	while (!r && nr < ARRAY_SIZE(spare)) {
+		spare[nr] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (spare[nr] < 0)
+			r = -errno;
+		else
+			nr++;
+	}
+	while (nr)
+		close(spare[--nr]);
+	return r;
+}
+
+static int check_place(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : check_descriptors(fd);
+
+	if (r == -ENOTDIR)
+		log_error("%s is not a directory: damonfs needs one to be mounted on", path);
+	else if (r)
+		log_error("%s: %s", path, strerror(-r));
+	return r;
+}
+
+/* The guard's, when the daemon serves no more: a mount that lives is another's. */
+static void detach_for_guard(void *argument)
+{
+	struct mount_line line;
+	_cleanup_close_ int fd = open_mount(argument, &line);
+
+	if (fd >= 0 && is_dead(fd))
+		detach(fd, line.point);
+}
+
+/* Once privileges are given up for good, nobody but a process from before can do it. */
+static int start_guard(struct mountpoint *mountpoint)
+{
+	struct clean_up clean_up = { detach_for_guard,
+				     NULL,
+				     { -1, -1 },
+				     capable_of(CAP_SYS_ADMIN) ? NEEDS_MOUNTS : NEEDS_NOTHING };
+	struct mount_id *id = malloc(sizeof(*id));
+	int r;
+
+	if (!id)
+		return -ENOMEM;
+	*id = mountpoint->id;
+	clean_up.argument = id;
+	r = guard_start(&clean_up, 1, &mountpoint->guard);
+	clean_up_forget(&clean_up);
+	return r;
+}
+
+/* The place of the mount just made: what the kernel has no memory for, it soon has. */
+static int open_place_patiently(const char *path, struct mount_line *line)
+{
+	int fd = open_place(path, line);
+
+	for (int i = 0; (fd < 0 || !line->id.number) && i < FIND_TRIES; i++) {
+		if (fd >= 0)
+			close(fd);
+		usleep(1000);
+		fd = open_place(path, line);
+	}
+	return fd;
+}
+
+/* libfuse keeps a few bytes for good. */
+static int open_channel(const char *path, const char *options)
+{
+	int fd;
+
+	__lsan_disable();
+	fd = fuse_open_channel(path, options);
+	__lsan_enable();
+	return fd;
+}
+
+int mountpoint_mount(const char *path, const char *options, bool stays_privileged,
+		     struct mountpoint *out)
+{
+	_cleanup_close_ int fd = -1, place = -1;
+	struct mount_line line;
+	int r;
+
+	*out = (struct mountpoint){ 0 };
+	if (mountpoint_is_passed(path))
+		return take_passed(path);
+	clean_up_dead_mount(path);
+	r = check_place(path);
+	if (r)
+		return r;
+	fd = open_channel(path, options);
+	if (fd < 0)
+		return -EIO; /* libfuse has said why */
+	place = open_place_patiently(path, &line);
+	if (place >= 0)
+		out->id = line.id;
+	if (!out->id.number)
+		log_info("%s is not where it was mounted any more; unmount it by hand", path);
+	r = out->id.number && !(stays_privileged && capable_of(CAP_SYS_ADMIN)) ? start_guard(out) :
+										 0;
+	if (r) {
+		log_error("no process can be started to unmount it later: %s", strerror(-r));
+		mountpoint_leave(out, fd);
+		return r;
+	}
+	return steal_fd(fd);
+}
+
+void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
+{
+	struct mount_line line;
+	_cleanup_close_ int fd = -1;
+
+	if (!mountpoint->id.number || mountpoint->guard)
+		return;
+	fd = open_mount(&mountpoint->id, &line);
+	for (int i = 0; fd < 0 && i < FIND_TRIES && !is_given_up(fuse_fd); i++) {
+		usleep(1000);
+		fd = open_mount(&mountpoint->id, &line);
+	}
+	/* Numbers are used again, but not while what has them is there: so it is the same still. */
+	if (fd >= 0 && !is_given_up(fuse_fd))
+		detach(fd, line.point);
+}
+
+void mountpoint_clear(struct mountpoint *mountpoint)
+{
+	guard_end(mountpoint->guard);
+	*mountpoint = (struct mountpoint){ 0 };
+}

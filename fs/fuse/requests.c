@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The FUSE requests: see requests.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "access/rights/status.h"
+#include "fs/fuse/deferred_reply.h"
+#include "fs/fuse/handle.h"
+#include "fs/fuse/requests.h"
+#include "fs/tree/file.h"
+#include "util/cleanup.h"
+
+/* A write hands at most so much to a file, as sysfs does. */
+#define MAX_WRITE 4096
+
+/* A longer text is not kept when it was read. */
+#define MAX_KEPT 4096
+
+static struct requests *requests_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/*
+ * Who sent a request for inode INO.  FUSE tells pids as the namespace knows them that the mount was
+ * made in: where that may not be ours, they are believed of a task that waits for such a request.
+ */
+static struct process_caller sender_of(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	bool believed = !requests_of(req)->passed || task_waits_for(ctx->pid, node_real_ino(ino));
+
+	return (struct process_caller){ believed ? ctx->pid : 0, ctx->uid, ctx->gid };
+}
+
+static void do_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct requests *requests = userdata;
+
+	conn->max_read = requests->max_read;
+	/*
+	 * Who reads or writes has to wait for the answer: so they are who they were, and do not
+	 * execute a program meanwhile, for which their files in /proc would make us wait.
+	 */
+	conn->want &= ~(FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
+	/*
+	 * Who made the mount may have left default_permissions out.  With ACLs, of which there are
+	 * none, the kernel checks modes nevertheless.
+	 */
+	if (requests->passed && conn->capable & FUSE_CAP_POSIX_ACL)
+		conn->want |= FUSE_CAP_POSIX_ACL;
+	requests->serves = !requests->passed || conn->want & FUSE_CAP_POSIX_ACL;
+}
+
+/* ---- names and attributes ---- */
+
+static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct tree *tree = requests_of(req)->tree;
+	struct fuse_entry_param entry = { 0 };
+	struct node node;
+	int r = 0;
+
+	tree_lock(tree);
+	if (!tree_find(tree, parent, &node))
+		r = ENOENT;
+	else if (!node_is_dir(node))
+		r = ENOTDIR;
+	else if (!node_lookup(node, name, &node))
+		r = ENOENT;
+	if (!r) {
+		node_stat(node, &entry.attr);
+		entry.ino = node_alias(node);
+		entry.attr_timeout = node_keep(node);
+		entry.entry_timeout = node_can_be_held(node) ? 0 : entry.attr_timeout;
+	}
+	tree_unlock(tree);
+	if (r)
+		fuse_reply_err(req, r);
+	else
+		fuse_reply_entry(req, &entry);
+}
+
+static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct tree *tree = requests_of(req)->tree;
+	struct node node;
+	struct stat st;
+	double keep = 0;
+
+	(void)fi;
+	tree_lock(tree);
+	if (tree_find(tree, ino, &node)) {
+		node_stat(node, &st);
+		keep = node_keep(node);
+	} else {
+		node_stat_gone(tree, ino, &st);
+	}
+	tree_unlock(tree);
+	fuse_reply_attr(req, &st, keep);
+}
+
+/* Sizes and times are taken and do nothing; modes and owners are kept. */
+static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		       struct fuse_file_info *fi)
+{
+	unsigned int mask = (to_set & FUSE_SET_ATTR_MODE ? NODE_SET_MODE : 0U) |
+			    (to_set & FUSE_SET_ATTR_UID ? NODE_SET_UID : 0U) |
+			    (to_set & FUSE_SET_ATTR_GID ? NODE_SET_GID : 0U);
+	struct tree *tree = requests_of(req)->tree;
+	struct node node;
+	struct stat st;
+	double keep = 0;
+	int r = 0;
+
+	(void)fi;
+	tree_lock(tree);
+	if (!tree_find(tree, ino, &node))
+		r = -ENOENT;
+	else if (mask)
+		r = node_change(node, mask, attr->st_mode, attr->st_uid, attr->st_gid);
+	if (!r) {
+		node_stat(node, &st);
+		keep = node_keep(node);
+	}
+	tree_unlock(tree);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &st, keep);
+}
+
+/* ---- directories ---- */
+
+static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	handle_free(&requests_of(req)->handles, handle_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+static int new_handle(fuse_req_t req, struct handle **out)
+{
+	struct requests *requests = requests_of(req);
+
+	return handle_new(&requests->handles, requests->tree->accounts, fuse_req_ctx(req)->uid,
+			  out);
+}
+
+static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct requests *requests = requests_of(req);
+	struct handle *handle = NULL;
+	struct node node;
+	int r = 0;
+
+	tree_lock(requests->tree);
+	if (!tree_find(requests->tree, ino, &node))
+		r = -ENOENT;
+	else if (!node_is_dir(node))
+		r = -ENOTDIR;
+	tree_unlock(requests->tree);
+	if (!r)
+		r = new_handle(req, &handle);
+	fi->fh = (uintptr_t)handle;
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_open(req, fi);
+}
+
+/* Return: 0 or a negative errno. */
+static int fill_listing(struct tree *tree, fuse_ino_t ino, struct handle *handle)
+{
+	struct node node;
+	int r = -ENOENT;
+
+	tree_lock(tree);
+	if (tree_find(tree, ino, &node))
+		r = node_is_dir(node) ? listing_fill(&handle->listing, node) : -ENOTDIR;
+	tree_unlock(tree);
+	handle->filled = !r;
+	return r;
+}
+
+static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	struct handle *handle = handle_of(fi);
+	int r = 0;
+
+	/* What is read from the start is read anew. */
+	if (!offset || !handle->filled)
+		r = fill_listing(requests_of(req)->tree, ino, handle);
+	handle->text.length = 0;
+	if (!r)
+		r = text_reserve(&handle->text, size);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, handle->text.data,
+			       listing_put(&handle->listing, req, offset, handle->text.data, size));
+}
+
+/* ---- files ---- */
+
+/* What do_open() has to know of a file. */
+struct file_facts {
+	const struct file_type *type;
+	uint64_t ino;
+	mode_t mode; /* as it was changed */
+};
+
+/* Return: 0 and *OUT, or an errno. */
+static int find_file(struct tree *tree, fuse_ino_t ino, struct file_facts *out)
+{
+	struct node node;
+	struct stat st;
+	int r = 0;
+
+	tree_lock(tree);
+	if (!tree_find(tree, ino, &node)) {
+		r = ENOENT;
+	} else if (node_is_dir(node)) {
+		r = EISDIR;
+	} else {
+		node_stat(node, &st);
+		*out = (struct file_facts){ node_row(node)->file, st.st_ino, st.st_mode };
+	}
+	tree_unlock(tree);
+	return r;
+}
+
+/* Also root may not write what cannot be written, or what the mode forbids to everybody: in sysfs. */
+static bool may_open(const struct file_facts *file, mode_t wanted)
+{
+	mode_t can = file->type->mode, may = file->mode;
+
+	if (file->type->stream)
+		return true;
+	return (!(wanted & 0444) || (can & 0444 && may & 0444)) &&
+	       (!(wanted & 0222) || (can & 0222 && may & 0222));
+}
+
+static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct requests *requests = requests_of(req);
+	int access = fi->flags & O_ACCMODE;
+	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666;
+	struct handle *handle = NULL;
+	struct file_facts file;
+	int r = find_file(requests->tree, ino, &file);
+
+	if (!r && !may_open(&file, wanted))
+		r = EACCES;
+	if (!r)
+		r = -new_handle(req, &handle);
+	if (r) {
+		fuse_reply_err(req, r);
+		return;
+	}
+	handle->gone = file.type->stream ? EIO : ENODEV;
+	if (file.type->commands && wanted & 0222) {
+		struct process_caller opener = sender_of(req, file.ino);
+
+		handle->opener_error =
+			caller_new(opener.pid, opener.uid, opener.gid, &handle->opener);
+	}
+	fi->fh = (uintptr_t)handle;
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	fi->nonseekable = file.type->stream && !file.type->positioned;
+	fuse_reply_open(req, fi);
+}
+
+/* How many of SIZE bytes at OFFSET, which may be anything, TEXT has. */
+static size_t part_of(const struct text *text, size_t size, off_t offset)
+{
+	if (offset < 0 || (uint64_t)offset >= text->length)
+		return 0;
+	return min_ul(size, text->length - (size_t)offset);
+}
+
+/* A text that was read to its end is not held for as long as the file is open, if it is long. */
+static void forget_long_text(struct handle *handle)
+{
+	if (handle->text.room <= MAX_KEPT || handle->stream.position < (off_t)handle->text.length)
+		return;
+	handle->end = (off_t)handle->text.length;
+	handle->filled = false;
+	text_clear(&handle->text);
+}
+
+/* What is read from the start is read anew; the rest of it is of the same text. */
+static bool needs_text(const struct handle *handle, off_t offset)
+{
+	return !offset || (!handle->filled && (!handle->end || offset < handle->end));
+}
+
+static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct tree *tree = requests_of(req)->tree;
+	struct process_caller reader = sender_of(req, ino);
+	struct handle *handle = handle_of(fi);
+	struct node node;
+	size_t length;
+	int r;
+
+	tree_lock(tree);
+	r = tree_find(tree, ino, &node) && !node_is_dir(node) ? 0 : -handle->gone;
+	if (!r && needs_text(handle, offset)) {
+		handle->text.length = 0;
+		handle->end = 0;
+		r = file_show(node_row(node)->file, node.dir, &reader, &handle->text);
+		handle->filled = !r;
+	}
+	tree_unlock(tree);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	length = part_of(&handle->text, size, offset);
+	fuse_reply_buf(req, length ? handle->text.data + offset : NULL, length);
+	handle->stream.position = offset + (off_t)length;
+	forget_long_text(handle);
+}
+
+/* Answers a write that was done at once; nobody may see any more what it removed. */
+static void reply_write(struct requests *requests, struct write *write, int result, bool changed)
+{
+	struct pending *pending = write_hold(write);
+
+	if (changed)
+		pending_answer_after_changes(pending, requests->damonfs.answerer, result);
+	else
+		pending_answer(pending, result);
+}
+
+/* Each write to a file of sysfs is one command. */
+static int store_text(struct node node, struct write *write, const char *data, size_t size)
+{
+	char text[MAX_WRITE + 1];
+
+	size = min_ul(size, MAX_WRITE);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	write->size = size;
+	return file_store(node_row(node)->file, node.dir, write, text);
+}
+
+static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	struct requests *requests = requests_of(req);
+	struct handle *handle = handle_of(fi);
+	struct write write = { .writer = sender_of(req, ino),
+			       .opener = handle->opener,
+			       .opener_error = handle->opener_error };
+	struct pending *pending;
+	uint64_t nr_changes;
+	struct node node;
+	bool changed;
+	int r = -handle->gone;
+
+	if (account_get(requests->tree->accounts, write.writer.uid, &write.account)) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+
+	if (handle->gone == ENODEV)
+		size = min_ul(size, MAX_WRITE);
+	pending = write.pending = pending_new(req, size);
+	if (!pending) {
+		account_put(write.account);
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	tree_lock(requests->tree);
+	nr_changes = requests->tree->nr_changes;
+	if (tree_find(requests->tree, ino, &node) && !node_is_dir(node))
+		r = node_row(node)->file->stream ? stream_store(&handle->stream, node, &write, data,
+								size, offset, fi->flags) :
+						   store_text(node, &write, data, size);
+	changed = requests->tree->nr_changes != nr_changes;
+	/*
+	 * While the tree is locked nobody can answer it.  Writes to the kernel's debugfs files wait
+	 * for each other, and no signal interrupts them.
+	 */
+	if (r == STORE_HELD && !node_row(node)->file->stream) {
+		pending_allow_interrupt(pending);
+		node_hold(node);
+	}
+	tree_unlock(requests->tree);
+	account_put(write.account);
+	if (r != STORE_HELD)
+		reply_write(requests, &write, r, changed);
+}
+
+/* ---- what cannot be done ---- */
+
+static void no_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	(void)fi;
+	fuse_reply_err(req, EACCES);
+}
+
+static void no_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+{
+	(void)parent;
+	(void)name;
+	(void)mode;
+	(void)dev;
+	fuse_reply_err(req, EPERM);
+}
+
+static void no_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	no_mknod(req, parent, name, mode, 0);
+}
+
+static void no_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	no_mknod(req, parent, name, 0, 0);
+}
+
+static void no_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target;
+	no_mknod(req, parent, name, 0, 0);
+}
+
+static void no_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+		      const char *new_name, unsigned int flags)
+{
+	(void)new_parent;
+	(void)new_name;
+	(void)flags;
+	no_mknod(req, parent, name, 0, 0);
+}
+
+static void no_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+	(void)ino;
+	no_mknod(req, parent, name, 0, 0);
+}
+
+/* flush and fsync are missing on purpose: the kernel asks once and never again. */
+const struct fuse_lowlevel_ops requests_operations = {
+	.init = do_init,
+	.lookup = do_lookup,
+	.getattr = do_getattr,
+	.setattr = do_setattr,
+	.opendir = do_opendir,
+	.readdir = do_readdir,
+	.releasedir = do_release,
+	.open = do_open,
+	.read = do_read,
+	.write = do_write,
+	.release = do_release,
+	.create = no_create,
+	.mknod = no_mknod,
+	.mkdir = no_mkdir,
+	.rmdir = no_unlink,
+	.unlink = no_unlink,
+	.symlink = no_symlink,
+	.rename = no_rename,
+	.link = no_link,
+};
+
+void requests_clear(struct requests *requests)
+{
+	struct handle *handle, *next;
+
+	DL_FOREACH_SAFE(requests->handles, handle, next)
+		handle_free(&requests->handles, handle);
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Mounting, serving and unmounting: see session.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "access/access.h"
+#include "access/rights/caller.h"
+#include "access/rights/privileges.h"
+#include "fs/fuse/mountpoint.h"
+#include "fs/fuse/requests.h"
+#include "fs/fuse/session.h"
+#include "fs/root.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* After a request another one is likely: look for it this long before going to sleep. */
+#define SPIN_NS 30000
+
+/* Somebody may see to it that there always is one: signals are looked for this often even so. */
+#define LOOK_NS 10000000
+
+/* What has not stopped by then is held up in the kernel by somebody: damonfs ends without it. */
+#define STOP_NS 5000000000
+
+/* How often the first request is tried to be taken where there is no memory for it. */
+#define FIRST_TRIES 10
+
+struct session {
+	struct fuse_session *fuse;
+	struct requests requests;
+	struct accounts *accounts;
+	char *method;
+	struct mountpoint mountpoint;
+	struct fuse_buf buffer;
+	uint64_t stop_until; /* ns; 0: it is not stopping */
+};
+
+/* Attributes only: for anything else the kernel would take a lock that others can hold. */
+static void invalidate(uint64_t ino, void *argument)
+{
+	struct session *session = argument;
+
+	/* What the kernel has forgotten by itself is an error that does not matter. */
+	fuse_lowlevel_notify_inval_inode(session->fuse, ino, -1, 0);
+}
+
+/* What libfuse says, which may be a part of a line; what is for a person to watch (-d), as it is. */
+static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static char line[512]; /* so far */
+	size_t length;
+
+	if (level == FUSE_LOG_DEBUG) {
+		vfprintf(stderr, format, args);
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	length = strlen(line);
+	vsnprintf(line + length, sizeof(line) - length, format, args);
+	length = strlen(line);
+	if (length + 1 == sizeof(line) || (length && line[length - 1] == '\n')) {
+		line[length - 1] = '\0';
+		log_error("%s", line);
+		line[0] = '\0';
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* The mount: libfuse is given the descriptor of it, so that it is ours to take away. */
+static int mount_session(struct session *session, const char *options, const char *mountpoint)
+{
+	/* What sees page frames keeps CAP_SYS_ADMIN. */
+	bool stays_privileged = access_method_uses(session->method) & PRIVILEGES_FRAMES;
+	char fd_path[32];
+	int fd = mountpoint_mount(mountpoint, options, stays_privileged, &session->mountpoint);
+
+	if (fd < 0)
+		return fd;
+	snprintf(fd_path, sizeof(fd_path), "/dev/fd/%d", fd);
+	if (fuse_session_mount(session->fuse, fd_path)) {
+		close(fd);
+		return -EIO;
+	}
+	session->requests.passed = mountpoint_is_passed(mountpoint);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return 0;
+}
+
+static int start(struct session *session, struct options *options, const char *mountpoint)
+{
+	/* Before libfuse takes what it knows off the list. */
+	_cleanup_free_ char *for_mount = options_for_mount(options);
+
+	fuse_set_log_func(log_fuse);
+	session->method = strdup(options->method);
+	session->requests.damonfs.method = session->method;
+	session->requests.max_read = options->max_read;
+	pthread_cond_init(&session->requests.damonfs.ended, NULL);
+	session->requests.tree = tree_new(&root_kind, options->abi, options->uid, options->gid,
+					  &session->requests.damonfs);
+	session->accounts = accounts_new(&options->limits, options->uid);
+	if (!for_mount || !session->method || !session->requests.tree || !session->accounts)
+		return -ENOMEM;
+	session->requests.tree->accounts = session->accounts;
+	session->fuse = fuse_session_new(&options->args, &requests_operations,
+					 sizeof(requests_operations), &session->requests);
+	if (!session->fuse)
+		return -EINVAL; /* libfuse has said why */
+	return mount_session(session, for_mount, mountpoint);
+}
+
+int session_mount(struct options *options, const char *mountpoint, struct session **out)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int r = session ? start(session, options, mountpoint) : -ENOMEM;
+
+	/* Of libfuse's lines, some have no memory either. */
+	if (r)
+		log_error("%s cannot be mounted: %s", mountpoint, strerror(-r));
+	if (r && session)
+		session_end(session);
+	else
+		*out = session;
+	return r;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Whether all kdamonds have ended, which are asked to.  Until then requests are still answered. */
+static bool has_stopped(struct session *session)
+{
+	bool stopped;
+
+	tree_lock(session->requests.tree);
+	stopped = runs_stop(session->requests.tree);
+	tree_unlock(session->requests.tree);
+	return stopped;
+}
+
+/* As poll(); where the kernel has no memory for it, the next try is not to come at once. */
+static int poll_patiently(struct pollfd *fds, nfds_t nr, int timeout_ms)
+{
+	int r = poll(fds, nr, timeout_ms);
+
+	if (r < 0 && errno != EINTR)
+		usleep(10000);
+	return r;
+}
+
+/* Waits for a request or a signal, or a while if it is stopping.  Return: whether to go on. */
+static bool wait_for_work(struct session *session, int signals,
+			  bool (*on_signal)(int number, void *argument), void *argument)
+{
+	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
+				{ .fd = signals, .events = POLLIN } };
+	struct signalfd_siginfo info;
+
+	if (poll_patiently(fds, 2, session->stop_until ? 10 : -1) < 0)
+		return true;
+	if (!(fds[1].revents & POLLIN))
+		return true;
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return true;
+	return !on_signal((int)info.ssi_signo, argument);
+}
+
+/* One request, or the news that there is none.  Return: as fuse_session_receive_buf(). */
+static int handle_request(struct session *session)
+{
+	int bytes = fuse_session_receive_buf(session->fuse, &session->buffer);
+
+	if (bytes <= 0)
+		return bytes;
+	fuse_session_process_buf(session->fuse, &session->buffer);
+	if (session->requests.serves || fuse_session_exited(session->fuse))
+		return bytes;
+	log_error("the kernel does not offer to check permissions on a mount that was made by "
+		  "somebody else: let damonfs mount it");
+	return -EOPNOTSUPP;
+}
+
+/* Whether ERROR is one that passes. */
+static bool passes(int error)
+{
+	return error == -EAGAIN || error == -EINTR || error == -ENOMEM;
+}
+
+int session_begin(struct session *session, int signals)
+{
+	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
+				{ .fd = signals, .events = POLLIN } };
+
+	for (int tries = 0; !session->requests.serves;) {
+		int r = handle_request(session);
+
+		/* Nothing is there yet that could be given back, and who looks at it waits. */
+		if (r == -ENOMEM && ++tries == FIRST_TRIES)
+			return r;
+		if (r == -ENOMEM)
+			usleep(10000);
+		/* libfuse has said why. */
+		if (fuse_session_exited(session->fuse))
+			return -EPROTO;
+		if (r < 0 && !passes(r))
+			return r;
+		if (r < 0 && poll_patiently(fds, 2, -1) > 0 && fds[1].revents)
+			return -EINTR;
+	}
+	return 0;
+}
+
+int session_serve(struct session *session, int signals,
+		  bool (*on_signal)(int number, void *argument), void *argument)
+{
+	uint64_t idle_since = 0, looked = 0;
+	int r = answerer_start(session->requests.tree, invalidate, session,
+			       &session->requests.damonfs.answerer);
+
+	if (r)
+		return r;
+	while (!fuse_session_exited(session->fuse)) {
+		uint64_t now;
+
+		r = handle_request(session);
+		if (r <= 0 && !passes(r))
+			break;
+		now = now_ns();
+		if (r > 0)
+			idle_since = now;
+		if (now - idle_since < SPIN_NS && now - looked < LOOK_NS)
+			continue;
+		if (r == -ENOMEM)
+			poll(NULL, 0, 10);
+		if (session->stop_until && (has_stopped(session) || now > session->stop_until))
+			break;
+		if (!wait_for_work(session, signals, on_signal, argument) && !session->stop_until)
+			session->stop_until = now_ns() + STOP_NS;
+		looked = now_ns();
+	}
+	if (fuse_session_exited(session->fuse) && session->requests.serves)
+		log_info("unmounted by somebody else: stopping all kdamonds");
+	if (r < 0 && !passes(r))
+		return r;
+	return session->requests.serves || session->stop_until ? 0 :
+								 -EPROTO; /* libfuse has said why */
+}
+
+/* Return: whether all kdamonds have ended; some may be held up by the kernel. */
+static bool stop_all(struct session *session)
+{
+	uint64_t until = session->stop_until ? session->stop_until : now_ns() + STOP_NS;
+	bool stopped;
+
+	tree_lock(session->requests.tree);
+	stopped = runs_stop_all(session->requests.tree, until);
+	tree_unlock(session->requests.tree);
+	if (!stopped)
+		log_error("a kdamond does not end, as the kernel holds it up: damonfs unmounts, "
+			  "and ends without it");
+	return stopped;
+}
+
+void session_end(struct session *session)
+{
+	bool stopped = !session->requests.tree || stop_all(session);
+
+	if (stopped && session->requests.damonfs.answerer)
+		answerer_stop(session->requests.damonfs.answerer);
+	/* Unmounting takes a capability that serving does not. */
+	caller_become(NULL);
+	if (session->fuse)
+		mountpoint_leave(&session->mountpoint, fuse_session_fd(session->fuse));
+	mountpoint_clear(&session->mountpoint);
+	/* What threads may still use stays for as long as the program. */
+	if (!stopped)
+		return;
+	if (session->fuse)
+		fuse_session_destroy(session->fuse);
+	requests_clear(&session->requests);
+	tree_free(session->requests.tree);
+	accounts_free(session->accounts);
+	pthread_cond_destroy(&session->requests.damonfs.ended);
+	free(session->buffer.mem);
+	free(session->method);
+	free(session);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From a kind's table to rows: see layout.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/tree/layout.h"
+
+int layout_find(const struct layout *layout, unsigned int parent, const char *name, size_t length)
+{
+	for (unsigned int i = 1; i < layout->nr_rows; i++) {
+		const struct row *row = &layout->rows[i];
+
+		if (row->parent == parent && !strncmp(row->name, name, length) &&
+		    !row->name[length])
+			return (int)i;
+	}
+	return -1;
+}
+
+unsigned int layout_list_row(const struct layout *layout, const struct file_type *file)
+{
+	unsigned int row = 0;
+
+	while (layout->rows[row].list != file)
+		row++;
+	return row;
+}
+
+/* Return: the row's number or -ENOMEM. */
+static int add_row(struct layout *layout, unsigned int parent, const char *name, size_t length)
+{
+	struct row *more;
+
+	if (layout->nr_rows == MAX_ROWS)
+		return -ENOMEM;
+	more = reallocarray(layout->rows, layout->nr_rows + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	layout->rows = more;
+	more[layout->nr_rows] = (struct row){ .name = strndup(name, length), .parent = parent };
+	return more[layout->nr_rows].name ? (int)layout->nr_rows++ : -ENOMEM;
+}
+
+/* The sub-directory that PATH leads to, up to its last component where FILE is one; made on the
+ * way. */
+static int add_path(struct layout *layout, const struct file_type *file)
+{
+	const char *path = file->path;
+	int row = 0;
+
+	while (row >= 0 && *path) {
+		size_t length = strcspn(path, "/");
+		int next = layout_find(layout, (unsigned int)row, path, length);
+
+		row = next >= 0 ? next : add_row(layout, (unsigned int)row, path, length);
+		path += length + (path[length] == '/');
+	}
+	return row;
+}
+
+static int fill(struct layout **all, struct layout *layout, unsigned int abi)
+{
+	const struct dir_kind *kind = layout->kind;
+
+	if (add_row(layout, 0, "", 0) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < kind->nr_files; i++) {
+		const struct file_type *file = &kind->files[i];
+		const struct layout *children = NULL;
+		int row, list;
+
+		if (file->since > abi || (file->until && file->until <= abi))
+			continue;
+		row = add_path(layout, file);
+		if (row < 0)
+			return row;
+		if (file->children && !(children = layout_of(all, file->children, abi)))
+			return -ENOMEM;
+		if (file->format != FILE_LIST)
+			layout->rows[row].file = file;
+		if (!children)
+			continue;
+		list = file->format == FILE_LIST ? row : (int)layout->rows[row].parent;
+		layout->rows[list].list = file;
+		layout->rows[list].children = children;
+	}
+	return 0;
+}
+
+static void layout_free(struct layout *layout)
+{
+	for (unsigned int i = 0; i < layout->nr_rows; i++)
+		free(layout->rows[i].name);
+	free(layout->rows);
+	free(layout);
+}
+
+const struct layout *layout_of(struct layout **all, const struct dir_kind *kind, unsigned int abi)
+{
+	struct layout *layout;
+
+	for (layout = *all; layout; layout = layout->next)
+		if (layout->kind == kind)
+			return layout;
+	layout = calloc(1, sizeof(*layout));
+	if (!layout)
+		return NULL;
+	layout->kind = kind;
+	if (fill(all, layout, abi)) {
+		layout_free(layout);
+		return NULL;
+	}
+	layout->next = *all;
+	*all = layout;
+	return layout;
+}
+
+void layouts_free(struct layout **all)
+{
+	struct layout *layout;
+
+	while ((layout = *all)) {
+		*all = layout->next;
+		layout_free(layout);
+	}
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The tree: directories that come and go, and the files that their kinds give them.
+ *
+ * Only directories of which there can be many (a kdamond, a target, a scheme) are objects; the
+ * files and fixed sub-directories of one are rows of its layout.  A node is such an object and a
+ * row: its inode number is made of the object's serial number, which is never used twice, and the
+ * row.  So an inode number of something that was removed is found to be stale, and nothing has to
+ * be counted or forgotten.
+ *
+ * What the kernel is told of something that can be removed it may believe for a moment only (see
+ * node_keep()): whoever removes it lets that moment pass before saying so.  So no name has to be
+ * taken back from the kernel, which would have to wait for a lock that others can hold.
+ *
+ * Everything here is under the tree's lock, which is held briefly and never while waiting.
+ */
+#ifndef DAMONFS_FS_TREE_NODE_H
+#define DAMONFS_FS_TREE_NODE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+/* Out of memory, an element is not added and its hh.tbl is NULL. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "fs/account.h"
+#include "fs/tree/layout.h"
+#include "fs/tree/type.h"
+
+/* Ascending by number, or in the order in which named ones were made. */
+struct dir_list {
+	struct dir **dirs;
+	size_t nr;
+};
+
+/* What chmod and chown changed of a row. */
+struct row_override {
+	bool set;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+
+struct dir {
+	struct tree *tree;
+	uint64_t serial;
+	const struct layout *layout;
+	struct account *account; /* whose object it is; a reference, or NULL */
+	struct dir *parent; /* object; NULL for the root */
+	char *name; /* in a list of named directories; else NULL */
+	struct row_override *overrides; /* by row; NULL while there are none */
+	uint64_t kept_until; /* see node_keep(); 0: the kernel never heard of it */
+	unsigned int number; /* its name in a list of numbered ones */
+	uint16_t nr_held; /* see node_hold() */
+	uint8_t parent_row; /* the row that it is listed in */
+	uint8_t changed_row; /* see tree_take_changes() */
+	bool is_changed;
+	struct dir *prev, *next; /* in tree.changed */
+	UT_hash_handle hh; /* in tree.dirs */
+};
+
+struct tree {
+	pthread_mutex_t lock;
+	/* Constant after tree_new(). */
+	unsigned int abi;
+	uid_t uid;
+	gid_t gid;
+	struct timespec created;
+	uint64_t tick; /* of the kernel, ns */
+	void *owner; /* whatever the files' own functions need: see sysfs/sysfs.h */
+	struct accounts *accounts; /* of who makes directories; borrowed, NULL: nobody is charged */
+	struct layout *layouts;
+	struct dir *root;
+	/* Under the lock. */
+	struct dir *dirs; /* hash by serial */
+	uint64_t next_serial;
+	struct dir *changed; /* of which the kernel may have old attributes: tree_take_changes() */
+	/* When the kernel believes nothing any more of what was removed; CLOCK_MONOTONIC_COARSE, ns
+	 */
+	uint64_t settled;
+	uint64_t nr_changes; /* goes up with whatever the kernel has to be told or waited for */
+};
+
+/* A directory or file: what an inode number stands for. */
+struct node {
+	struct dir *dir;
+	unsigned int row;
+};
+
+/*
+ * Makes a tree with one directory of KIND as its root (inode number 1).
+ * Return: the tree, or NULL if there is no memory.
+ */
+struct tree *tree_new(const struct dir_kind *kind, unsigned int abi, uid_t uid, gid_t gid,
+		      void *owner);
+struct tree *tree_free(struct tree *tree);
+
+static inline void tree_lock(struct tree *tree)
+{
+	pthread_mutex_lock(&tree->lock);
+}
+
+static inline void tree_unlock(struct tree *tree)
+{
+	pthread_mutex_unlock(&tree->lock);
+}
+
+static inline const struct row *node_row(struct node node)
+{
+	return &node.dir->layout->rows[node.row];
+}
+
+static inline bool node_is_dir(struct node node)
+{
+	return !node_row(node)->file;
+}
+
+/* Also of what is gone the number tells whether it was a directory. */
+static inline uint64_t node_ino(struct node node)
+{
+	return (node.dir->serial << 9 | (node_is_dir(node) ? 0 : 256) | node.row) + 1;
+}
+
+static inline bool ino_is_dir(uint64_t ino)
+{
+	return !((ino - 1) & 256);
+}
+
+/*
+ * A write to the file NODE is held.  The kernel lets one write at a time into an inode, so that
+ * another one (`off' after a `commit') would wait for it: from now on the name leads to another
+ * inode number of the same file.
+ */
+void node_hold(struct node node);
+
+/* Whether writes to NODE may be held so; the kernel is not to keep its name then. */
+static inline bool node_can_be_held(struct node node)
+{
+	const struct file_type *file = node_row(node)->file;
+
+	return file && file->commands && !file->stream;
+}
+
+/* The inode number by which the kernel is to know NODE from now on; node_ino() until it was held. */
+static inline uint64_t node_alias(struct node node)
+{
+	return node_ino(node) + (node_is_dir(node) ? 0 : (uint64_t)node.dir->nr_held << 48);
+}
+
+/* The inode number that is shown of a node that the kernel knows by INO. */
+static inline uint64_t node_real_ino(uint64_t ino)
+{
+	return ino & ((1ULL << 48) - 1);
+}
+
+/*
+ * For how long the kernel may keep what it is told now of NODE, its name and its attributes, in
+ * seconds: one tick of its clock, or a day if NODE can never be removed.
+ */
+double node_keep(struct node node);
+
+/* Return: whether INO stands for something that still exists, which is then in *OUT. */
+bool tree_find(struct tree *tree, uint64_t ino, struct node *out);
+
+/* Finds NAME in the directory PARENT.  Return: whether there is one. */
+bool node_lookup(struct node parent, const char *name, struct node *out);
+
+void node_stat(struct node node, struct stat *out);
+
+/* The same of something that is gone, for whoever holds it: as in sysfs, it has attributes still. */
+void node_stat_gone(const struct tree *tree, uint64_t ino, struct stat *out);
+
+/* Takes what chmod(2) and chown(2) may change; MASK says what.  Return: 0 or -ENOMEM. */
+enum { NODE_SET_MODE = 1, NODE_SET_UID = 2, NODE_SET_GID = 4 };
+int node_change(struct node node, unsigned int mask, mode_t mode, uid_t uid, gid_t gid);
+
+/*
+ * Calls VISIT for each entry of the directory NODE in order until it returns false; `.' and `..'
+ * come first.  Return: whether it came to the end.
+ */
+bool node_list(struct node node, bool (*visit)(const char *name, uint64_t ino, void *argument),
+	       void *argument);
+
+/* The list that the file FILE of DIR counts, or that FILE is. */
+struct dir_list *dir_list_of(struct dir *dir, const struct file_type *file);
+
+/*
+ * Removes all directories of a list and makes COUNT fresh ones, which are charged to ACCOUNT.
+ * Return: 0; or -ENOMEM, and then the list is empty, or unchanged if they are too many for ACCOUNT.
+ */
+int dir_populate(struct dir *dir, const struct file_type *file, size_t count,
+		 struct account *account);
+
+/*
+ * Adds a directory to a list, which was emptied by dir_populate() before others could see it; its
+ * number must be above all others'.  It is charged to ACCOUNT.
+ * Return: it, or NULL if there is no memory.
+ */
+struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int number,
+		    struct account *account);
+
+/* The same in a list of named directories; NAME must be new in it. */
+struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name,
+			  struct account *account);
+
+/* Removes one directory of a list. */
+void dir_remove(struct dir *dir);
+
+/* The row of a kind's table with this path: for functions that handle a list of their own. */
+const struct file_type *dir_file(const struct dir_kind *kind, const char *path);
+
+/*
+ * Takes inode numbers of directories of which the kernel may have attributes that are not true any
+ * more, up to ROOM, which is MAX_ROWS at least.
+ * Return: how many; 0 when there are no more.
+ */
+size_t tree_take_changes(struct tree *tree, uint64_t *inos, size_t room);
+
+/* The time by which tree.settled goes, ns. */
+uint64_t tree_now(void);
+
+#endif

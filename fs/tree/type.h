@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kinds of file: how each prints and parses the field of a directory's struct that it stands
+ * for.
+ *
+ * A kind of directory is a struct and a table of rows of struct file_type; a row's path is relative
+ * to the directory and may lead through sub-directories, which exist because rows do.  Everything
+ * else follows from the row: lookup, modes, listing, parsing, printing, errors, and in which
+ * kernel's tree the file is.
+ */
+#ifndef DAMONFS_FS_TREE_TYPE_H
+#define DAMONFS_FS_TREE_TYPE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/damon.h"
+#include "fs/tree/text.h"
+
+struct dir;
+struct dir_kind;
+struct write;
+
+/* For tables: since which kernel. */
+#define V(major, minor) DAMON_ABI(major, minor)
+
+struct keyword {
+	const char *name; /* NULL ends a table */
+	int value;
+	unsigned int since; /* DAMON_ABI(); 0: always */
+};
+
+/* A word that is shown where there is its value, and never taken. */
+#define KEYWORD_NEVER UINT_MAX
+
+enum file_format {
+	FILE_NUMBER, /* uint64_t */
+	FILE_UINT, /* uint32_t */
+	FILE_INT, /* int */
+	FILE_FLAG, /* bool: Y or N */
+	FILE_KEYWORD, /* int, by a table of words */
+	FILE_TEXT, /* char *, kept as written */
+	FILE_COUNT, /* how many directories a list has; writing it makes them anew */
+	FILE_OWN, /* show and store of its own */
+	FILE_LIST, /* no file: the numbered directories beside it */
+};
+
+/* What a store may answer besides 0, done, and a negative errno. */
+enum { STORE_HELD = 1 /* it took over the write and answers later */ };
+
+struct file_type {
+	const char *path;
+	enum file_format format;
+	mode_t mode;
+	size_t offset; /* of the field in the directory's struct */
+	unsigned int since; /* DAMON_ABI() of the first kernel that has it; 0: all */
+	unsigned int until; /* of the first kernel that has it no more; 0: none */
+	bool range_is_invalid; /* a number out of range is EINVAL, not ERANGE */
+	bool not_zero; /* FILE_NUMBER: 0 is EINVAL */
+	/*
+	 * A file of debugfs: its size is 0, and a write, of up to STREAM_MAX bytes, is refused but
+	 * at the start.  It cannot be read or written at a position, if not `positioned'.
+	 */
+	bool stream;
+	bool positioned;
+	/* What is written to it is done in the name of who opens it, and of who writes. */
+	bool commands;
+	const struct keyword *words;
+	/* FILE_OWN; where one is missing, it answers EINVAL.  READER is who asks. */
+	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);
+	int (*store)(struct dir *dir, struct write *write, const char *text);
+	/* FILE_COUNT and FILE_LIST: what the directories are. */
+	const struct dir_kind *children;
+	/* FILE_COUNT: refuses a number that is not negative with a negative errno; or NULL. */
+	int (*check_count)(struct dir *dir, int count);
+};
+
+#define ROW(path_, format_, mode_, type, member, ...)                   \
+	{                                                               \
+		.path = path_, .format = FILE_##format_, .mode = mode_, \
+		.offset = offsetof(type, member), __VA_ARGS__           \
+	}
+#define NUMBER(path, mode, type, member, ...) ROW(path, NUMBER, mode, type, member, __VA_ARGS__)
+#define UINT(path, mode, type, member, ...)   ROW(path, UINT, mode, type, member, __VA_ARGS__)
+#define INT(path, mode, type, member, ...)    ROW(path, INT, mode, type, member, __VA_ARGS__)
+#define FLAG(path, mode, type, member, ...)   ROW(path, FLAG, mode, type, member, __VA_ARGS__)
+#define TEXT(path, mode, type, member, ...)   ROW(path, TEXT, mode, type, member, __VA_ARGS__)
+#define KEYWORD(path, mode, type, member, words_, ...) \
+	ROW(path, KEYWORD, mode, type, member, .words = words_, __VA_ARGS__)
+#define OWN(path_, mode_, show_, store_, ...)                                                     \
+	{                                                                                         \
+		.path = path_, .format = FILE_OWN, .mode = mode_, .show = show_, .store = store_, \
+		__VA_ARGS__                                                                       \
+	}
+/* A file of which the number in it makes that many directories beside it. */
+#define COUNT(path, mode, type, member, kind, ...) \
+	ROW(path, COUNT, mode, type, member, .children = kind, __VA_ARGS__)
+/* Directories that appear by themselves; the path is that of the directory they are in. */
+#define LIST(path, type, member, kind, ...) \
+	ROW(path, LIST, 0, type, member, .children = kind, __VA_ARGS__)
+
+/* A kind of directory: its struct, which begins with a struct dir, and its files. */
+struct dir_kind {
+	const char *name;
+	size_t size;
+	const struct file_type *files;
+	size_t nr_files;
+	/* Sets what is not zero in a new one; frees what it owns but its lists.  Both may be NULL. */
+	void (*init)(struct dir *dir);
+	void (*clear)(struct dir *dir);
+	/* Before a file of it is read or written: brings its fields up to date.  May be NULL. */
+	void (*refresh)(struct dir *dir);
+};
+
+#endif

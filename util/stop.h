@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether the thread is to end: for everything that may take long, however deep it is called from.
+ *
+ * A thread that can be told to end says once where it is told.  Loops whose length is somebody
+ * else's choice (pages of a process, its mappings, regions) ask at each turn or at each hundredth,
+ * and give up: what they return then is of no use to anybody any more.
+ */
+#ifndef DAMONFS_UTIL_STOP_H
+#define DAMONFS_UTIL_STOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The calling thread's; NULL: nobody tells it. */
+extern _Thread_local const atomic_bool *stop_flag;
+
+/* FLAG, which is borrowed, tells the calling thread to end. */
+static inline void stop_listen(const atomic_bool *flag)
+{
+	stop_flag = flag;
+}
+
+/* Whether the calling thread is told to end.  Costs a load. */
+static inline bool stop_asked(void)
+{
+	return stop_flag && atomic_load_explicit(stop_flag, memory_order_relaxed);
+}
+
+#endif
