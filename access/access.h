@@ -5,13 +5,13 @@
  * A worker thread opens the methods that a name means, and with the best of them that can see it a
  * space for each process that it watches: each method is tried on each process, in the name of whom
  * it is watched, because what is open to one may be closed to another.  Once a sampling interval
- * the worker hands each space an array of probes, one a region: the address that was armed last
- * time, to be checked, and the one to be armed now.  A method sees arrays, never single addresses,
- * so that it can answer a thousand of them with two system calls.
+ * the worker hands each space an array of probes, one a region: the address that was prepared last
+ * time, to be checked, and the one to be prepared now.  A method sees arrays, never single
+ * addresses, so that it can answer a thousand of them with two system calls.
  *
- * A method may answer for a probe that it could not afford to arm by carrying an earlier answer of
- * the same region forward, for a bounded number of rounds.  What it has to remember for that lives
- * with the region, in access_probe.memory.
+ * A method may answer for a probe that it could not afford to prepare by carrying an earlier answer
+ * of the same region forward, for a bounded number of rounds.  What it has to remember for that
+ * lives with the region, in access_probe.priv.
  *
  * Sessions and their spaces belong to the thread that opened them.
  */
@@ -91,10 +91,10 @@ struct access_method {
 		     unsigned int what, uint64_t now, uint64_t sample);
 
 	/*
-	 * Whether the addresses `next' of N probes, ascending, were accessed since they were armed
-	 * by anybody last, without arming anything; NULL where that cannot be told.
+	 * Whether the addresses `next' of N probes, ascending, were accessed since they were
+	 * prepared by anybody last, without preparing anything; NULL where that cannot be told.
 	 */
-	int (*look)(struct access_space *space, struct access_probe *probes, size_t n);
+	int (*peek)(struct access_space *space, struct access_probe *probes, size_t n);
 };
 
 /* Whether NAME, as in "young" or "simulated:FILE", names a method or is "auto". */
@@ -141,8 +141,8 @@ int access_session_space(struct access_session *session, struct process *process
 
 int access_space_maps(struct access_space *space, struct maps *out);
 
-/* See access_method.look.  Return: 0 or a negative errno, -EOPNOTSUPP if it cannot be told. */
-int access_space_look(struct access_space *space, struct access_probe *probes, size_t n);
+/* See access_method.peek.  Return: 0 or a negative errno, -EOPNOTSUPP if it cannot be told. */
+int access_space_peek(struct access_space *space, struct access_probe *probes, size_t n);
 
 /* See access_method.round. */
 int access_space_round(struct access_space *space, struct access_probe *probes, size_t n,

@@ -203,8 +203,8 @@ void access_prepare(const char *name)
 /* ---- spaces ---- */
 
 /* By the method of SESSION, not tried. */
-static int open_space(struct access_session *session, struct process *process,
-		      struct access_space **out, struct access_why *why)
+static int method_open_space(struct access_session *session, struct process *process,
+			     struct access_space **out, struct access_why *why)
 {
 	int r;
 
@@ -225,7 +225,7 @@ int access_session_space(struct access_session *session, struct process *process
 {
 	struct access_why why;
 
-	return open_space(session, process, out, &why);
+	return method_open_space(session, process, out, &why);
 }
 
 /* Pages of the process that are likely there, ascending: the last of each of its highest mappings. */
@@ -271,7 +271,7 @@ static int attempt_on_self(struct access_session *session, struct access_why *wh
 
 	if (r || !self)
 		return r;
-	r = open_space(session, self, &space, why);
+	r = method_open_space(session, self, &space, why);
 	if (r)
 		return r;
 	r = session->method->attempt(space, NULL, 0, why);
@@ -288,7 +288,7 @@ static int open_and_try(struct access_session *session, struct process *process,
 	if (!process && !session->method->physical)
 		r = attempt_on_self(session, why);
 	if (!r)
-		r = open_space(session, process, &space, why);
+		r = method_open_space(session, process, &space, why);
 	if (r)
 		return r;
 	r = process ? attempt(space, why) : 0;

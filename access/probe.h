@@ -7,15 +7,15 @@
 #include <stdint.h>
 
 struct access_probe {
-	uint64_t armed; /* address to check: `next' of the last round that armed */
-	uint64_t next; /* address to arm */
-	uint16_t memory; /* the method's; 0 for a new region, copied when a region is split */
-	bool accessed; /* answer of a round that checks: touched since it was armed */
+	uint64_t prepared; /* address to check: `next' of the last round that prepared */
+	uint64_t next; /* address to prepare */
+	uint16_t priv; /* the method's; 0 for a new region, copied when a region is split */
+	bool accessed; /* answer of a round that checks: touched since it was prepared */
 };
 
 enum access_round {
-	ACCESS_CHECK = 1, /* answer for the addresses armed last time */
-	ACCESS_ARM = 2, /* arm the next ones */
+	ACCESS_CHECK = 1, /* answer for the addresses prepared last time */
+	ACCESS_PREPARE = 2, /* prepare the next ones */
 };
 
 #endif

@@ -26,11 +26,11 @@ int access_space_maps(struct access_space *space, struct maps *out)
 	return method->maps ? method->maps(space, out) : maps_read(space->process, out);
 }
 
-int access_space_look(struct access_space *space, struct access_probe *probes, size_t n)
+int access_space_peek(struct access_space *space, struct access_probe *probes, size_t n)
 {
 	const struct access_method *method = space->session->method;
 
-	return method->look ? method->look(space, probes, n) : -EOPNOTSUPP;
+	return method->peek ? method->peek(space, probes, n) : -EOPNOTSUPP;
 }
 
 int access_space_round(struct access_space *space, struct access_probe *probes, size_t n,

@@ -119,10 +119,10 @@ static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, si
 }
 
 /* Carries out the scheme's action. */
-static struct frames_result act(struct damon_ctx *ctx, struct damon_target *target, size_t index,
-				struct damos *scheme)
+static struct page_walk_result apply_act(struct damon_ctx *ctx, struct damon_target *target,
+					 size_t index, struct damos *scheme)
 {
-	struct frames_result result = { 0 };
+	struct page_walk_result result = { 0 };
 	uint64_t start;
 
 	if (!ctx->ops->apply_scheme ||
@@ -140,7 +140,7 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	struct damos *scheme = &ctx->schemes[s];
 	struct damos_quota *quota = &scheme->quota;
 	uint64_t sz = damon_sz_region(&target->regions[index]);
-	struct frames_result result = { 0 };
+	struct page_walk_result result = { 0 };
 
 	/* What is charged is less than the quota, or it would not have come here. */
 	if (quota->esz && sz > quota->esz - quota->charged_sz) {
@@ -157,7 +157,7 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 				   target->regions[index].start, target->regions[index].end,
 				   damos_nr_accesses(&target->regions[index]),
 				   target->regions[index].age);
-	result = act(ctx, target, index, scheme);
+	result = apply_act(ctx, target, index, scheme);
 	collect(ctx, s, &target->regions[index], result.passed);
 	quota->charged_sz = add_sat(quota->charged_sz, sz);
 	if (quota->esz && quota->charged_sz >= quota->esz) {

@@ -214,7 +214,8 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 }
 
 /* Makes what is to be committed, as the one in whose name that is. */
-static int prepare(struct damon_ctx *ctx, const struct damon_desc *desc, struct staged *staged)
+static int commit_prepare(struct damon_ctx *ctx, const struct damon_desc *desc,
+			  struct staged *staged)
 {
 	const struct damon_ctx was = *ctx;
 	int r;
@@ -238,7 +239,7 @@ int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 	int r = caller_become(desc->caller);
 
 	if (!r)
-		r = prepare(ctx, desc, &staged);
+		r = commit_prepare(ctx, desc, &staged);
 	if (r) {
 		ctx->stranded = caller_come_back(ctx->caller, 0);
 		return r;

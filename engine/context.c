@@ -33,7 +33,7 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 		damon_target_clear(&ctx->targets[t]);
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_clear(&ctx->schemes[s]);
-	frames_close(ctx->pages.frames);
+	page_walk_close(ctx->pages.frames);
 	caller_put(ctx->caller);
 	free(ctx->targets);
 	free(ctx->schemes);
@@ -97,8 +97,8 @@ void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 	damon_restart_intervals(ctx);
 	ctx->next_tune =
 		mul_sat(damon_max_nr_accesses(&ctx->attrs), ctx->attrs.intervals_goal.aggrs);
-	damon_sample(ctx, ACCESS_ARM, now, 1);
-	ctx->armed = true;
+	damon_sample(ctx, ACCESS_PREPARE, now, 1);
+	ctx->prepared = true;
 }
 
 bool damon_ctx_valid(const struct damon_ctx *ctx)
@@ -109,7 +109,7 @@ bool damon_ctx_valid(const struct damon_ctx *ctx)
 		const struct damon_target *target = &ctx->targets[t];
 
 		/* A process that was just sampled is there: no need to ask. */
-		if ((ctx->armed && !target->unsure) ||
+		if ((ctx->prepared && !target->unsure) ||
 		    (target->process && process_exists(target->process)))
 			return true;
 	}
@@ -146,18 +146,19 @@ int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	if (ctx->stranded)
 		return -ENOTRECOVERABLE;
 	/*
-	 * Where nothing comes between this check and the next arming, both are one round of the
+	 * Where nothing comes between this check and the next preparing, both are one round of the
 	 * access method.
 	 */
 	if (damon_ctx_until_due(ctx) > rounds && !damos_has_watermarks(ctx)) {
-		damon_sample(ctx, ctx->armed ? ACCESS_CHECK | ACCESS_ARM : ACCESS_ARM, now, rounds);
+		damon_sample(ctx, ctx->prepared ? ACCESS_CHECK | ACCESS_PREPARE : ACCESS_PREPARE,
+			     now, rounds);
 		ctx->passed += rounds;
-		ctx->armed = true;
+		ctx->prepared = true;
 		return 0;
 	}
-	if (ctx->armed)
+	if (ctx->prepared)
 		damon_sample(ctx, ACCESS_CHECK, now, rounds);
-	ctx->armed = false;
+	ctx->prepared = false;
 	ctx->passed += rounds;
 
 	if (ctx->passed >= ctx->next_aggr) {

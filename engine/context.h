@@ -21,12 +21,12 @@ void damon_ctx_freep(struct damon_ctx **ctx);
 /* Takes the operations of DESC over, and how they count addresses. */
 void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc);
 
-/* Starts monitoring: initial regions, counters, the first arming.  NOW in us. */
+/* Starts monitoring: initial regions, counters, the first preparing.  NOW in us. */
 void damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
 
 /*
- * What comes after a sampling interval: check, and whatever is due, and arm again.  ROUNDS is how
- * many intervals have passed, 1 unless some were missed; the answer counts for all of them.
+ * What comes after a sampling interval: check, and whatever is due, and prepare again.  ROUNDS is
+ * how many intervals have passed, 1 unless some were missed; the answer counts for all of them.
  *
  * Return: 0 or the negative errno of a failed command, which ends the kdamond.
  */

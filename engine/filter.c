@@ -80,7 +80,7 @@ bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, stru
 	return scheme->core_default_reject;
 }
 
-static bool matches(const struct damos_filter *filter, const struct frame_info *info)
+static bool matches(const struct damos_filter *filter, const struct page_info *info)
 {
 	switch (filter->type) {
 	case DAMOS_FILTER_TYPE_ANON:
@@ -100,7 +100,7 @@ static bool matches(const struct damos_filter *filter, const struct frame_info *
 	}
 }
 
-bool damos_page_passes(const struct damos *scheme, const struct frame_info *info, bool spare_young)
+bool damos_page_passes(const struct damos *scheme, const struct page_info *info, bool spare_young)
 {
 	if (scheme->allowed_by_core)
 		return true;

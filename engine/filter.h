@@ -20,7 +20,7 @@ bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, stru
  * Whether the operations' filters let a page of the region that was asked for last pass; with
  * SPARE_YOUNG as if there were one at their end that keeps young pages out.
  */
-bool damos_page_passes(const struct damos *scheme, const struct frame_info *info, bool spare_young);
+bool damos_page_passes(const struct damos *scheme, const struct page_info *info, bool spare_young);
 
 /* Whether SCHEME has a filter of this type, of whatever sort. */
 bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);

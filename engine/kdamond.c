@@ -5,9 +5,9 @@
  * The context belongs to the thread alone.  Commands are put into the mailbox by others and carried
  * out while the thread sleeps between two samples, but for DAMON_COMMIT, which waits for the end of
  * an aggregation, or since Linux 6.15 for that of the sampling interval.  Deadlines are absolute,
- * but what was armed is given its time before it is checked: a round that takes too long delays the
- * next one, and intervals that were missed are counted with the answers of the round that came, so
- * that an aggregation always spans its time.
+ * but what was prepared is given its time before it is checked: a round that takes too long delays
+ * the next one, and intervals that were missed are counted with the answers of the round that came,
+ * so that an aggregation always spans its time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -122,7 +122,7 @@ static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 }
 
 /* Makes a report for whoever takes it, now and then. */
-static void refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
 	uint64_t ms = atomic_load_explicit(&k->refresh_ms, memory_order_relaxed);
 
@@ -134,7 +134,7 @@ static void refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64
 	pthread_mutex_unlock(&k->lock);
 }
 
-static int commit(struct damon_ctx *ctx, struct damon_command *command)
+static int kdamond_commit(struct damon_ctx *ctx, struct damon_command *command)
 {
 	if (!command->desc)
 		return command->error;
@@ -146,7 +146,7 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 {
 	switch (command->kind) {
 	case DAMON_COMMIT:
-		return commit(ctx, command);
+		return kdamond_commit(ctx, command);
 	case DAMON_COMMIT_QUOTA_GOALS:
 		return damos_commit_goals(ctx, command->desc);
 	case DAMON_REPORT:
@@ -264,7 +264,7 @@ static uint64_t rest_after(uint64_t began)
 	return max_ul(SHORTEST_REST_US, min_ul((now_us() - began) * REST_SHARE, LONGEST_REST_US));
 }
 
-/* When to look again at what has just been armed: at DEADLINE, if it has had its time by then. */
+/* When to look again at what has just been prepared: at DEADLINE, if it has had its time by then. */
 static uint64_t next_look(const struct damon_ctx *ctx, uint64_t deadline, uint64_t began)
 {
 	uint64_t sample = ctx->attrs.sample_interval;
@@ -286,19 +286,19 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 		uint64_t rest = damos_check_watermarks(ctx);
 
 		if (rest) {
-			ctx->armed = false;
+			ctx->prepared = false;
 			r = handle_commands(k, ctx, true);
 			if (rest < SHORTEST_REST_US)
 				rest = rest_after(now);
 			if (!r)
 				r = sleep_until(k, ctx, add_sat(now_us(), rest), true);
 			deadline = now = now_us();
-			refresh(k, ctx, deadline);
+			kdamond_refresh(k, ctx, deadline);
 			continue;
 		}
-		if (!ctx->armed)
-			damon_sample(ctx, ACCESS_ARM, now_us(), 1);
-		ctx->armed = true;
+		if (!ctx->prepared)
+			damon_sample(ctx, ACCESS_PREPARE, now_us(), 1);
+		ctx->prepared = true;
 		deadline =
 			add_sat(deadline, max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US));
 		r = sleep_until(k, ctx, next_look(ctx, deadline, now), false);
@@ -309,12 +309,12 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 		if (!r && ctx->abi >= DAMON_ABI(6, 15) &&
 		    atomic_exchange(&k->commit_waits, false)) {
 			/* It may bring other regions. */
-			ctx->armed = false;
+			ctx->prepared = false;
 			r = handle_commands(k, ctx, true);
 		} else if (!r && ctx->collecting) {
 			r = handle_commands(k, ctx, false);
 		}
-		refresh(k, ctx, now);
+		kdamond_refresh(k, ctx, now);
 	}
 	return r;
 }
@@ -336,7 +336,7 @@ static void close_mailbox(struct damon_kdamond *k)
 	}
 }
 
-static int become(const struct damon_kdamond *k, const struct caller *caller)
+static int kdamond_become(const struct damon_kdamond *k, const struct caller *caller)
 {
 	int r = caller_become(caller);
 
@@ -365,7 +365,7 @@ static void *kdamond_main(void *argument)
 	if (r && !access_is_fatal(r))
 		r = -EINVAL;
 	if (!r)
-		r = become(k, k->desc->caller);
+		r = kdamond_become(k, k->desc->caller);
 	if (!r)
 		r = damon_ctx_new(k->desc, k->sessions, &ctx);
 	if (access_is_fatal(r) && r != -ECANCELED)

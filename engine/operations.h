@@ -22,9 +22,9 @@ struct damon_operations {
 	 * Return: how much it was applied to, and how much passed the filters for pages, in units
 	 * of addresses.
 	 */
-	struct frames_result (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
-					     const struct damon_region *region,
-					     const struct damos *scheme);
+	struct page_walk_result (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
+						const struct damon_region *region,
+						const struct damos *scheme);
 
 	/* The region's priority for the scheme, 0 to DAMOS_MAX_SCORE; NULL: always the highest. */
 	uint32_t (*scheme_score)(const struct damon_ctx *ctx, const struct damon_region *region,

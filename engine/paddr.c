@@ -28,17 +28,14 @@ static uint32_t paddr_scheme_score(const struct damon_ctx *ctx, const struct dam
 
 static const struct {
 	bool is;
-	enum frames_action action;
+	enum page_action action;
 } actions[NR_DAMOS_ACTIONS] = {
-	[DAMOS_PAGEOUT] = { true, FRAMES_PAGEOUT },
-	[DAMOS_LRU_PRIO] = { true, FRAMES_PRIO },
-	[DAMOS_LRU_DEPRIO] = { true, FRAMES_DEPRIO },
-	[DAMOS_MIGRATE_HOT] = { true, FRAMES_MIGRATE },
-	[DAMOS_MIGRATE_COLD] = { true, FRAMES_MIGRATE },
-	[DAMOS_STAT] = { true, FRAMES_COUNT },
+	[DAMOS_PAGEOUT] = { true, PAGE_PAGEOUT },      [DAMOS_LRU_PRIO] = { true, PAGE_PRIO },
+	[DAMOS_LRU_DEPRIO] = { true, PAGE_DEPRIO },    [DAMOS_MIGRATE_HOT] = { true, PAGE_MIGRATE },
+	[DAMOS_MIGRATE_COLD] = { true, PAGE_MIGRATE }, [DAMOS_STAT] = { true, PAGE_COUNT },
 };
 
-static bool takes(const struct frame_info *info, void *argument)
+static bool paddr_match(const struct page_info *info, void *argument)
 {
 	const struct damos *scheme = argument;
 
@@ -51,7 +48,7 @@ static bool takes(const struct frame_info *info, void *argument)
 					 !damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG));
 }
 
-static int node_of(uint64_t index, void *argument)
+static int paddr_node_of(uint64_t index, void *argument)
 {
 	(void)index;
 	return ((const struct damos *)argument)->desc.target_nid;
@@ -65,19 +62,20 @@ static bool is_of_interest(const struct damon_ctx *ctx, const struct damos *sche
 		(scheme->has_ops_filters && ctx->abi >= DAMON_ABI(6, 14)));
 }
 
-static struct frames_result paddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
-					       const struct damon_region *region,
-					       const struct damos *scheme)
+static struct page_walk_result paddr_apply_scheme(struct damon_ctx *ctx,
+						  struct damon_target *target,
+						  const struct damon_region *region,
+						  const struct damos *scheme)
 {
 	enum damos_action action = scheme->desc.action;
-	struct frames_choice choice = {
+	struct page_filter choice = {
 		.wants_young = action == DAMOS_PAGEOUT,
-		.takes = takes,
-		.node = node_of,
+		.match = paddr_match,
+		.node = paddr_node_of,
 	};
 	struct damon_addr_range range = { mul_sat(region->start, ctx->addr_unit),
 					  mul_sat(region->end, ctx->addr_unit) };
-	struct frames_result result = { 0 };
+	struct page_walk_result result = { 0 };
 
 	if (!is_of_interest(ctx, scheme))
 		return result;

@@ -16,20 +16,20 @@ static bool is_passing(int r)
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
 }
 
-struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
-				      const struct damon_target *target, enum frames_action action,
-				      struct damon_addr_range range, const struct damos *scheme,
-				      struct frames_choice choice)
+struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
+					 const struct damon_target *target, enum page_action action,
+					 struct damon_addr_range range, const struct damos *scheme,
+					 struct page_filter choice)
 {
 	struct process *process = target->process;
 	int r = 0;
 
 	if (!ctx->sessions || pages->failed)
-		return (struct frames_result){ 0 };
+		return (struct page_walk_result){ 0 };
 	/* Whether pages are young is seen as the target is. */
 	if (!pages->frames)
-		r = frames_open(target->space ? target->space->source : NULL, process,
-				&pages->frames);
+		r = page_walk_open(target->space ? target->space->source : NULL, process,
+				   &pages->frames);
 	if (r) {
 		pages->failed = !is_passing(r);
 		if (process && !pages->told)
@@ -38,7 +38,7 @@ struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages 
 		else if (!pages->told)
 			log_info("physical memory cannot be acted upon: %s", strerror(-r));
 		pages->told = true;
-		return (struct frames_result){ 0 };
+		return (struct page_walk_result){ 0 };
 	}
 	/* A round of schemes, of many regions, takes the mappings as they were when it began. */
 	if (pages->round != ctx->passed)
@@ -47,5 +47,5 @@ struct frames_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages 
 	choice.wants_memcg = damos_has_filter(scheme, DAMOS_FILTER_TYPE_MEMCG);
 	choice.wants_young |= damos_has_filter(scheme, DAMOS_FILTER_TYPE_YOUNG);
 	choice.argument = (void *)scheme;
-	return frames_apply(pages->frames, action, range.start, range.end, &choice);
+	return page_walk_apply(pages->frames, action, range.start, range.end, &choice);
 }

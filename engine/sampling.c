@@ -36,11 +36,11 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 		struct damon_region *region = &target->regions[i];
 		uint64_t next = region->sampling_addr;
 
-		if (what & ACCESS_ARM)
+		if (what & ACCESS_PREPARE)
 			next = random_range(ctx->rng, region->start, region->end);
-		probes[i] = (struct access_probe){ .armed = mul_sat(region->sampling_addr, unit),
+		probes[i] = (struct access_probe){ .prepared = mul_sat(region->sampling_addr, unit),
 						   .next = mul_sat(next, unit),
-						   .memory = region->memory };
+						   .priv = region->priv };
 		region->sampling_addr = next;
 	}
 	if (target->space)
@@ -57,7 +57,7 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 
 		if (what & ACCESS_CHECK)
 			damon_update_region_access(region, !r && probes[i].accessed, max, rounds);
-		region->memory = probes[i].memory;
+		region->priv = probes[i].priv;
 	}
 }
 

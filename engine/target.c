@@ -21,7 +21,7 @@
 #define TELL_INTERVAL_US 60000000
 
 /* Return: 0, also if it cannot be seen, or a negative errno that is fatal. */
-static int open_space(struct damon_ctx *ctx, struct damon_target *target, bool tell)
+static int target_open_space(struct damon_ctx *ctx, struct damon_target *target, bool tell)
 {
 	int r = access_space_open(ctx->sessions, target->process, tell, &target->space);
 
@@ -42,7 +42,7 @@ int damon_target_open(struct damon_ctx *ctx, struct damon_target *target, struct
 		target->process = process_get(process);
 	if (!ctx->sessions || (!target->process && ctx->ops->has_process))
 		return 0;
-	return open_space(ctx, target, true);
+	return target_open_space(ctx, target, true);
 }
 
 int damon_targets_seen(const struct damon_target *targets, size_t nr)
@@ -100,7 +100,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 /* What it is seen by. */
 static void close_space(struct damon_target *target)
 {
-	frames_close(target->pages.frames);
+	page_walk_close(target->pages.frames);
 	target->pages = (struct damos_pages){ 0 };
 	access_space_close(target->space);
 	target->space = NULL;
@@ -128,7 +128,7 @@ static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64
 			 target->space->session->method->name, strerror(-target->failed));
 	close_space(target);
 	/* That it is still not seen has been told. */
-	r = open_space(ctx, target, tell && !was_blind);
+	r = target_open_space(ctx, target, tell && !was_blind);
 	if (r && tell && !was_blind)
 		log_info("pid %d cannot be watched for now: %s", target->process->pid,
 			 strerror(-r));

@@ -24,12 +24,12 @@ struct damon_region {
 	uint32_t last_nr_accesses; /* in the one before */
 	uint32_t nr_accesses_bp; /* pseudo moving sum, in 1/10000 */
 	uint32_t age; /* in aggregations */
-	uint16_t memory; /* the access method's, see access_probe */
+	uint16_t priv; /* the access method's, see access_probe */
 };
 
 /* Memory that schemes look at page by page. */
 struct damos_pages {
-	struct frames *frames; /* NULL until one does */
+	struct page_walk *frames; /* NULL until one does */
 	uint64_t round; /* damon_ctx.passed when they were looked at last */
 	bool failed; /* it cannot be, and will not */
 	bool told; /* the log knows why */
@@ -109,7 +109,7 @@ struct damon_ctx {
 
 	uint64_t sz_limit; /* of a merged region */
 	size_t last_split_nr_regions;
-	bool armed; /* the regions' sampling addresses are */
+	bool prepared; /* the regions' sampling addresses are */
 	bool any_replaced; /* of the targets */
 	uint64_t next_check; /* us: when it is asked again whether they may be watched */
 

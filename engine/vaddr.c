@@ -143,12 +143,12 @@ static const struct {
 };
 
 /* All of the region, or nothing, as madvise() answers.  Source: damos_madvise() of Linux 6.12. */
-static uint64_t advise(const struct damon_target *target, const struct damon_region *region,
-		       enum damos_action action)
+static uint64_t vaddr_advise(const struct damon_target *target, const struct damon_region *region,
+			     enum damos_action action)
 {
 	uint64_t sz = align_up(damon_sz_region(region), DAMON_MIN_REGION);
-	int r = advice_give(target->process, advices[action].advice,
-			    align_up(region->start, DAMON_MIN_REGION), sz);
+	int r = process_madvise_range(target->process, advices[action].advice,
+				      align_up(region->start, DAMON_MIN_REGION), sz);
 
 	if (r)
 		log_debug("pid %d: advice %d for %lx-%lx: %s", target->process->pid, action,
@@ -156,7 +156,7 @@ static uint64_t advise(const struct damon_target *target, const struct damon_reg
 	return r ? 0 : sz;
 }
 
-static bool takes(const struct frame_info *info, void *argument)
+static bool vaddr_match(const struct page_info *info, void *argument)
 {
 	return damos_page_passes(argument, info, false);
 }
@@ -181,7 +181,7 @@ int damos_dest_of(const struct damos_desc *desc, uint64_t index)
 	return -1;
 }
 
-static int node_of(uint64_t index, void *argument)
+static int vaddr_node_of(uint64_t index, void *argument)
 {
 	return damos_dest_of(&((const struct damos *)argument)->desc, index);
 }
@@ -200,32 +200,32 @@ static bool walks(const struct damon_ctx *ctx, const struct damos *scheme)
 	}
 }
 
-static struct frames_result walk(struct damon_ctx *ctx, struct damon_target *target,
-				 const struct damon_region *region, const struct damos *scheme)
+static struct page_walk_result walk(struct damon_ctx *ctx, struct damon_target *target,
+				    const struct damon_region *region, const struct damos *scheme)
 {
-	enum frames_action action = scheme->desc.action == DAMOS_STAT ? FRAMES_COUNT :
-									FRAMES_MIGRATE;
-	struct frames_result result =
-		damos_walk_pages(ctx, &target->pages, target, action,
-				 (struct damon_addr_range){ region->start, region->end }, scheme,
-				 (struct frames_choice){ .takes = takes, .node = node_of });
+	enum page_action action = scheme->desc.action == DAMOS_STAT ? PAGE_COUNT : PAGE_MIGRATE;
+	struct page_walk_result result = damos_walk_pages(
+		ctx, &target->pages, target, action,
+		(struct damon_addr_range){ region->start, region->end }, scheme,
+		(struct page_filter){ .match = vaddr_match, .node = vaddr_node_of });
 
 	/* What passes is told of `stat' only. */
-	if (action == FRAMES_MIGRATE)
+	if (action == PAGE_MIGRATE)
 		result.passed = 0;
 	return result;
 }
 
-static struct frames_result vaddr_apply_scheme(struct damon_ctx *ctx, struct damon_target *target,
-					       const struct damon_region *region,
-					       const struct damos *scheme)
+static struct page_walk_result vaddr_apply_scheme(struct damon_ctx *ctx,
+						  struct damon_target *target,
+						  const struct damon_region *region,
+						  const struct damos *scheme)
 {
-	struct frames_result result = { 0 };
+	struct page_walk_result result = { 0 };
 
 	if (!target->process || target->unanswered)
 		return result;
 	if (advices[scheme->desc.action].is)
-		result.applied = advise(target, region, scheme->desc.action);
+		result.applied = vaddr_advise(target, region, scheme->desc.action);
 	else if (walks(ctx, scheme))
 		result = walk(ctx, target, region, scheme);
 	return result;

@@ -15,12 +15,12 @@
 #include "fs/janitor.h"
 #include "util/cleanup.h"
 
-/* How long guard_end() waits: cleaning up may take as long as somebody still uses it. */
+/* How long janitor_end() waits: cleaning up may take as long as somebody still uses it. */
 #define PATIENCE_MS 1000
 
 #define MAX_CLEAN_UPS 4
 
-struct guard {
+struct janitor {
 	int socket; /* it hears on its end when we end, and we on ours when it has */
 };
 
@@ -65,15 +65,15 @@ static void drop_privileges(const struct clean_up *clean_ups, size_t nr)
 	cap_free(kept);
 }
 
-static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, int socket,
-				 int parent)
+static _Noreturn void janitor_main(const struct clean_up *clean_ups, size_t nr, int socket,
+				   int parent)
 {
 	struct pollfd fds[] = { { .fd = parent, .events = POLLIN },
 				{ .fd = socket, .events = POLLIN } };
 	int kept[2 + 2 * MAX_CLEAN_UPS] = { socket, parent };
 	sigset_t none;
 
-	prctl(PR_SET_NAME, "damonfs: guard");
+	prctl(PR_SET_NAME, "damonfs: janitor");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (size_t i = 0; i < nr; i++)
@@ -87,15 +87,15 @@ static _Noreturn void guard_main(const struct clean_up *clean_ups, size_t nr, in
 	_exit(0);
 }
 
-int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
+int janitor_start(const struct clean_up *clean_ups, size_t nr, struct janitor **out)
 {
 	_cleanup_close_ int parent = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	_cleanup_close_ int ours = -1, its = -1;
-	_cleanup_free_ struct guard *guard = malloc(sizeof(*guard));
+	_cleanup_free_ struct janitor *janitor = malloc(sizeof(*janitor));
 	int ends[2];
 	pid_t child;
 
-	if (!guard || nr > MAX_CLEAN_UPS)
+	if (!janitor || nr > MAX_CLEAN_UPS)
 		return -ENOMEM;
 	if (parent < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
 		return -errno;
@@ -108,13 +108,13 @@ int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out)
 		setsid();
 		if (fork() || chdir("/"))
 			_exit(0);
-		guard_main(clean_ups, nr, out ? its : -1, parent);
+		janitor_main(clean_ups, nr, out ? its : -1, parent);
 	}
 	waitpid(child, NULL, 0);
 	if (!out)
 		return 0;
-	guard->socket = steal_fd(ours);
-	*out = steal_ptr(guard);
+	janitor->socket = steal_fd(ours);
+	*out = steal_ptr(janitor);
 	return 0;
 }
 
@@ -126,16 +126,16 @@ void clean_up_forget(struct clean_up *clean_up)
 	free(clean_up->argument);
 }
 
-void guard_end(struct guard *guard)
+void janitor_end(struct janitor *janitor)
 {
 	struct pollfd fd = { .events = POLLIN };
 
-	if (!guard)
+	if (!janitor)
 		return;
-	shutdown(guard->socket, SHUT_WR);
-	fd.fd = guard->socket;
+	shutdown(janitor->socket, SHUT_WR);
+	fd.fd = janitor->socket;
 	/* Its end of it is closed when it ends. */
 	(void)poll(&fd, 1, PATIENCE_MS);
-	close(guard->socket);
-	free(guard);
+	close(janitor->socket);
+	free(janitor);
 }

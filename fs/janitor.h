@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* Of privileges; the guard keeps what the most demanding of its clean-ups needs. */
+/* Of privileges; the janitor keeps what the most demanding of its clean-ups needs. */
 enum clean_up_needs {
 	NEEDS_NOTHING, /* but to be who started damonfs */
 	NEEDS_MOUNTS, /* CAP_SYS_ADMIN, and to find the way */
@@ -16,25 +16,25 @@ enum clean_up_needs {
 };
 
 struct clean_up {
-	void (*run)(void *argument); /* in that process, as it was when the guard was started */
+	void (*run)(void *argument); /* in that process, as it was when the janitor was started */
 	void *argument; /* allocated */
 	int fds[2]; /* that it needs, or -1: all others are closed */
 	enum clean_up_needs needs;
 };
 
-struct guard;
+struct janitor;
 
 /*
  * Starts one, which runs so many clean-ups, in order, when our process ends, whatever it executes
- * until then; or before, if OUT is not NULL, by guard_end().
+ * until then; or before, if OUT is not NULL, by janitor_end().
  * Return: 0 and *OUT, or a negative errno.
  */
-int guard_start(const struct clean_up *clean_ups, size_t nr, struct guard **out);
+int janitor_start(const struct clean_up *clean_ups, size_t nr, struct janitor **out);
 
-/* Closes and frees what a clean-up has: the guard has its own. */
+/* Closes and frees what a clean-up has: the janitor has its own. */
 void clean_up_forget(struct clean_up *clean_up);
 
-/* Lets it clean up now, and waits a moment for that.  GUARD may be NULL. */
-void guard_end(struct guard *guard);
+/* Lets it clean up now, and waits a moment for that.  JANITOR may be NULL. */
+void janitor_end(struct janitor *janitor);
 
 #endif

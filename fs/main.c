@@ -26,7 +26,7 @@ static bool end_on_signal(int number, void *argument)
 }
 
 /* Signals that end it come through a descriptor; threads made later inherit the mask. */
-static int open_signals(void)
+static int main_open_signals(void)
 {
 	sigset_t set;
 
@@ -41,7 +41,7 @@ static int open_signals(void)
 }
 
 /* Gets ready to serve others, and to do without what was needed until now. */
-static int prepare(const struct options *options)
+static int main_prepare(const struct options *options)
 {
 	unsigned int uses = access_method_uses(options->method);
 	int r = borrowed_take_up();
@@ -64,7 +64,7 @@ static int serve_mount(struct options *options, struct daemon *daemon, struct se
 	int r = session_begin(session, signals);
 
 	if (!r)
-		r = prepare(options);
+		r = main_prepare(options);
 	if (r)
 		return r;
 	log_setup(options->log_level, !options->foreground);
@@ -78,14 +78,14 @@ static int serve_mount(struct options *options, struct daemon *daemon, struct se
 }
 
 /* Return: 0 or a negative errno, after saying why. */
-static int serve(struct options *options)
+static int main_serve(struct options *options)
 {
 	struct daemon daemon = { -1 };
 	_cleanup_close_ int signals = -1;
 	struct session *session;
 	int r = options->foreground ? 0 : daemon_begin(&daemon);
 
-	if (!r && (signals = open_signals()) < 0)
+	if (!r && (signals = main_open_signals()) < 0)
 		r = -errno;
 	if (r) {
 		log_error("damonfs cannot begin: %s", strerror(-r));
@@ -126,12 +126,12 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (argc > 1 && !strcmp(argv[1], "exec"))
-		return namespace_exec(argc, argv);
+		return exec_main(argc, argv);
 	r = take_options(argc, argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
 	/* -d is for a person to watch. */
 	options.foreground |= options.debug;
 	log_setup(options.log_level, false);
-	return serve(&options) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return main_serve(&options) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

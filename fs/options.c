@@ -191,7 +191,7 @@ static int find_limits(struct options *options)
 	return 0;
 }
 
-static int check(struct options *options)
+static int options_check(struct options *options)
 {
 	int abi, level, sandbox;
 
@@ -268,7 +268,7 @@ int options_parse(int argc, char **argv, struct options *out)
 	}
 	if (fuse_opt_parse(&out->args, out, table, NULL))
 		return -EINVAL;
-	r = check(out);
+	r = options_check(out);
 	return r ? r : add_defaults(out);
 }
 

@@ -58,13 +58,13 @@ int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_
 	return r;
 }
 
-static void release(struct run *run)
+static void run_release(struct run *run)
 {
 	account_hold(&run->regions, NULL, ACCOUNT_REGIONS, 0);
 	account_hold(&run->kdamonds, NULL, ACCOUNT_KDAMONDS, 0);
 }
 
-static int charge(struct run *run, struct damon_desc *desc)
+static int run_charge(struct run *run, struct damon_desc *desc)
 {
 	struct account *account;
 	int r = account_of(run->tree, desc, &account);
@@ -77,7 +77,7 @@ static int charge(struct run *run, struct damon_desc *desc)
 
 /* ---- call-backs: of the kdamond's thread ---- */
 
-static void on_started(void *argument, int result)
+static void run_on_started(void *argument, int result)
 {
 	struct run *run = argument;
 
@@ -85,7 +85,7 @@ static void on_started(void *argument, int result)
 	answerer_post(((struct damonfs *)run->tree->owner)->answerer, &run->start);
 }
 
-static void on_ended(void *argument)
+static void run_on_ended(void *argument)
 {
 	struct run *run = argument;
 
@@ -115,7 +115,7 @@ static void finish_started(struct event *event)
 	if (run->state == RUN_ON)
 		on = take_held(&run->on);
 	tree_unlock(tree);
-	pending_answer(on.pending, on.result);
+	deferred_reply_send(on.pending, on.result);
 }
 
 /* For its owner, who may free it from now on; the tree is locked. */
@@ -138,7 +138,7 @@ static void end(struct run *run)
 
 	tree_lock(tree);
 	answerer_take_back(damonfs->answerer, &run->late);
-	release(run);
+	run_release(run);
 	DL_DELETE(damonfs->runs, run);
 	if (!run->left)
 		be_over(run);
@@ -149,8 +149,8 @@ static void end(struct run *run)
 		run_free(run);
 	pthread_cond_signal(&damonfs->ended);
 	tree_unlock(tree);
-	pending_answer(on.pending, on.result);
-	pending_answer(off.pending, off.result);
+	deferred_reply_send(on.pending, on.result);
+	deferred_reply_send(off.pending, off.result);
 }
 
 /* ---- one that does not end ---- */
@@ -177,8 +177,8 @@ static void finish_left(struct event *event)
 	on = take_held(&run->on);
 	off = take_held(&run->off);
 	tree_unlock(tree);
-	pending_answer(on.pending, on.result);
-	pending_answer(off.pending, off.result);
+	deferred_reply_send(on.pending, on.result);
+	deferred_reply_send(off.pending, off.result);
 }
 
 void run_stop(struct run *run)
@@ -209,8 +209,8 @@ static void go(struct errand *errand)
 
 static int start_kdamond(struct run *run)
 {
-	struct damon_callbacks callbacks = { .started = on_started,
-					     .ended = on_ended,
+	struct damon_callbacks callbacks = { .started = run_on_started,
+					     .ended = run_on_ended,
 					     .argument = run };
 	struct damonfs *damonfs = run->tree->owner;
 
@@ -247,7 +247,7 @@ static void finish_opened(struct errand *errand)
 static int run_begin(struct run *run)
 {
 	struct damonfs *damonfs = run->tree->owner;
-	int r = damonfs->stopping ? -EBUSY : charge(run, run->desc);
+	int r = damonfs->stopping ? -EBUSY : run_charge(run, run->desc);
 
 	return r ? r : errand_start(run->tree, &run->errand);
 }
@@ -278,7 +278,7 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 	r = run_begin(run);
 	if (r) {
 		damon_desc_free(desc);
-		release(run);
+		run_release(run);
 		free(run);
 		return r;
 	}

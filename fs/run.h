@@ -19,7 +19,7 @@ enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
 
 /* A write that is held until something has happened to a run, and what it will be told. */
 struct held {
-	struct pending *pending;
+	struct deferred_reply *pending;
 	int result;
 };
 

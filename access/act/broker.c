@@ -54,7 +54,7 @@ static int write_label(const char *file, const char *prefix, const char *label)
 }
 
 /* Takes on the label of a security module: of AppArmor's, or of one whose are written as they are. */
-static int take_label(const char *label)
+static int broker_take_label(const char *label)
 {
 	_cleanup_free_ char *now = NULL;
 	char profile[AGENT_LABEL];
@@ -78,7 +78,7 @@ static int become_for_good(const struct caller *caller)
 	int r = caller_take_ids(caller);
 
 	if (!r && caller->label)
-		r = take_label(caller->label);
+		r = broker_take_label(caller->label);
 	/* Who enters a user namespace has all capabilities in it. */
 	if (!r && caller->user_ns_fd >= 0 && setns(caller->user_ns_fd, CLONE_NEWUSER))
 		r = -errno;
@@ -100,7 +100,7 @@ static int open_in_the_name_of(const struct caller *caller, int dir, const char 
 #define ASK_SECONDS 5
 
 /* Waits for CHILD, and ends it if it takes too long.  Return: as waitpid(). */
-static pid_t wait_for(pid_t child, int *status)
+static pid_t broker_wait_for(pid_t child, int *status)
 {
 	struct timespec until, now, left;
 	sigset_t ended;
@@ -136,7 +136,7 @@ static int ask_elsewhere(const struct caller *caller, int dir, const char *name)
 		r = open_in_the_name_of(caller, dir, name);
 		_exit(r < -127 ? EPERM : -r);
 	}
-	if (wait_for(child, &status) != child || !WIFEXITED(status))
+	if (broker_wait_for(child, &status) != child || !WIFEXITED(status))
 		return -EPERM;
 	return -WEXITSTATUS(status);
 }
@@ -145,7 +145,7 @@ static int ask_elsewhere(const struct caller *caller, int dir, const char *name)
  * Return: 0 if CALLER, or the daemon if that is NULL, may open NAME in DIR, -ESRCH if the task is
  * gone, or another negative errno.
  */
-static int ask(const struct caller *caller, int dir, const char *name)
+static int broker_ask(const struct caller *caller, int dir, const char *name)
 {
 	int r = caller_is_near(caller) ? caller_try_open(caller, dir, name) :
 					 ask_elsewhere(caller, dir, name);
@@ -169,7 +169,7 @@ static int may_control(pid_t tid, void *argument)
 	char name[64];
 
 	snprintf(name, sizeof(name), "task/%d/%s", tid, caller_right_file(CALLER_CONTROL));
-	return ask(asked->caller, asked->dir, name);
+	return broker_ask(asked->caller, asked->dir, name);
 }
 
 static bool is_known(const struct agent_request *request)
@@ -181,8 +181,8 @@ static bool is_known(const struct agent_request *request)
 }
 
 /* REPLY says no, and does so still where nothing else can be said. */
-static void serve(struct agent_request *request, const int *fds, size_t nr_fds,
-		  struct agent_reply *reply)
+static void broker_serve(struct agent_request *request, const int *fds, size_t nr_fds,
+			 struct agent_reply *reply)
 {
 	struct caller caller = caller_of(request, nr_fds > AGENT_USER_NS ? fds[AGENT_USER_NS] : -1);
 	struct asked asked = { request->has_caller ? &caller : NULL, fds[AGENT_PROCESS] };
@@ -191,7 +191,8 @@ static void serve(struct agent_request *request, const int *fds, size_t nr_fds,
 	if (!is_known(request))
 		return;
 	if (request->kind == AGENT_ASK) {
-		reply->answer = ask(asked.caller, asked.dir, caller_right_file(request->right));
+		reply->answer =
+			broker_ask(asked.caller, asked.dir, caller_right_file(request->right));
 		return;
 	}
 	reply->answer = inject_madvise(&(struct inject){ .procfd = asked.dir,
@@ -216,7 +217,7 @@ static bool serve_next(int socket, struct agent_request *request)
 	ssize_t length = packet_receive(socket, request, sizeof(*request), fds, &nr);
 
 	if (length == sizeof(*request) && nr)
-		serve(request, fds, nr, &reply);
+		broker_serve(request, fds, nr, &reply);
 	for (size_t i = 0; i < nr; i++)
 		close(fds[i]);
 	return length == sizeof(*request) && !packet_send(socket, &reply, sizeof(reply), NULL, 0) &&
@@ -238,7 +239,7 @@ static _Noreturn void agent_main(int socket)
 
 /* Whatever may be sent to it, it ends when the daemon does, and leaves nothing of the daemon's
  * open. */
-static void settle(int socket)
+static void broker_settle(int socket)
 {
 	int null = open("/dev/null", O_RDWR);
 	sigset_t all;
@@ -272,7 +273,7 @@ static void ask_for_precedence(void)
 		return;
 }
 
-static void make_agent(int socket, int agent, size_t *nr)
+static void broker_make_agent(int socket, int agent, size_t *nr)
 {
 	pid_t child = *nr < AGENTS_MAX ? fork() : -1;
 
@@ -290,7 +291,7 @@ _Noreturn void broker_main(int socket)
 	sigset_t child;
 	size_t nr = 0;
 
-	settle(socket);
+	broker_settle(socket);
 	ask_for_precedence();
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -311,6 +312,6 @@ _Noreturn void broker_main(int socket)
 		if (packet_receive(socket, &byte, 1, &agent, &nr_fds) <= 0)
 			_exit(0);
 		if (nr_fds)
-			make_agent(socket, agent, &nr);
+			broker_make_agent(socket, agent, &nr);
 	}
 }

@@ -64,7 +64,8 @@ struct injection {
 
 static const unsigned char syscall_code[SYSCALL_LENGTH] = { 0x0f, 0x05 };
 
-static ssize_t read_file(const struct injection *in, const char *name, void *buffer, size_t size)
+static ssize_t inject_read_file(const struct injection *in, const char *name, void *buffer,
+				size_t size)
 {
 	char path[64];
 	_cleanup_close_ int fd = -1;
@@ -139,7 +140,7 @@ static int choose_thread(struct injection *in)
  * Whether the thread that was seized is one of the process: its number may have been another's by
  * then.  It cannot change any more.
  */
-static bool is_ours(const struct injection *in)
+static bool inject_is_ours(const struct injection *in)
 {
 	char path[64];
 
@@ -292,7 +293,7 @@ static bool has_seccomp(const struct injection *in)
 {
 	char status[4096];
 	const char *line;
-	ssize_t length = read_file(in, "status", status, sizeof(status) - 1);
+	ssize_t length = inject_read_file(in, "status", status, sizeof(status) - 1);
 
 	if (length <= 0)
 		return true;
@@ -327,7 +328,7 @@ static int find_instruction(struct injection *in)
 		return 0;
 	}
 	/* An ending process has lost its memory. */
-	if (read_file(in, "auxv", auxv, sizeof(auxv)) <= 0)
+	if (inject_read_file(in, "auxv", auxv, sizeof(auxv)) <= 0)
 		return -ESRCH;
 	for (size_t i = 0; i < ARRAY_SIZE(auxv); i++)
 		if (auxv[i].a_type == AT_SYSINFO_EHDR)
@@ -479,7 +480,7 @@ int inject_madvise(const struct inject *what, int64_t *result)
 	r = ptrace(PTRACE_INTERRUPT, in.tid, 0, 0) ? -ESRCH : wait_for_interrupt(&in, false);
 	if (r)
 		return r;
-	if (!is_ours(&in))
+	if (!inject_is_ours(&in))
 		r = -ESRCH;
 	/* Now that it can neither change its credentials nor execute another program. */
 	if (!r)

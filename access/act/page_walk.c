@@ -33,7 +33,7 @@
 /* Of a process so many pages are looked at however little it uses: 64 GiB, a tenth of a second. */
 #define LEAST_PAGES (1UL << 24)
 
-_Static_assert(WINDOW <= LOOKOUT_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
+_Static_assert(WINDOW <= PAGE_YOUNG_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
 
 /* A page that is taken. */
 struct taken {
@@ -48,7 +48,7 @@ struct window {
 	uint64_t frame[WINDOW],
 		page[WINDOW]; /* numbers; of physical memory, both are the frame's */
 	struct folio folio[WINDOW];
-	struct frame_info info[WINDOW];
+	struct page_info info[WINDOW];
 	enum { OUT, TAKEN, DEPENDS /* on whether it is young */ } verdict[WINDOW];
 	size_t nr;
 	/* To look at: */
@@ -57,11 +57,11 @@ struct window {
 	size_t nr_looks;
 };
 
-struct frames {
+struct page_walk {
 	struct access_session *session;
 	struct process *process; /* a reference; NULL for physical memory */
 	struct folios *folios;
-	struct lookout *lookout; /* NULL until it is needed */
+	struct page_young *page_young; /* NULL until it is needed */
 	bool blind; /* nothing can be looked at */
 
 	/* Physical memory: */
@@ -86,11 +86,11 @@ struct frames {
 	struct iovec ranges[WINDOW];
 };
 
-void frames_close(struct frames *f)
+void page_walk_close(struct page_walk *f)
 {
 	if (!f)
 		return;
-	lookout_close(f->lookout);
+	page_young_close(f->page_young);
 	rmap_put(f->map);
 	if (f->joined)
 		rmap_leave(&f->user);
@@ -103,9 +103,9 @@ void frames_close(struct frames *f)
 	free(f);
 }
 
-int frames_open(struct access_session *session, struct process *process, struct frames **out)
+int page_walk_open(struct access_session *session, struct process *process, struct page_walk **out)
 {
-	struct frames *f = calloc(1, sizeof(*f));
+	struct page_walk *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
@@ -123,7 +123,7 @@ int frames_open(struct access_session *session, struct process *process, struct 
 		f->joined = !r;
 	}
 	if (r)
-		frames_close(f);
+		page_walk_close(f);
 	else
 		*out = f;
 	return r;
@@ -131,57 +131,58 @@ int frames_open(struct access_session *session, struct process *process, struct 
 
 /* ---- finding ---- */
 
-static void add_page(struct window *window, uint64_t frame, uint64_t page)
+static void walk_add_page(struct window *window, uint64_t frame, uint64_t page)
 {
 	window->frame[window->nr] = frame;
 	window->page[window->nr++] = page;
 }
 
 /* All frames that the numbers go to; which of them are memory, their flags tell. */
-static void find_frames(struct frames *f, uint64_t *at, uint64_t last)
+static void walk_find_frames(struct page_walk *f, uint64_t *at, uint64_t last)
 {
 	uint64_t end = folios_exist(f->folios, *at) ? min_ul(last, *at + WINDOW) : *at;
 
 	for (uint64_t frame = *at; frame < end; frame++)
-		add_page(&f->window, frame, frame);
+		walk_add_page(&f->window, frame, frame);
 	*at = end > *at ? end : last;
 }
 
 /* The next window of what is there from page *AT up to LAST; there may be nothing in it. */
-static void find_pages(struct frames *f, uint64_t *at, uint64_t last)
+static void walk_find_pages(struct page_walk *f, uint64_t *at, uint64_t last)
 {
 	size_t nr;
 
 	f->window.nr = 0;
 	if (!f->process) {
-		find_frames(f, at, last);
+		walk_find_frames(f, at, last);
 		return;
 	}
 	nr = scan_next(&f->scan, at, last, f->found, WINDOW);
 	for (size_t i = 0; i < nr; i++)
-		add_page(&f->window, f->found[i].frame, f->found[i].page);
+		walk_add_page(&f->window, f->found[i].frame, f->found[i].page);
 }
 
 /* ---- choosing ---- */
 
-/* Sees which of the pages that it depends on are young.  Return: as lookout_see(). */
-static int see(struct frames *f)
+/* Sees which of the pages that it depends on are young.  Return: as page_young_see(). */
+static int see(struct page_walk *f)
 {
 	int r = 0;
 
 	if (!f->session)
 		return -EOPNOTSUPP;
-	if (!f->lookout)
-		r = lookout_open(f->session, f->process, &f->lookout);
+	if (!f->page_young)
+		r = page_young_open(f->session, f->process, &f->page_young);
 	return r ? r :
-		   lookout_see(f->lookout, f->window.address, f->window.nr_looks, f->window.young);
+		   page_young_see(f->page_young, f->window.address, f->window.nr_looks,
+				  f->window.young);
 }
 
 /*
  * Which of the pages that it depends on are young, and makes those old.
  * Return: whether that can be told, for now; where the method cannot tell it at all, none is.
  */
-static bool look(struct frames *f)
+static bool look(struct page_walk *f)
 {
 	int r = f->blind ? 0 : see(f);
 
@@ -196,7 +197,7 @@ static bool look(struct frames *f)
 }
 
 /* Where a page that is taken is to be acted upon.  Return: whether it can be. */
-static bool locate(const struct frames *f, size_t i, struct taken *out)
+static bool locate(const struct page_walk *f, size_t i, struct taken *out)
 {
 	struct rmap_mapping mappings[2];
 
@@ -211,27 +212,27 @@ static bool locate(const struct frames *f, size_t i, struct taken *out)
 }
 
 /* What is known of page I without looking whether it is young; what is on no list is not taken. */
-static void judge(struct frames *f, size_t i, const struct frames_choice *choice)
+static void judge(struct page_walk *f, size_t i, const struct page_filter *choice)
 {
 	struct window *w = &f->window;
 	struct folio *folio = &w->folio[i];
-	struct frame_info *info = &w->info[i];
+	struct page_info *info = &w->info[i];
 	bool old, young;
 
 	w->verdict[i] = OUT;
 	folios_find(f->folios, w->frame[i], folio);
 	if (!folio_has(folio, KPF_LRU))
 		return;
-	*info = (struct frame_info){
+	*info = (struct page_info){
 		.anon = folio_has(folio, KPF_ANON),
 		.active = folio_has(folio, KPF_ACTIVE),
 		.mapped = f->process || folio_has(folio, KPF_MMAP),
 		.folio_sz = folio->nr * PAGE,
 		.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, folio) : 0,
 	};
-	old = choice->takes(info, choice->argument);
+	old = choice->match(info, choice->argument);
 	info->young = true;
-	young = choice->wants_young ? choice->takes(info, choice->argument) : old;
+	young = choice->wants_young ? choice->match(info, choice->argument) : old;
 	info->young = false;
 	if (old == young)
 		w->verdict[i] = old ? TAKEN : OUT;
@@ -243,7 +244,7 @@ static void judge(struct frames *f, size_t i, const struct frames_choice *choice
  * Looks at what it depends on only: a look makes pages old, and others' are to be left alone. Where
  * it fails, they are out, whichever was meant.
  */
-static void settle(struct frames *f, const struct frames_choice *choice)
+static void walk_settle(struct page_walk *f, const struct page_filter *choice)
 {
 	struct window *w = &f->window;
 	bool told;
@@ -259,18 +260,18 @@ static void settle(struct frames *f, const struct frames_choice *choice)
 		if (w->verdict[i] != DEPENDS)
 			continue;
 		w->info[i].young = w->young[k++];
-		w->verdict[i] = told && choice->takes(&w->info[i], choice->argument) ? TAKEN : OUT;
+		w->verdict[i] = told && choice->match(&w->info[i], choice->argument) ? TAKEN : OUT;
 	}
 }
 
 /* Return: the bytes that pass. */
-static uint64_t choose(struct frames *f, const struct frames_choice *choice)
+static uint64_t choose(struct page_walk *f, const struct page_filter *choice)
 {
 	uint64_t passed = 0;
 
 	for (size_t i = 0; i < f->window.nr; i++)
 		judge(f, i, choice);
-	settle(f, choice);
+	walk_settle(f, choice);
 	f->nr_taken = 0;
 	for (size_t i = 0; i < f->window.nr; i++) {
 		struct taken taken;
@@ -303,7 +304,7 @@ static size_t count_mapped(struct process *process, const struct taken *taken, s
 }
 
 /* The pages as ranges.  Return: how many. */
-static size_t make_ranges(struct frames *f, const struct taken *taken, size_t nr)
+static size_t make_ranges(struct page_walk *f, const struct taken *taken, size_t nr)
 {
 	size_t made = 0;
 
@@ -320,8 +321,8 @@ static size_t make_ranges(struct frames *f, const struct taken *taken, size_t nr
 }
 
 /* Return: the pages that it was done to. */
-static size_t advise(struct frames *f, struct process *process, const struct taken *taken,
-		     size_t nr, int behavior)
+static size_t walk_advise(struct page_walk *f, struct process *process, const struct taken *taken,
+			  size_t nr, int behavior)
 {
 	size_t made = make_ranges(f, taken, nr), pages = 0;
 
@@ -341,13 +342,13 @@ static size_t advise(struct frames *f, struct process *process, const struct tak
 	return pages;
 }
 
-static size_t page_out(struct frames *f, struct process *process, const struct taken *taken,
-		       size_t nr, const struct frames_choice *choice)
+static size_t page_out(struct page_walk *f, struct process *process, const struct taken *taken,
+		       size_t nr, const struct page_filter *choice)
 {
 	size_t before = count_mapped(process, taken, nr), after;
 
 	(void)choice;
-	advise(f, process, taken, nr, MADV_PAGEOUT);
+	walk_advise(f, process, taken, nr, MADV_PAGEOUT);
 	after = count_mapped(process, taken, nr);
 	return before - min_ul(before, after);
 }
@@ -356,8 +357,8 @@ static size_t page_out(struct frames *f, struct process *process, const struct t
  * A page that is read by others is marked as referenced, and the second time made active.  Its
  * process is read through its directory in /proc, which cannot come to be another's.
  */
-static size_t prioritize(struct frames *f, struct process *process, const struct taken *taken,
-			 size_t nr, const struct frames_choice *choice)
+static size_t prioritize(struct page_walk *f, struct process *process, const struct taken *taken,
+			 size_t nr, const struct page_filter *choice)
 {
 	_cleanup_close_ int memory = process_open_file(process, "mem", O_RDONLY);
 	size_t pages = 0;
@@ -373,15 +374,15 @@ static size_t prioritize(struct frames *f, struct process *process, const struct
 	return pages;
 }
 
-static size_t deprioritize(struct frames *f, struct process *process, const struct taken *taken,
-			   size_t nr, const struct frames_choice *choice)
+static size_t deprioritize(struct page_walk *f, struct process *process, const struct taken *taken,
+			   size_t nr, const struct page_filter *choice)
 {
 	(void)choice;
-	return advise(f, process, taken, nr, MADV_COLD);
+	return walk_advise(f, process, taken, nr, MADV_COLD);
 }
 
 /* The folios are counted from where the file, or the address space, begins. */
-static uint64_t index_of(const struct frames *f, const struct taken *taken)
+static uint64_t index_of(const struct page_walk *f, const struct taken *taken)
 {
 	unsigned int order = 63U - (unsigned int)__builtin_clzll(taken->folio.nr);
 	uint64_t page = taken->page - (taken->frame - taken->folio.head);
@@ -394,8 +395,8 @@ static uint64_t index_of(const struct frames *f, const struct taken *taken)
 }
 
 /* Each folio once: with the first of its pages. */
-static size_t migrate_pages(struct frames *f, struct process *process, const struct taken *taken,
-			    size_t nr, const struct frames_choice *choice)
+static size_t migrate_pages(struct page_walk *f, struct process *process, const struct taken *taken,
+			    size_t nr, const struct page_filter *choice)
 {
 	size_t made = 0;
 
@@ -414,13 +415,13 @@ static size_t migrate_pages(struct frames *f, struct process *process, const str
 	return migrate(process, f->migrants, made);
 }
 
-static size_t (*const actions[NR_FRAMES_ACTIONS])(struct frames *f, struct process *process,
-						  const struct taken *taken, size_t nr,
-						  const struct frames_choice *choice) = {
-	[FRAMES_PAGEOUT] = page_out,
-	[FRAMES_PRIO] = prioritize,
-	[FRAMES_DEPRIO] = deprioritize,
-	[FRAMES_MIGRATE] = migrate_pages,
+static size_t (*const actions[NR_PAGE_ACTIONS])(struct page_walk *f, struct process *process,
+						const struct taken *taken, size_t nr,
+						const struct page_filter *choice) = {
+	[PAGE_PAGEOUT] = page_out,
+	[PAGE_PRIO] = prioritize,
+	[PAGE_DEPRIO] = deprioritize,
+	[PAGE_MIGRATE] = migrate_pages,
 };
 
 static int compare_taken(const void *a, const void *b)
@@ -433,7 +434,8 @@ static int compare_taken(const void *a, const void *b)
 }
 
 /* Return: bytes. */
-static uint64_t act(struct frames *f, enum frames_action action, const struct frames_choice *choice)
+static uint64_t walk_act(struct page_walk *f, enum page_action action,
+			 const struct page_filter *choice)
 {
 	size_t pages = 0;
 
@@ -456,7 +458,7 @@ static uint64_t act(struct frames *f, enum frames_action action, const struct fr
 /* ---- walking ---- */
 
 /* The newest map; asks for one that has the frames too if this one has not. */
-static void renew_map(struct frames *f, uint64_t first, uint64_t last)
+static void walk_renew_map(struct page_walk *f, uint64_t first, uint64_t last)
 {
 	uint64_t generation = rmap_generation();
 
@@ -469,43 +471,44 @@ static void renew_map(struct frames *f, uint64_t first, uint64_t last)
 }
 
 /* What has to be known of a process for ACTION. */
-static void renew_process(struct frames *f, enum frames_action action)
+static void renew_process(struct page_walk *f, enum page_action action)
 {
 	if (!f->scanned && scan_renew(&f->scan, f->process, LEAST_PAGES))
 		scan_free(&f->scan);
 	f->scanned = true;
-	if (action != FRAMES_MIGRATE || f->mapped)
+	if (action != PAGE_MIGRATE || f->mapped)
 		return;
 	if (maps_read(f->process, &f->maps))
 		f->maps = (struct maps){ 0 };
 	f->mapped = true;
 }
 
-void frames_renew(struct frames *f)
+void frames_renew(struct page_walk *f)
 {
 	maps_free(&f->maps);
 	f->scanned = f->mapped = false;
 }
 
-struct frames_result frames_apply(struct frames *f, enum frames_action action, uint64_t start,
-				  uint64_t end, const struct frames_choice *choice)
+struct page_walk_result page_walk_apply(struct page_walk *f, enum page_action action,
+					uint64_t start, uint64_t end,
+					const struct page_filter *choice)
 {
 	uint64_t first = start / PAGE, last = end / PAGE + !!(end % PAGE);
-	struct frames_result result = { 0 };
+	struct page_walk_result result = { 0 };
 
 	folios_forget(f->folios);
 	f->migrated = UINT64_MAX;
 	if (f->process)
 		renew_process(f, action);
-	else if (action != FRAMES_COUNT)
-		renew_map(f, first, last);
+	else if (action != PAGE_COUNT)
+		walk_renew_map(f, first, last);
 	while (first < last && !stop_asked()) {
-		find_pages(f, &first, last);
+		walk_find_pages(f, &first, last);
 		if (!f->window.nr)
 			continue;
 		result.passed += choose(f, choice);
-		if (action != FRAMES_COUNT)
-			result.applied += act(f, action, choice);
+		if (action != PAGE_COUNT)
+			result.applied += walk_act(f, action, choice);
 	}
 	return result;
 }

@@ -9,17 +9,17 @@
 
 #include "access/access.h"
 
-enum frames_action {
-	FRAMES_COUNT, /* what would be done */
-	FRAMES_PAGEOUT,
-	FRAMES_PRIO, /* as if it had been used often */
-	FRAMES_DEPRIO, /* to the inactive list */
-	FRAMES_MIGRATE, /* to another node of memory */
-	NR_FRAMES_ACTIONS
+enum page_action {
+	PAGE_COUNT, /* what would be done */
+	PAGE_PAGEOUT,
+	PAGE_PRIO, /* as if it had been used often */
+	PAGE_DEPRIO, /* to the inactive list */
+	PAGE_MIGRATE, /* to another node of memory */
+	NR_PAGE_ACTIONS
 };
 
 /* What is known of a page that is on one of the lists of the kernel's reclaim. */
-struct frame_info {
+struct page_info {
 	bool anon;
 	bool active; /* on the list of what is in use */
 	bool mapped;
@@ -29,47 +29,48 @@ struct frame_info {
 };
 
 /* Which pages are meant. */
-struct frames_choice {
+struct page_filter {
 	bool wants_memcg;
 	bool wants_young; /* look; what was young is young no more afterwards */
-	bool (*takes)(const struct frame_info *info, void *argument);
+	bool (*match)(const struct page_info *info, void *argument);
 	/*
-	 * FRAMES_MIGRATE: the node for a folio, negative: it stays.  INDEX counts folios of its
+	 * PAGE_MIGRATE: the node for a folio, negative: it stays.  INDEX counts folios of its
 	 * size from the beginning of what is mapped (a file), or of the address space.
 	 */
 	int (*node)(uint64_t index, void *argument);
 	void *argument;
 };
 
-struct frames_result {
+struct page_walk_result {
 	uint64_t passed; /* bytes of the pages that were taken */
 	/*
-	 * Bytes it was done to: of FRAMES_PAGEOUT those that are no longer mapped, of
-	 * FRAMES_MIGRATE those that were not on their node before and are now.
+	 * Bytes it was done to: of PAGE_PAGEOUT those that are no longer mapped, of
+	 * PAGE_MIGRATE those that were not on their node before and are now.
 	 */
 	uint64_t applied;
 };
 
 /* A kdamond's; of its thread. */
-struct frames;
+struct page_walk;
 
 /*
  * Makes what is needed to walk memory: physical memory if PROCESS is NULL, else that process's, and
- * only FRAMES_COUNT and FRAMES_MIGRATE.  Whether pages are young is seen by the method of SESSION,
+ * only PAGE_COUNT and PAGE_MIGRATE.  Whether pages are young is seen by the method of SESSION,
  * which is borrowed, or not at all if that is NULL.
  * Return: 0 and *OUT, or a negative errno.
  */
-int frames_open(struct access_session *session, struct process *process, struct frames **out);
-void frames_close(struct frames *frames);
+int page_walk_open(struct access_session *session, struct process *process, struct page_walk **out);
+void page_walk_close(struct page_walk *frames);
 
 /* Forgets what was known of a process's mappings: before each round of walks. */
-void frames_renew(struct frames *frames);
+void frames_renew(struct page_walk *frames);
 
 /*
  * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  Of physical memory, a
  * first map has to be made before anything is done.  Gives up when the thread is told to end.
  */
-struct frames_result frames_apply(struct frames *frames, enum frames_action action, uint64_t start,
-				  uint64_t end, const struct frames_choice *choice);
+struct page_walk_result page_walk_apply(struct page_walk *frames, enum page_action action,
+					uint64_t start, uint64_t end,
+					const struct page_filter *choice);
 
 #endif

@@ -10,40 +10,41 @@
 /* For methods that forget: they are asked to look at once. */
 #define SAMPLE_US 1000000
 
-struct lookout {
-	struct access_space *space; /* of its own: what is armed in there is the lookout's */
-	struct access_probe probes[LOOKOUT_MAX];
+struct page_young {
+	struct access_space *space; /* of its own: what is prepared in there is the page_young's */
+	struct access_probe probes[PAGE_YOUNG_MAX];
 };
 
-void lookout_close(struct lookout *lookout)
+void page_young_close(struct page_young *page_young)
 {
-	if (lookout)
-		access_space_close(lookout->space);
-	free(lookout);
+	if (page_young)
+		access_space_close(page_young->space);
+	free(page_young);
 }
 
-int lookout_open(struct access_session *session, struct process *process, struct lookout **out)
+int page_young_open(struct access_session *session, struct process *process,
+		    struct page_young **out)
 {
-	struct lookout *lookout = calloc(1, sizeof(*lookout));
-	int r = lookout ? access_session_space(session, process, &lookout->space) : -ENOMEM;
+	struct page_young *page_young = calloc(1, sizeof(*page_young));
+	int r = page_young ? access_session_space(session, process, &page_young->space) : -ENOMEM;
 
 	if (r)
-		free(lookout);
+		free(page_young);
 	else
-		*out = lookout;
+		*out = page_young;
 	return r;
 }
 
-int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young)
+int page_young_see(struct page_young *page_young, const uint64_t *addresses, size_t nr, bool *young)
 {
-	struct access_probe *probes = lookout->probes;
+	struct access_probe *probes = page_young->probes;
 	size_t found = 0;
 	int r;
 
 	memset(young, 0, nr * sizeof(*young));
 	for (size_t i = 0; i < nr; i++)
-		probes[i] = (struct access_probe){ .armed = addresses[i], .next = addresses[i] };
-	r = access_space_look(lookout->space, probes, nr);
+		probes[i] = (struct access_probe){ .prepared = addresses[i], .next = addresses[i] };
+	r = access_space_peek(page_young->space, probes, nr);
 	if (r)
 		return r;
 	for (size_t i = 0; i < nr; i++) {
@@ -51,9 +52,9 @@ int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, b
 		if (young[i])
 			probes[found++] = probes[i];
 	}
-	/* Arming makes old. */
+	/* Preparing makes old. */
 	if (found)
-		access_space_round(lookout->space, probes, found, ACCESS_ARM,
+		access_space_round(page_young->space, probes, found, ACCESS_PREPARE,
 				   cost_clock_ns() / 1000, SAMPLE_US);
 	return 0;
 }

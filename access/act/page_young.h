@@ -8,21 +8,23 @@
 
 #include "access/access.h"
 
-#define LOOKOUT_MAX 512 /* pages that are looked at together */
+#define PAGE_YOUNG_MAX 512 /* pages that are looked at together */
 
-struct lookout;
+struct page_young;
 
 /*
  * Of PROCESS, or of physical memory if that is NULL; SESSION is borrowed.
  * Return: 0 and *OUT, or a negative errno.
  */
-int lookout_open(struct access_session *session, struct process *process, struct lookout **out);
-void lookout_close(struct lookout *lookout);
+int page_young_open(struct access_session *session, struct process *process,
+		    struct page_young **out);
+void page_young_close(struct page_young *page_young);
 
 /*
- * Sets YOUNG for each of the NR (up to LOOKOUT_MAX) addresses, which ascend, and makes those old.
- * Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
+ * Sets YOUNG for each of the NR (up to PAGE_YOUNG_MAX) addresses, which ascend, and makes those
+ * old. Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
  */
-int lookout_see(struct lookout *lookout, const uint64_t *addresses, size_t nr, bool *young);
+int page_young_see(struct page_young *page_young, const uint64_t *addresses, size_t nr,
+		   bool *young);
 
 #endif

@@ -58,8 +58,8 @@ static uint64_t next_size(uint64_t size, uint64_t ns)
  * Like madvise(), what is not mapped is an error only when all the rest is done; and it is one to
  * be told to end before that.  SIZE is that of the first piece.
  */
-static int advise(const struct process *process, int behavior, uint64_t size, uint64_t start,
-		  uint64_t length)
+static int madvise_advise(const struct process *process, int behavior, uint64_t size,
+			  uint64_t start, uint64_t length)
 {
 	int r = 0;
 
@@ -81,19 +81,21 @@ static int advise(const struct process *process, int behavior, uint64_t size, ui
 	return r;
 }
 
-int advice_give(const struct process *process, enum advice advice, uint64_t start, uint64_t length)
+int process_madvise_range(const struct process *process, enum advice advice, uint64_t start,
+			  uint64_t length)
 {
 	int64_t result;
 	int r;
 
 	if (!advices[advice].injected)
-		return advise(process, advices[advice].behavior, advices[advice].first, start,
-			      length);
+		return madvise_advise(process, advices[advice].behavior, advices[advice].first,
+				      start, length);
 	r = agent_madvise(process->caller, process->procfd, start, length, advices[advice].behavior,
 			  &result);
 	if (!r)
 		return (int)result;
 	if (r == -ESRCH || advices[advice].otherwise == NO_WAY)
 		return r;
-	return advise(process, advices[advice].otherwise, advices[advice].first, start, length);
+	return madvise_advise(process, advices[advice].otherwise, advices[advice].first, start,
+			      length);
 }

@@ -23,6 +23,7 @@ enum advice {
  * Return: 0 if madvise(2) would return 0, or a negative errno: its own, or what stands in the way
  * (-EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH).
  */
-int advice_give(const struct process *process, enum advice advice, uint64_t start, uint64_t length);
+int process_madvise_range(const struct process *process, enum advice advice, uint64_t start,
+			  uint64_t length);
 
 #endif

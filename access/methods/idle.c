@@ -34,13 +34,13 @@
 #define MAX_ORDER 9
 
 /*
- * What access_probe.memory holds: the order of the folio of which a tail was found last in the
+ * What access_probe.priv holds: the order of the folio of which a tail was found last in the
  * region; 0: there were none.
  */
 #define UNKNOWN_ORDER MAX_ORDER
 
-/* A probe's frame, kept from arming to checking. */
-struct armed_frame {
+/* A probe's frame, kept from preparing to checking. */
+struct prepared_frame {
 	uint64_t frame;
 	uint64_t address;
 	size_t probe;
@@ -55,7 +55,7 @@ struct idle_space {
 	struct access_space base;
 	bool physical; /* addresses are those of frames */
 	struct pagemap pagemap; /* of the process, else */
-	struct armed_frame *armed; /* ascending by frame */
+	struct prepared_frame *prepared; /* ascending by frame */
 	size_t nr, room;
 };
 
@@ -104,7 +104,7 @@ static void idle_space_close(struct access_space *base)
 
 	if (!space->physical)
 		pagemap_close(&space->pagemap);
-	free(space->armed);
+	free(space->prepared);
 	free(space);
 }
 
@@ -144,7 +144,7 @@ static bool read_word(int fd, uint64_t index, uint64_t *out)
 	return pread(fd, out, sizeof(*out), (off_t)(index * sizeof(*out))) == sizeof(*out);
 }
 
-static bool has_flag(uint64_t flags, int bit)
+static bool idle_has_flag(uint64_t flags, int bit)
 {
 	return flags >> bit & 1;
 }
@@ -158,7 +158,7 @@ static bool is_head(const struct idle_session *s, uint64_t frame)
 {
 	uint64_t flags;
 
-	return read_word(s->kpageflags, frame, &flags) && has_flag(flags, KPF_COMPOUND_HEAD);
+	return read_word(s->kpageflags, frame, &flags) && idle_has_flag(flags, KPF_COMPOUND_HEAD);
 }
 
 /* Whether the folio of the tail FRAME is likely of ORDER: nothing smaller begins in between. */
@@ -177,7 +177,7 @@ static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint
 {
 	uint64_t flags;
 
-	if (!read_word(s->kpageflags, frame, &flags) || !has_flag(flags, KPF_COMPOUND_TAIL))
+	if (!read_word(s->kpageflags, frame, &flags) || !idle_has_flag(flags, KPF_COMPOUND_TAIL))
 		return frame;
 	if (is_of_order(s, frame, *memory))
 		return aligned_frame(frame, *memory);
@@ -192,7 +192,7 @@ static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint
 
 static int compare_frames(const void *a, const void *b)
 {
-	const struct armed_frame *x = a, *y = b;
+	const struct prepared_frame *x = a, *y = b;
 
 	return x->frame < y->frame ? -1 : x->frame > y->frame;
 }
@@ -214,8 +214,8 @@ static int find_frame(struct idle_space *space, const struct access_probe *probe
 }
 
 /* Notes the frames of the N probes; what is not present has none. */
-static int find_frames(struct idle_session *s, struct idle_space *space,
-		       struct access_probe *probes, size_t n)
+static int idle_find_frames(struct idle_session *s, struct idle_space *space,
+			    struct access_probe *probes, size_t n)
 {
 	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
@@ -226,24 +226,24 @@ static int find_frames(struct idle_session *s, struct idle_space *space,
 			return r;
 		if (frame == NO_FRAME)
 			continue;
-		if (probes[i].memory)
-			frame = tracked_frame(s, frame, &probes[i].memory);
-		space->armed[space->nr++] = (struct armed_frame){ frame, probes[i].next, i };
+		if (probes[i].priv)
+			frame = tracked_frame(s, frame, &probes[i].priv);
+		space->prepared[space->nr++] = (struct prepared_frame){ frame, probes[i].next, i };
 	}
 	return 0;
 }
 
-/* Marks all armed frames idle, a word of the bitmap at a time. */
+/* Marks all prepared frames idle, a word of the bitmap at a time. */
 static int mark_idle(const struct idle_session *s, const struct idle_space *space)
 {
 	for (size_t i = 0; i < space->nr;) {
-		uint64_t index = space->armed[i].frame / WORD_FRAMES, word = 0;
+		uint64_t index = space->prepared[i].frame / WORD_FRAMES, word = 0;
 
 		if (stop_asked())
 			return -ECANCELED;
 
-		for (; i < space->nr && space->armed[i].frame / WORD_FRAMES == index; i++)
-			word |= 1ULL << space->armed[i].frame % WORD_FRAMES;
+		for (; i < space->nr && space->prepared[i].frame / WORD_FRAMES == index; i++)
+			word |= 1ULL << space->prepared[i].frame % WORD_FRAMES;
 		if (pwrite(s->bitmap, &word, sizeof(word), (off_t)(index * 8)) != sizeof(word) &&
 		    errno != ENXIO)
 			return -errno;
@@ -251,16 +251,16 @@ static int mark_idle(const struct idle_session *s, const struct idle_space *spac
 	return 0;
 }
 
-static int arm(struct idle_session *s, struct idle_space *space, struct access_probe *probes,
-	       size_t n)
+static int idle_prepare(struct idle_session *s, struct idle_space *space,
+			struct access_probe *probes, size_t n)
 {
 	int r;
 
 	space->nr = 0;
-	r = find_frames(s, space, probes, n);
+	r = idle_find_frames(s, space, probes, n);
 	if (r)
 		return r;
-	qsort(space->armed, space->nr, sizeof(*space->armed), compare_frames);
+	qsort(space->prepared, space->nr, sizeof(*space->prepared), compare_frames);
 	return mark_idle(s, space);
 }
 
@@ -272,56 +272,56 @@ static bool really_accessed(const struct idle_session *s, uint64_t frame,
 
 	if (!read_word(s->kpageflags, frame, &flags))
 		return false;
-	if (has_flag(flags, KPF_COMPOUND_TAIL)) {
-		probe->memory = UNKNOWN_ORDER;
+	if (idle_has_flag(flags, KPF_COMPOUND_TAIL)) {
+		probe->priv = UNKNOWN_ORDER;
 		return false;
 	}
 	/* The huge pages of the region may be gone. */
-	if (!has_flag(flags, KPF_COMPOUND_HEAD))
-		probe->memory = 0;
-	return has_flag(flags, KPF_LRU) && !has_flag(flags, KPF_ZERO_PAGE);
+	if (!idle_has_flag(flags, KPF_COMPOUND_HEAD))
+		probe->priv = 0;
+	return idle_has_flag(flags, KPF_LRU) && !idle_has_flag(flags, KPF_ZERO_PAGE);
 }
 
-static int check(const struct idle_session *s, const struct idle_space *space,
-		 struct access_probe *probes, size_t n)
+static int idle_check(const struct idle_session *s, const struct idle_space *space,
+		      struct access_probe *probes, size_t n)
 {
 	uint64_t word = 0, index = UINT64_MAX;
 
 	for (size_t i = 0; i < n; i++)
 		probes[i].accessed = false;
 	for (size_t i = 0; i < space->nr; i++) {
-		const struct armed_frame *armed = &space->armed[i];
+		const struct prepared_frame *prepared = &space->prepared[i];
 
 		if (stop_asked())
 			return -ECANCELED;
-		if (armed->probe >= n || probes[armed->probe].armed != armed->address)
+		if (prepared->probe >= n || probes[prepared->probe].prepared != prepared->address)
 			continue;
-		if (armed->frame / WORD_FRAMES != index) {
-			index = armed->frame / WORD_FRAMES;
+		if (prepared->frame / WORD_FRAMES != index) {
+			index = prepared->frame / WORD_FRAMES;
 			if (!read_word(s->bitmap, index, &word)) {
 				if (errno)
 					return -errno;
 				word = ~0ULL;
 			}
 		}
-		if (!(word >> armed->frame % WORD_FRAMES & 1))
-			probes[armed->probe].accessed =
-				really_accessed(s, armed->frame, &probes[armed->probe]);
+		if (!(word >> prepared->frame % WORD_FRAMES & 1))
+			probes[prepared->probe].accessed =
+				really_accessed(s, prepared->frame, &probes[prepared->probe]);
 	}
 	return 0;
 }
 
 /* Room grows with the number of regions, not in each round. */
-static int reserve(struct idle_space *space, size_t n)
+static int idle_reserve(struct idle_space *space, size_t n)
 {
 	void *more;
 
 	if (n <= space->room)
 		return 0;
-	more = reallocarray(space->armed, n * 2, sizeof(*space->armed));
+	more = reallocarray(space->prepared, n * 2, sizeof(*space->prepared));
 	if (!more)
 		return -ENOMEM;
-	space->armed = more;
+	space->prepared = more;
 	space->room = n * 2;
 	return 0;
 }
@@ -331,14 +331,14 @@ static int idle_round(struct access_space *base, struct access_probe *probes, si
 {
 	struct idle_session *s = (struct idle_session *)base->session;
 	struct idle_space *space = (struct idle_space *)base;
-	int r = reserve(space, n);
+	int r = idle_reserve(space, n);
 
 	(void)now;
 	(void)sample;
 	if (!r && what & ACCESS_CHECK)
-		r = check(s, space, probes, n);
-	if (!r && what & ACCESS_ARM)
-		r = arm(s, space, probes, n);
+		r = idle_check(s, space, probes, n);
+	if (!r && what & ACCESS_PREPARE)
+		r = idle_prepare(s, space, probes, n);
 	return r;
 }
 
@@ -348,25 +348,25 @@ static int idle_attempt(struct access_space *base, const uint64_t *addresses, si
 {
 	struct idle_session *s = (struct idle_session *)base->session;
 	struct idle_space *space = (struct idle_space *)base;
-	struct access_probe probe = { .memory = UNKNOWN_ORDER };
-	int r = reserve(space, 1);
+	struct access_probe probe = { .priv = UNKNOWN_ORDER };
+	int r = idle_reserve(space, 1);
 
 	space->nr = 0;
 	for (size_t i = nr; !r && !space->nr && i; i--) {
-		probe.armed = probe.next = addresses[i - 1];
-		r = arm(s, space, &probe, 1);
+		probe.prepared = probe.next = addresses[i - 1];
+		r = idle_prepare(s, space, &probe, 1);
 	}
-	if (!r && space->nr && !space->armed->frame)
+	if (!r && space->nr && !space->prepared->frame)
 		return access_because(why, -EPERM,
 				      "the numbers of its frames are hidden: add CAP_SYS_ADMIN");
 	if (!r)
-		r = check(s, space, &probe, 1);
+		r = idle_check(s, space, &probe, 1);
 	if (r)
 		access_because(why, r, "page_idle/bitmap: %s", strerror(-r));
 	return r;
 }
 
-static int idle_look(struct access_space *base, struct access_probe *probes, size_t n)
+static int idle_peek(struct access_space *base, struct access_probe *probes, size_t n)
 {
 	struct idle_session *s = (struct idle_session *)base->session;
 	struct idle_space *space = (struct idle_space *)base;
@@ -400,5 +400,5 @@ const struct access_method access_idle = {
 	.space_close = idle_space_close,
 	.attempt = idle_attempt,
 	.round = idle_round,
-	.look = idle_look,
+	.peek = idle_peek,
 };

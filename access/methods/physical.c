@@ -24,8 +24,8 @@
 /* Of those who share a frame, so many are asked. */
 #define MAX_MAPPINGS 4
 
-/* A page of a process that was armed for a probe. */
-struct armed_page {
+/* A page of a process that was prepared for a probe. */
+struct prepared_page {
 	uint32_t owner, probe;
 	uint64_t frame_address; /* the probe's */
 	struct access_probe page;
@@ -39,7 +39,7 @@ struct physical_space {
 	uint64_t generation;
 	struct rmap *map;
 	struct access_space **spaces; /* of map->owners; NULL until they are met */
-	struct armed_page *armed; /* ascending by owner and address */
+	struct prepared_page *prepared; /* ascending by owner and address */
 	struct access_probe *batch;
 	size_t nr, room;
 };
@@ -59,7 +59,7 @@ static void physical_space_close(struct access_space *base)
 	close_spaces(space);
 	rmap_put(space->map);
 	rmap_leave(&space->user);
-	free(space->armed);
+	free(space->prepared);
 	free(space->batch);
 	free(space);
 }
@@ -73,7 +73,7 @@ static struct access_space *take_space(struct physical_space *space, pid_t pid)
 }
 
 /* Goes over to a newer map, with the spaces of the processes that are in both. */
-static int renew_map(struct physical_space *space)
+static int physical_renew_map(struct physical_space *space)
 {
 	uint64_t generation = rmap_generation();
 	struct access_space **spaces;
@@ -94,7 +94,7 @@ static int renew_map(struct physical_space *space)
 	space->map = map;
 	space->spaces = spaces;
 	space->generation = generation;
-	space->nr = 0; /* what was armed has numbers of the old map */
+	space->nr = 0; /* what was prepared has numbers of the old map */
 	return 0;
 }
 
@@ -103,14 +103,14 @@ static size_t take_batch(struct physical_space *space, size_t at)
 {
 	size_t nr = 0;
 
-	while (at + nr < space->nr && space->armed[at + nr].owner == space->armed[at].owner) {
-		space->batch[nr] = space->armed[at + nr].page;
+	while (at + nr < space->nr && space->prepared[at + nr].owner == space->prepared[at].owner) {
+		space->batch[nr] = space->prepared[at + nr].page;
 		nr++;
 	}
 	return nr;
 }
 
-static int open_space(struct physical_space *space, uint32_t owner)
+static int physical_open_space(struct physical_space *space, uint32_t owner)
 {
 	return space->spaces[owner] ? 0 :
 				      access_session_space(space->inner, space->map->owners[owner],
@@ -120,37 +120,38 @@ static int open_space(struct physical_space *space, uint32_t owner)
 static int round_of(struct physical_space *space, uint32_t owner, size_t nr, unsigned int what,
 		    uint64_t now, uint64_t sample)
 {
-	int r = open_space(space, owner);
+	int r = physical_open_space(space, owner);
 
 	return r ? r :
 		   access_space_round(space->spaces[owner], space->batch, nr, what, now, sample);
 }
 
-static void check(struct physical_space *space, struct access_probe *probes, size_t n, uint64_t now,
-		  uint64_t sample)
+static void physical_check(struct physical_space *space, struct access_probe *probes, size_t n,
+			   uint64_t now, uint64_t sample)
 {
 	for (size_t i = 0; i < n; i++)
 		probes[i].accessed = false;
 	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
-		uint32_t owner = space->armed[at].owner;
+		uint32_t owner = space->prepared[at].owner;
 		int r;
 
 		nr = take_batch(space, at);
 		r = round_of(space, owner, nr, ACCESS_CHECK, now, sample);
 		for (size_t k = 0; !r && k < nr; k++) {
-			const struct armed_page *armed = &space->armed[at + k];
+			const struct prepared_page *prepared = &space->prepared[at + k];
 
-			if (armed->probe >= n || probes[armed->probe].armed != armed->frame_address)
+			if (prepared->probe >= n ||
+			    probes[prepared->probe].prepared != prepared->frame_address)
 				continue;
-			probes[armed->probe].accessed |= space->batch[k].accessed;
-			probes[armed->probe].memory = space->batch[k].memory;
+			probes[prepared->probe].accessed |= space->batch[k].accessed;
+			probes[prepared->probe].priv = space->batch[k].priv;
 		}
 	}
 }
 
 static int compare_pages(const void *a, const void *b)
 {
-	const struct armed_page *x = a, *y = b;
+	const struct prepared_page *x = a, *y = b;
 
 	if (x->owner != y->owner)
 		return x->owner < y->owner ? -1 : 1;
@@ -158,7 +159,8 @@ static int compare_pages(const void *a, const void *b)
 }
 
 /* Looks up the frames of the N probes. */
-static void find_pages(struct physical_space *space, const struct access_probe *probes, size_t n)
+static void physical_find_pages(struct physical_space *space, const struct access_probe *probes,
+				size_t n)
 {
 	struct rmap_mapping mappings[MAX_MAPPINGS];
 
@@ -169,52 +171,52 @@ static void find_pages(struct physical_space *space, const struct access_probe *
 		for (size_t k = 0; k < found; k++) {
 			uint64_t address = mappings[k].page * PAGE;
 
-			space->armed[space->nr++] = (struct armed_page){
+			space->prepared[space->nr++] = (struct prepared_page){
 				.owner = mappings[k].owner,
 				.probe = (uint32_t)i,
 				.frame_address = probes[i].next,
-				.page = { address, address, probes[i].memory, false },
+				.page = { address, address, probes[i].priv, false },
 			};
 		}
 	}
 	if (space->nr)
-		qsort(space->armed, space->nr, sizeof(*space->armed), compare_pages);
+		qsort(space->prepared, space->nr, sizeof(*space->prepared), compare_pages);
 }
 
-static void arm(struct physical_space *space, const struct access_probe *probes, size_t n,
-		uint64_t now, uint64_t sample)
+static void physical_prepare(struct physical_space *space, const struct access_probe *probes,
+			     size_t n, uint64_t now, uint64_t sample)
 {
 	size_t kept = 0;
 
-	find_pages(space, probes, n);
+	physical_find_pages(space, probes, n);
 	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
 		int r;
 
 		nr = take_batch(space, at);
-		r = round_of(space, space->armed[at].owner, nr, ACCESS_ARM, now, sample);
+		r = round_of(space, space->prepared[at].owner, nr, ACCESS_PREPARE, now, sample);
 		/* A process that is gone, or cannot be watched, accesses nothing. */
 		for (size_t k = 0; !r && k < nr; k++) {
-			space->armed[kept] = space->armed[at + k];
-			space->armed[kept++].page.memory = space->batch[k].memory;
+			space->prepared[kept] = space->prepared[at + k];
+			space->prepared[kept++].page.priv = space->batch[k].priv;
 		}
 	}
 	space->nr = kept;
 }
 
 /* Room grows with the number of regions, not in each round. */
-static int reserve(struct physical_space *space, size_t n)
+static int physical_reserve(struct physical_space *space, size_t n)
 {
-	void *armed, *batch;
+	void *prepared, *batch;
 
 	if (n * MAX_MAPPINGS <= space->room)
 		return 0;
-	armed = reallocarray(space->armed, n * 2 * MAX_MAPPINGS, sizeof(*space->armed));
-	if (armed)
-		space->armed = armed;
+	prepared = reallocarray(space->prepared, n * 2 * MAX_MAPPINGS, sizeof(*space->prepared));
+	if (prepared)
+		space->prepared = prepared;
 	batch = reallocarray(space->batch, n * 2 * MAX_MAPPINGS, sizeof(*space->batch));
 	if (batch)
 		space->batch = batch;
-	if (!armed || !batch)
+	if (!prepared || !batch)
 		return -ENOMEM;
 	space->room = n * 2 * MAX_MAPPINGS;
 	return 0;
@@ -237,44 +239,44 @@ static int physical_round(struct access_space *base, struct access_probe *probes
 			  unsigned int what, uint64_t now, uint64_t sample)
 {
 	struct physical_space *space = (struct physical_space *)base;
-	int r = reserve(space, n);
+	int r = physical_reserve(space, n);
 
 	if (r)
 		return r;
 	if (what & ACCESS_CHECK)
-		check(space, probes, n, now, sample);
-	if (what & ACCESS_ARM) {
+		physical_check(space, probes, n, now, sample);
+	if (what & ACCESS_PREPARE) {
 		want(space, probes, n);
-		r = renew_map(space);
+		r = physical_renew_map(space);
 		if (!r && space->map)
-			arm(space, probes, n, now, sample);
+			physical_prepare(space, probes, n, now, sample);
 	}
 	return r;
 }
 
-static int physical_look(struct access_space *base, struct access_probe *probes, size_t n)
+static int physical_peek(struct access_space *base, struct access_probe *probes, size_t n)
 {
 	struct physical_space *space = (struct physical_space *)base;
-	int r = reserve(space, n);
+	int r = physical_reserve(space, n);
 
 	if (!r)
 		want(space, probes, n);
 	if (!r)
-		r = renew_map(space);
+		r = physical_renew_map(space);
 	if (r || !space->map)
 		return r ? r : -EAGAIN;
 	for (size_t i = 0; i < n; i++)
 		probes[i].accessed = false;
-	find_pages(space, probes, n);
+	physical_find_pages(space, probes, n);
 	for (size_t at = 0, nr; at < space->nr && !stop_asked(); at += nr) {
-		uint32_t owner = space->armed[at].owner;
+		uint32_t owner = space->prepared[at].owner;
 
 		nr = take_batch(space, at);
-		if (open_space(space, owner) ||
-		    access_space_look(space->spaces[owner], space->batch, nr))
+		if (physical_open_space(space, owner) ||
+		    access_space_peek(space->spaces[owner], space->batch, nr))
 			continue;
 		for (size_t k = 0; k < nr; k++)
-			probes[space->armed[at + k].probe].accessed |= space->batch[k].accessed;
+			probes[space->prepared[at + k].probe].accessed |= space->batch[k].accessed;
 	}
 	space->nr = 0;
 	return 0;
@@ -284,7 +286,7 @@ static const struct access_method through_mappings = {
 	.name = "physical",
 	.space_close = physical_space_close,
 	.round = physical_round,
-	.look = physical_look,
+	.peek = physical_peek,
 };
 
 int physical_space_open(struct access_session *session, struct access_space **out,

@@ -25,7 +25,7 @@ struct figure {
 
 struct referenced_space {
 	struct access_space base;
-	struct refs refs;
+	struct clear_refs refs;
 	struct figure *figures; /* ascending */
 	size_t nr, room;
 	char *line;
@@ -52,7 +52,7 @@ static void referenced_space_close(struct access_space *base)
 {
 	struct referenced_space *space = (struct referenced_space *)base;
 
-	refs_close(&space->refs);
+	clear_refs_close(&space->refs);
 	free(space->figures);
 	free(space->line);
 	free(space);
@@ -67,10 +67,10 @@ static int referenced_space_open(struct access_session *session, struct process 
 	(void)session;
 	if (!space)
 		return -ENOMEM;
-	r = refs_open(&space->refs, process);
+	r = clear_refs_open(&space->refs, process);
 	if (r) {
 		referenced_space_close(&space->base);
-		return refs_why(why, r);
+		return clear_refs_why(why, r);
 	}
 	*out = &space->base;
 	return 0;
@@ -144,14 +144,14 @@ static int read_figures(struct referenced_space *space)
 }
 
 /* Takes the figures of the period that ends and starts another. */
-static int refresh(struct referenced_space *space, uint64_t now)
+static int referenced_refresh(struct referenced_space *space, uint64_t now)
 {
 	uint64_t start = cost_clock_ns();
 	bool first = !space->refs.last_us;
 	int r = first ? 0 : read_figures(space);
 
 	if (!r)
-		r = refs_clear(&space->refs, REFS_ACCESSED, now);
+		r = clear_refs_clear(&space->refs, CLEAR_REFS_ACCESSED, now);
 	space->refs.cost_ns = cost_clock_ns() - start;
 	return r;
 }
@@ -187,16 +187,16 @@ static int referenced_round(struct access_space *base, struct access_probe *prob
 {
 	struct referenced_space *space = (struct referenced_space *)base;
 
-	if (n && refs_due(&space->refs, now, sample)) {
-		int r = refresh(space, now);
+	if (n && clear_refs_due(&space->refs, now, sample)) {
+		int r = referenced_refresh(space, now);
 
 		if (r)
 			return r;
 	}
 	for (size_t i = 0; what & ACCESS_CHECK && i < n; i++) {
-		const struct figure *figure = find_figure(space, probes[i].armed);
+		const struct figure *figure = find_figure(space, probes[i].prepared);
 
-		probes[i].accessed = figure && lucky(figure, probes[i].armed, now);
+		probes[i].accessed = figure && lucky(figure, probes[i].prepared, now);
 	}
 	return 0;
 }

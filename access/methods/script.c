@@ -65,7 +65,7 @@ static int parse_range(struct script_event *event, char **rest)
 }
 
 /* Return: 0, 1 if the line holds no event, or a negative errno. */
-static int parse_line(char *line, struct script *script, struct script_event *event)
+static int script_parse_line(char *line, struct script *script, struct script_event *event)
 {
 	char *rest, *word;
 
@@ -116,7 +116,7 @@ int script_read(FILE *file, struct script *out, char *why, size_t size)
 
 	for (unsigned int number = 1; getline(&line, &room, file) > 0; number++) {
 		struct script_event event;
-		int r = parse_line(line, &script, &event);
+		int r = script_parse_line(line, &script, &event);
 
 		if (!r)
 			r = append(&script, event);

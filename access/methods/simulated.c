@@ -94,7 +94,7 @@ static int simulated_round(struct access_space *base, struct access_probe *probe
 	}
 	space->time = script_time(&s->script, now - space->start);
 	for (size_t i = 0; what & ACCESS_CHECK && i < n; i++)
-		probes[i].accessed = script_accessed(&s->script, probes[i].armed, space->time);
+		probes[i].accessed = script_accessed(&s->script, probes[i].prepared, space->time);
 	return 0;
 }
 

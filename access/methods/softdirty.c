@@ -22,12 +22,12 @@
 #include "util/cleanup.h"
 #include "util/stop.h"
 
-/* What access_probe.memory holds: the page was written already when the probe was armed. */
+/* What access_probe.priv holds: the page was written already when the probe was prepared. */
 #define MEMORY_WRITTEN 1
 
 struct softdirty_space {
 	struct access_space base;
-	struct refs refs;
+	struct clear_refs refs;
 	struct pagemap pagemap;
 };
 
@@ -52,7 +52,7 @@ static void softdirty_space_close(struct access_space *base)
 {
 	struct softdirty_space *space = (struct softdirty_space *)base;
 
-	refs_close(&space->refs);
+	clear_refs_close(&space->refs);
 	pagemap_close(&space->pagemap);
 	free(space);
 }
@@ -67,13 +67,13 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	if (!space)
 		return -ENOMEM;
 	/* Both, whatever comes of it: so both can be closed. */
-	r = refs_open(&space->refs, process);
+	r = clear_refs_open(&space->refs, process);
 	opened = pagemap_open(&space->pagemap, process);
 	space->refs.stat_fd = process_open_file(process, "stat", O_RDONLY);
 	if (r || opened)
 		softdirty_space_close(&space->base);
 	if (r)
-		return refs_why(why, r);
+		return clear_refs_why(why, r);
 	if (opened)
 		return pagemap_why(why, opened);
 	*out = &space->base;
@@ -95,7 +95,7 @@ static int softdirty_attempt(struct access_space *base, const uint64_t *addresse
 }
 
 /*
- * Whether the page of probe I, its next or its armed one, was written since the last clear.
+ * Whether the page of probe I, its next or its prepared one, was written since the last clear.
  * Return: 1 or 0, or a negative errno.
  */
 static int is_dirty(struct softdirty_space *space, const struct access_probe *probes, size_t i,
@@ -108,7 +108,7 @@ static int is_dirty(struct softdirty_space *space, const struct access_probe *pr
 	return r ? r : !!(entry & PAGEMAP_SOFT_DIRTY);
 }
 
-static int check(struct softdirty_space *space, struct access_probe *probes, size_t n)
+static int softdirty_check(struct softdirty_space *space, struct access_probe *probes, size_t n)
 {
 	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
@@ -116,13 +116,13 @@ static int check(struct softdirty_space *space, struct access_probe *probes, siz
 
 		if (dirty < 0)
 			return dirty;
-		probes[i].accessed = dirty || probes[i].memory & MEMORY_WRITTEN;
+		probes[i].accessed = dirty || probes[i].priv & MEMORY_WRITTEN;
 	}
 	return 0;
 }
 
-static int arm(struct softdirty_space *space, struct access_probe *probes, size_t n, uint64_t now,
-	       uint64_t sample)
+static int softdirty_prepare(struct softdirty_space *space, struct access_probe *probes, size_t n,
+			     uint64_t now, uint64_t sample)
 {
 	bool any = false;
 	int r;
@@ -134,14 +134,14 @@ static int arm(struct softdirty_space *space, struct access_probe *probes, size_
 		if (dirty < 0)
 			return dirty;
 		/* Before the first clear, everything was written at some time. */
-		probes[i].memory = dirty && space->refs.last_us ? MEMORY_WRITTEN : 0;
+		probes[i].priv = dirty && space->refs.last_us ? MEMORY_WRITTEN : 0;
 		any |= dirty;
 	}
-	if (!any || !refs_due(&space->refs, now, sample))
+	if (!any || !clear_refs_due(&space->refs, now, sample))
 		return 0;
-	r = refs_clear(&space->refs, REFS_SOFT_DIRTY, now);
+	r = clear_refs_clear(&space->refs, CLEAR_REFS_SOFT_DIRTY, now);
 	for (size_t i = 0; !r && i < n; i++)
-		probes[i].memory = 0;
+		probes[i].priv = 0;
 	return r;
 }
 
@@ -152,9 +152,9 @@ static int softdirty_round(struct access_space *base, struct access_probe *probe
 	int r = 0;
 
 	if (what & ACCESS_CHECK)
-		r = check(space, probes, n);
-	if (!r && what & ACCESS_ARM)
-		r = arm(space, probes, n, now, sample);
+		r = softdirty_check(space, probes, n);
+	if (!r && what & ACCESS_PREPARE)
+		r = softdirty_prepare(space, probes, n, now, sample);
 	return r;
 }
 

@@ -85,16 +85,16 @@ uint64_t cost_clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-int refs_open(struct refs *refs, const struct process *process)
+int clear_refs_open(struct clear_refs *refs, const struct process *process)
 {
 	/* Where there are soft-dirty bits, a write of 4 would write-protect every page. */
-	*refs = (struct refs){ .flush = !softdirty_works() };
+	*refs = (struct clear_refs){ .flush = !softdirty_works() };
 	refs->fd = process_open_file(process, "clear_refs", O_WRONLY);
 	refs->stat_fd = -1;
 	return refs->fd < 0 ? refs->fd : 0;
 }
 
-int refs_why(struct access_why *why, int r)
+int clear_refs_why(struct access_why *why, int r)
 {
 	return access_because(
 		why, r,
@@ -104,7 +104,7 @@ int refs_why(struct access_why *why, int r)
 		strerror(-r));
 }
 
-void refs_close(struct refs *refs)
+void clear_refs_close(struct clear_refs *refs)
 {
 	if (refs->fd >= 0)
 		close(refs->fd);
@@ -118,7 +118,7 @@ void refs_close(struct refs *refs)
  * The faults that the last clear cost: those since then, but no more than there are pages.
  * Keeps how many there were in all.
  */
-static uint64_t faults_since(struct refs *refs)
+static uint64_t faults_since(struct clear_refs *refs)
 {
 	char text[1024];
 	ssize_t length = refs->stat_fd < 0 ? 0 : pread(refs->stat_fd, text, sizeof(text) - 1, 0);
@@ -138,7 +138,7 @@ static uint64_t faults_since(struct refs *refs)
 	return min_ul(since, pages);
 }
 
-bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
+bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample)
 {
 	uint64_t wait = max_ul(sample, refs->cost_ns * DUTY / 1000);
 
@@ -146,12 +146,12 @@ bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample)
 	return !refs->last_us || (now >= refs->last_us && now - refs->last_us >= wait);
 }
 
-int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
+int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_t now)
 {
 	static const char *const commands[] = {
-		[REFS_ACCESSED] = "1",
-		[REFS_ACCESSED_FILES] = "3",
-		[REFS_SOFT_DIRTY] = "4",
+		[CLEAR_REFS_ACCESSED] = "1",
+		[CLEAR_REFS_ACCESSED_FILES] = "3",
+		[CLEAR_REFS_SOFT_DIRTY] = "4",
 	};
 	uint64_t start = cost_clock_ns();
 
@@ -165,7 +165,7 @@ int refs_clear(struct refs *refs, enum refs_what what, uint64_t now)
 		return -errno;
 	refs->cost_ns = cost_clock_ns() - start;
 	refs->last_us = now + refs->cost_ns / 1000;
-	if (what == REFS_SOFT_DIRTY)
+	if (what == CLEAR_REFS_SOFT_DIRTY)
 		refs->cost_ns += faults_since(refs) * fault_ns;
 	return 0;
 }

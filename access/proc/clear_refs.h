@@ -20,13 +20,13 @@
 #include "access/proc/process.h"
 #include "access/why.h"
 
-enum refs_what {
-	REFS_ACCESSED, /* of all memory */
-	REFS_ACCESSED_FILES, /* of mapped files and shared memory */
-	REFS_SOFT_DIRTY,
+enum clear_refs_what {
+	CLEAR_REFS_ACCESSED, /* of all memory */
+	CLEAR_REFS_ACCESSED_FILES, /* of mapped files and shared memory */
+	CLEAR_REFS_SOFT_DIRTY,
 };
 
-struct refs {
+struct clear_refs {
 	int fd; /* of clear_refs */
 	int stat_fd; /* of stat, for whoever clears soft-dirty bits; closed with the other; else -1 */
 	uint64_t nr_faults; /* at the last clear */
@@ -36,17 +36,18 @@ struct refs {
 };
 
 /* Return: 0, or a negative errno if PROCESS's bits may not be cleared. */
-int refs_open(struct refs *refs, const struct process *process);
-void refs_close(struct refs *refs);
+int clear_refs_open(struct clear_refs *refs, const struct process *process);
+void clear_refs_close(struct clear_refs *refs);
 
-/* Says in WHY what adds the right to clear them, after an error R of refs_open().  Return: R. */
-int refs_why(struct access_why *why, int r);
+/* Says in WHY what adds the right to clear them, after an error R of clear_refs_open().  Return: R.
+ */
+int clear_refs_why(struct access_why *why, int r);
 
 /* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
-bool refs_due(const struct refs *refs, uint64_t now, uint64_t sample);
+bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample);
 
 /* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
-int refs_clear(struct refs *refs, enum refs_what what, uint64_t now);
+int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_t now);
 
 /*
  * Whether this kernel keeps soft-dirty bits: found out on pages of our own, once, and by a daemon

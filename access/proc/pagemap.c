@@ -33,7 +33,7 @@ void pagemap_close(struct pagemap *pagemap)
 
 static uint64_t page_of(const struct access_probe *probe, enum pagemap_address which)
 {
-	return (which == PAGEMAP_NEXT ? probe->next : probe->armed) / PAGE;
+	return (which == PAGEMAP_NEXT ? probe->next : probe->prepared) / PAGE;
 }
 
 int pagemap_read(struct pagemap *pagemap, const struct access_probe *probes, size_t i, size_t n,

@@ -28,7 +28,7 @@
 /* How long an agent may take to answer whether a process may be named. */
 #define NAMING_MS 1000
 
-static int inode_of(const char *path, ino_t *out)
+static int process_inode_of(const char *path, ino_t *out)
 {
 	struct stat st;
 
@@ -43,13 +43,13 @@ static int pid_namespace_of(pid_t pid, ino_t *out)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	return inode_of(path, out);
+	return process_inode_of(path, out);
 }
 
 /* Not by number: /proc may be that of another pid namespace. */
 static int our_pid_namespace(ino_t *out)
 {
-	return inode_of("/proc/self/ns/pid", out);
+	return process_inode_of("/proc/self/ns/pid", out);
 }
 
 /*
@@ -111,7 +111,7 @@ static int translate(pid_t pid, const struct caller *caller, pid_t *out)
 }
 
 /* The inode number of the pid namespace of READER, or of our own; 0 if it cannot be told. */
-static ino_t namespace_of(const struct process_caller *reader)
+static ino_t process_namespace_of(const struct process_caller *reader)
 {
 	ino_t ns = 0;
 
@@ -171,17 +171,17 @@ static pid_t pid_in(const struct process *process, ino_t ns)
 
 pid_t process_pid_for(const struct process *process, const struct process_caller *reader)
 {
-	ino_t ns = namespace_of(reader);
+	ino_t ns = process_namespace_of(reader);
 
 	if (!ns)
 		return 0;
 	if (ns == process->given_ns)
 		return process->given_pid;
-	return ns == namespace_of(NULL) ? process->tid : pid_in(process, ns);
+	return ns == process_namespace_of(NULL) ? process->tid : pid_in(process, ns);
 }
 
 /* Whether who named PROCESS may watch it.  Return: as process_may(), but never -EAGAIN. */
-static int ask(const struct process *process)
+static int process_ask(const struct process *process)
 {
 	int r = process_may(process, CALLER_WATCH, NAMING_MS);
 
@@ -218,7 +218,8 @@ int process_open(pid_t pid, struct caller *caller, struct process **out)
 				     .pidfd = -1,
 				     .procfd = -1,
 				     .given_pid = given,
-				     .given_ns = caller ? caller->pid_ns : namespace_of(NULL) };
+				     .given_ns = caller ? caller->pid_ns :
+							  process_namespace_of(NULL) };
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	process->procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -239,7 +240,7 @@ int process_open(pid_t pid, struct caller *caller, struct process **out)
 	/* Both were found by number; as the first still exists now, the second is of it. */
 	if (!process_exists(process))
 		return -ESRCH;
-	r = ask(process);
+	r = process_ask(process);
 	if (r)
 		return r;
 	*out = steal_ptr(process);
@@ -268,7 +269,7 @@ int process_for(const struct process *process, struct caller *caller, struct pro
 		return -errno;
 	r = copy_names(process, other);
 	if (!r)
-		r = ask(other);
+		r = process_ask(other);
 	/* Who has gone since it was named is nobody's. */
 	if (r && r != -ESRCH)
 		return r;

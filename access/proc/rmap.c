@@ -37,7 +37,7 @@ struct builder {
 	size_t nr_owners;
 };
 
-static int add_page(struct builder *b, uint64_t frame, uint64_t page)
+static int rmap_add_page(struct builder *b, uint64_t frame, uint64_t page)
 {
 	uint32_t owner = (uint32_t)b->nr_owners;
 	struct rmap_run *last = b->nr ? &b->runs[b->nr - 1] : NULL;
@@ -87,7 +87,7 @@ static int add_pages(struct builder *b, const struct process *process, int pagem
 
 		for (size_t i = 0; !r && i < nr; i++)
 			if (b->pages[i].frame >= b->first && b->pages[i].frame < b->last)
-				r = add_page(b, b->pages[i].frame, b->pages[i].page);
+				r = rmap_add_page(b, b->pages[i].frame, b->pages[i].page);
 	}
 	scan_free(scan);
 	return r;
@@ -235,7 +235,7 @@ static void wanted_frames(uint64_t *first, uint64_t *last)
 }
 
 /* Waits for a time, or until something changes.  The keeper is locked. */
-static void wait_for(uint64_t ns)
+static void rmap_wait_for(uint64_t ns)
 {
 	struct timespec until;
 
@@ -277,7 +277,7 @@ static void *keeper_main(void *argument)
 			atomic_fetch_add(&keeper.generation, 1);
 		}
 		if (!keeper.stopping)
-			wait_for(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
+			rmap_wait_for(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
 	}
 	keeper.running = false;
 	keeper.stopping = false;
@@ -308,7 +308,7 @@ int rmap_join(struct rmap_user *user)
 		return -EPERM;
 	pthread_mutex_lock(&keeper.lock);
 	while (keeper.stopping && !stop_asked())
-		wait_for(PATIENCE_NS);
+		rmap_wait_for(PATIENCE_NS);
 	if (keeper.stopping)
 		r = -ECANCELED;
 	else if (!keeper.running)

@@ -193,8 +193,8 @@ static size_t read_runs(struct scan *scan, const struct page_region *runs, size_
 }
 
 /* Return: how many, or a negative errno. */
-static ssize_t ask(struct scan *scan, uint64_t *at, uint64_t last, struct scan_page *out,
-		   size_t room)
+static ssize_t scan_ask(struct scan *scan, uint64_t *at, uint64_t last, struct scan_page *out,
+			size_t room)
 {
 	struct page_region runs[SCAN_RUNS] = { 0 };
 	uint64_t end = end_of_call(scan, *at, last), start = cost_clock_ns();
@@ -262,7 +262,7 @@ size_t scan_next(struct scan *scan, uint64_t *at, uint64_t last, struct scan_pag
 
 	if (scan->by_entry)
 		return next_by_entry(scan, at, last, out, room);
-	nr = ask(scan, at, last, out, room);
+	nr = scan_ask(scan, at, last, out, room);
 	/* The process is ending, or there is nothing so far up. */
 	if (nr < 0)
 		*at = last;

@@ -99,7 +99,7 @@ static void tell_ended(void)
 }
 
 /* A new agent.  Return: its socket or a negative errno. */
-static int make_agent(void)
+static int agent_make_agent(void)
 {
 	_cleanup_close_ int ours = -1, its = -1;
 	int ends[2], r;
@@ -176,7 +176,7 @@ static int exchange(const struct agent_request *request, const int *fds, size_t 
 			close(agent);
 	} while (r);
 	if (agent < 0) {
-		agent = make_agent();
+		agent = agent_make_agent();
 		if (agent < 0)
 			return agent;
 		r = packet_send(agent, request, sizeof(*request), fds, nr);

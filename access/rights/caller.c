@@ -124,7 +124,7 @@ int caller_read_label(int dir, const char *path, char **out)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int inode_of(int dir, const char *path, ino_t *out)
+static int caller_inode_of(int dir, const char *path, ino_t *out)
 {
 	struct stat st;
 
@@ -184,7 +184,7 @@ static int take_status(struct caller *caller, int dir)
 /* What agents cannot take on. */
 #define NO_LABEL "?"
 
-static int take_label(struct caller *caller, int dir)
+static int caller_take_label(struct caller *caller, int dir)
 {
 	_cleanup_free_ char *label = NULL;
 	int r = caller_read_label(dir, ".", &label);
@@ -198,12 +198,12 @@ static int take_label(struct caller *caller, int dir)
 static int take_namespaces(struct caller *caller, int dir)
 {
 	ino_t ours = 0, theirs = 0;
-	int r = inode_of(dir, "ns/pid", &caller->pid_ns);
+	int r = caller_inode_of(dir, "ns/pid", &caller->pid_ns);
 
 	if (!r)
-		r = inode_of(dir, "ns/user", &theirs);
+		r = caller_inode_of(dir, "ns/user", &theirs);
 	if (!r)
-		r = inode_of(AT_FDCWD, "/proc/self/ns/user", &ours);
+		r = caller_inode_of(AT_FDCWD, "/proc/self/ns/user", &ours);
 	if (r)
 		return r;
 	caller->pid_ns_fd = openat(dir, "ns/pid", O_RDONLY | O_CLOEXEC);
@@ -249,7 +249,7 @@ int caller_new(pid_t pid, uid_t uid, gid_t gid, struct caller **out)
 	if (!r)
 		r = take_namespaces(caller, dir);
 	if (!r)
-		r = take_label(caller, dir);
+		r = caller_take_label(caller, dir);
 	if (!r)
 		r = limit(caller);
 	if (r)
@@ -356,15 +356,15 @@ bool caller_is_near(const struct caller *caller)
 
 /* ---- taking credentials on ---- */
 
-static void cap_freep(cap_t *caps)
+static void caller_cap_freep(cap_t *caps)
 {
 	cap_free(*caps);
 }
 
 /* Makes those of the capabilities in WANTED effective that the thread has. */
-static int set_effective(uint64_t wanted)
+static int caller_set_effective(uint64_t wanted)
 {
-	__attribute__((cleanup(cap_freep))) cap_t caps = cap_get_proc();
+	__attribute__((cleanup(caller_cap_freep))) cap_t caps = cap_get_proc();
 
 	if (!caps)
 		return -ENOMEM;
@@ -443,21 +443,21 @@ static int set_ids_of(const struct caller *caller)
 }
 
 /* The thread gets CALLER's ids, and so many of its capabilities. */
-static int become(const struct caller *caller, uint64_t capabilities)
+static int take_on(const struct caller *caller, uint64_t capabilities)
 {
 	int r;
 
 	if (!own.made)
 		return caller ? -EPERM : 0;
-	r = set_effective(ALL);
+	r = caller_set_effective(ALL);
 	if (!r)
 		r = set_ids_of(caller);
-	return r ? r : set_effective(capabilities);
+	return r ? r : caller_set_effective(capabilities);
 }
 
 int caller_become(const struct caller *caller)
 {
-	int r = become(caller, caller ? working_capabilities(caller) : ALL);
+	int r = take_on(caller, caller ? working_capabilities(caller) : ALL);
 
 	if (!r)
 		current = caller;
@@ -483,17 +483,17 @@ const struct caller *caller_current(void)
 
 int caller_take_ids(const struct caller *caller)
 {
-	int r = set_effective(ALL);
+	int r = caller_set_effective(ALL);
 
 	if (!r)
 		r = set_ids_of(caller);
 	/* Leaving user 0 leaves them behind. */
-	return r ? r : set_effective(ALL);
+	return r ? r : caller_set_effective(ALL);
 }
 
 int caller_take_capabilities(const struct caller *caller)
 {
-	return set_effective(caller->capabilities);
+	return caller_set_effective(caller->capabilities);
 }
 
 int caller_open_as_daemon(int dir, const char *path, int flags)
@@ -523,7 +523,7 @@ int caller_try_open(const struct caller *caller, int dir, const char *name)
 {
 	const struct caller *was = current;
 	_cleanup_close_ int fd = -1;
-	int r = become(caller, caller ? caller->capabilities : ALL);
+	int r = take_on(caller, caller ? caller->capabilities : ALL);
 
 	if (!r)
 		fd = openat(dir, name, O_RDONLY | O_CLOEXEC);

@@ -37,7 +37,7 @@ static const struct {
 	  "seen" },
 };
 
-static bool has_flag(cap_value_t capability, cap_flag_t flag)
+static bool privileges_has_flag(cap_value_t capability, cap_flag_t flag)
 {
 	cap_t caps = cap_get_proc();
 	cap_flag_value_t value = CAP_CLEAR;
@@ -50,12 +50,12 @@ static bool has_flag(cap_value_t capability, cap_flag_t flag)
 
 bool capable_of(cap_value_t capability)
 {
-	return has_flag(capability, CAP_EFFECTIVE);
+	return privileges_has_flag(capability, CAP_EFFECTIVE);
 }
 
 bool privileges_has(cap_value_t capability)
 {
-	return has_flag(capability, CAP_PERMITTED);
+	return privileges_has_flag(capability, CAP_PERMITTED);
 }
 
 static void report_lockdown(void)
@@ -105,7 +105,7 @@ void privileges_report(unsigned int uses)
 
 /* ---- giving up ---- */
 
-static void cap_freep(cap_t *caps)
+static void privileges_cap_freep(cap_t *caps)
 {
 	cap_free(*caps);
 }
@@ -132,8 +132,8 @@ static bool permits(cap_t caps, cap_value_t capability)
 static int drop_capabilities(unsigned int uses)
 {
 	static const cap_value_t effective[] = { CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
-	__attribute__((cleanup(cap_freep))) cap_t kept = cap_init();
-	__attribute__((cleanup(cap_freep))) cap_t had = cap_get_proc();
+	__attribute__((cleanup(privileges_cap_freep))) cap_t kept = cap_init();
+	__attribute__((cleanup(privileges_cap_freep))) cap_t had = cap_get_proc();
 
 	if (!kept || !had)
 		return -ENOMEM;

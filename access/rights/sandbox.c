@@ -148,7 +148,7 @@ static const struct {
 	{ CALL(prlimit64), 0 },
 };
 
-static void release(scmp_filter_ctx *filter)
+static void sandbox_release(scmp_filter_ctx *filter)
 {
 	if (*filter)
 		seccomp_release(*filter);
@@ -187,7 +187,7 @@ static void on_trap(int number, siginfo_t *info, void *context)
 
 int sandbox_enter(enum sandbox_mode mode)
 {
-	__attribute__((cleanup(release))) scmp_filter_ctx filter = NULL;
+	__attribute__((cleanup(sandbox_release))) scmp_filter_ctx filter = NULL;
 	int r;
 
 	if (mode == SANDBOX_OFF || SANITIZED)

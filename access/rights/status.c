@@ -39,7 +39,7 @@ static int parse_groups(const char *text, struct task_status *status)
 	return 0;
 }
 
-static int parse_line(const char *name, const char *rest, struct task_status *status)
+static int status_parse_line(const char *name, const char *rest, struct task_status *status)
 {
 	unsigned int pids[STATUS_MAX_NESTING];
 
@@ -87,7 +87,7 @@ int status_read(int dir, const char *path, struct task_status *out)
 		if (!rest)
 			continue;
 		*rest++ = '\0';
-		r = parse_line(line, rest, out);
+		r = status_parse_line(line, rest, out);
 	}
 	/* A part of it would be other rights. */
 	if (!r && !feof(file))
@@ -124,7 +124,7 @@ static bool opens_files(long number)
 	return false;
 }
 
-static ssize_t read_file(const char *path, char *text, size_t size)
+static ssize_t status_read_file(const char *path, char *text, size_t size)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
@@ -142,13 +142,13 @@ bool task_waits_for(pid_t pid, uint64_t inode)
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	/* "running" has no numbers. */
-	if (read_file(path, text, sizeof(text)) <= 0 ||
+	if (status_read_file(path, text, sizeof(text)) <= 0 ||
 	    sscanf(text, "%ld 0x%lx", &number, &fd) != 2 || number < 0)
 		return false;
 	if (opens_files(number))
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%lu", pid, fd);
-	if (read_file(path, text, sizeof(text)) <= 0)
+	if (status_read_file(path, text, sizeof(text)) <= 0)
 		return false;
 	found = strstr(text, "\nino:");
 	return found && strtoull(found + 5, NULL, 10) == inode;

@@ -39,11 +39,11 @@ struct young_batch {
 	__u32 result; /* out: enum young_result */
 	__u64 start_time; /* in: of the task, out of `identify': the same */
 	__u32 exec_id; /* likewise: which of its programs is looked at */
-	__u32 nr_armed; /* in: how many of armed[] to look at */
+	__u32 nr_prepared; /* in: how many of prepared[] to look at */
 	__u32 nr_next; /* in: how many of next[] */
-	__u64 armed[YOUNG_BATCH];
+	__u64 prepared[YOUNG_BATCH];
 	__u64 next[YOUNG_BATCH];
-	__u8 armed_flags[YOUNG_BATCH]; /* out: YOUNG_PRESENT, YOUNG_YOUNG, YOUNG_HUGE */
+	__u8 prepared_flags[YOUNG_BATCH]; /* out: YOUNG_PRESENT, YOUNG_YOUNG, YOUNG_HUGE */
 	struct young_leaf leaf[YOUNG_BATCH]; /* out: of next[] */
 };
 

@@ -135,40 +135,40 @@ static size_t batch_size(void)
 	return (sizeof(struct young_batch) + PAGE - 1) / PAGE * PAGE;
 }
 
-int young_seat_take(struct young_seat *seat)
+int young_slot_take(struct young_slot *slot)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	__u64 enrolment = 0;
 	int r;
 
-	*seat = (struct young_seat){ .map = -1 };
+	*slot = (struct young_slot){ .map = -1 };
 	r = run(program.skeleton->progs.enrol, &enrolment, sizeof(enrolment));
 	if (r)
 		return r;
-	seat->tid = (__u32)enrolment;
-	seat->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
+	slot->tid = (__u32)enrolment;
+	slot->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
 				   sizeof(struct young_batch), 1, &opts);
-	if (seat->map < 0)
+	if (slot->map < 0)
 		return -errno;
-	seat->batch = mmap(NULL, batch_size(), PROT_READ | PROT_WRITE, MAP_SHARED, seat->map, 0);
-	if (seat->batch == MAP_FAILED) {
-		seat->batch = NULL;
+	slot->batch = mmap(NULL, batch_size(), PROT_READ | PROT_WRITE, MAP_SHARED, slot->map, 0);
+	if (slot->batch == MAP_FAILED) {
+		slot->batch = NULL;
 		return -errno;
 	}
-	return bpf_map__update_elem(program.skeleton->maps.batches, &seat->tid, sizeof(seat->tid),
-				    &seat->map, sizeof(seat->map), BPF_ANY);
+	return bpf_map__update_elem(program.skeleton->maps.batches, &slot->tid, sizeof(slot->tid),
+				    &slot->map, sizeof(slot->map), BPF_ANY);
 }
 
-void young_seat_leave(struct young_seat *seat)
+void young_slot_leave(struct young_slot *slot)
 {
-	if (seat->map >= 0) {
-		bpf_map__delete_elem(program.skeleton->maps.batches, &seat->tid, sizeof(seat->tid),
+	if (slot->map >= 0) {
+		bpf_map__delete_elem(program.skeleton->maps.batches, &slot->tid, sizeof(slot->tid),
 				     0);
-		close(seat->map);
+		close(slot->map);
 	}
-	if (seat->batch)
-		munmap(seat->batch, batch_size());
-	*seat = (struct young_seat){ .map = -1 };
+	if (slot->batch)
+		munmap(slot->batch, batch_size());
+	*slot = (struct young_slot){ .map = -1 };
 }
 
 /* Reads an iterator to its end, which runs its program once for the task. */
@@ -191,7 +191,7 @@ static int open_iterator(const struct bpf_program *prog, pid_t tid)
 	return fd < 0 ? -errno : fd;
 }
 
-int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out)
+int young_task_open(struct young_slot *slot, pid_t tid, struct young_task *out)
 {
 	_cleanup_close_ int link = open_iterator(program.skeleton->progs.identify, tid);
 	int r;
@@ -199,15 +199,15 @@ int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out)
 	*out = (struct young_task){ .iterator = -1 };
 	if (link < 0)
 		return link;
-	seat->batch->result = 0;
+	slot->batch->result = 0;
 	r = run_iterator(link);
 	if (r)
 		return r;
-	if (seat->batch->result != YOUNG_DONE)
+	if (slot->batch->result != YOUNG_DONE)
 		return -ESRCH;
-	out->pid = seat->batch->pid;
-	out->start_time = seat->batch->start_time;
-	out->exec_id = seat->batch->exec_id;
+	out->pid = slot->batch->pid;
+	out->start_time = slot->batch->start_time;
+	out->exec_id = slot->batch->exec_id;
 	if (program.by_pid)
 		return 0;
 	out->iterator = open_iterator(program.skeleton->progs.walk_by_iterator, tid);
@@ -221,21 +221,21 @@ void young_task_close(struct young_task *task)
 	task->iterator = -1;
 }
 
-int young_walk(struct young_seat *seat, const struct young_task *task)
+int young_walk(struct young_slot *slot, const struct young_task *task)
 {
 	int r;
 
-	seat->batch->pid = task->pid;
-	seat->batch->start_time = task->start_time;
-	seat->batch->exec_id = task->exec_id;
-	seat->batch->result = YOUNG_NO_TASK;
+	slot->batch->pid = task->pid;
+	slot->batch->start_time = task->start_time;
+	slot->batch->exec_id = task->exec_id;
+	slot->batch->result = YOUNG_NO_TASK;
 	if (program.by_pid)
 		r = run(program.skeleton->progs.walk_by_pid, NULL, 0);
 	else
 		r = run_iterator(task->iterator);
 	if (r)
 		return r;
-	if (seat->batch->result == YOUNG_OTHER_PROGRAM)
+	if (slot->batch->result == YOUNG_OTHER_PROGRAM)
 		return -ESTALE;
-	return seat->batch->result == YOUNG_DONE ? 0 : -ESRCH;
+	return slot->batch->result == YOUNG_DONE ? 0 : -ESRCH;
 }

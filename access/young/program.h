@@ -3,8 +3,8 @@
  * The BPF program of the method young at work: loading it, and having it look at a batch of
  * addresses.
  *
- * It is loaded once for all threads.  Each thread takes a seat, a batch in memory that it shares
- * with the program; a seat is used by the thread that took it and no other.
+ * It is loaded once for all threads.  Each thread takes a slot, a batch in memory that it shares
+ * with the program; a slot is used by the thread that took it and no other.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_PROGRAM_H
 #define DAMONFS_ACCESS_YOUNG_PROGRAM_H
@@ -14,7 +14,7 @@
 
 #include "access/young/batch.h"
 
-struct young_seat {
+struct young_slot {
 	struct young_batch *batch; /* what to look at, and the answers */
 	int map;
 	__u32 tid; /* the thread's global id, by which the program finds the batch */
@@ -37,18 +37,18 @@ struct young_task {
 int young_program_get(char *why, size_t size);
 
 /* After young_program_get().  To be left also where taking it fails. */
-int young_seat_take(struct young_seat *seat);
-void young_seat_leave(struct young_seat *seat);
+int young_slot_take(struct young_slot *slot);
+void young_slot_leave(struct young_slot *slot);
 
 /* TID is of our own pid namespace.  Return: 0, -ESRCH, or another negative errno. */
-int young_task_open(struct young_seat *seat, pid_t tid, struct young_task *out);
+int young_task_open(struct young_slot *slot, pid_t tid, struct young_task *out);
 void young_task_close(struct young_task *task);
 
 /*
- * Looks at the nr_armed and nr_next addresses of the seat's batch: one system call, three where
+ * Looks at the nr_prepared and nr_next addresses of the slot's batch: one system call, three where
  * there is an iterator.  Return: 0, -ESRCH if the task is gone or has no memory, -ESTALE if it has
  * executed another program since it was opened, or another negative errno.
  */
-int young_walk(struct young_seat *seat, const struct young_task *task);
+int young_walk(struct young_slot *slot, const struct young_task *task);
 
 #endif

@@ -268,7 +268,7 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 	look_at_folio(w, leaf, address, frame, page, head);
 }
 
-static long look_at_armed(__u32 i, void *context)
+static long look_at_prepared(__u32 i, void *context)
 {
 	struct walk *w = context;
 	struct young_batch *b = w->batch;
@@ -276,9 +276,9 @@ static long look_at_armed(__u32 i, void *context)
 
 	if (i >= YOUNG_BATCH)
 		return 1;
-	__u64 entry = find_entry(w, b->armed[i], &size);
+	__u64 entry = find_entry(w, b->prepared[i], &size);
 
-	b->armed_flags[i] = flags_of(entry, size);
+	b->prepared_flags[i] = flags_of(entry, size);
 	return 0;
 }
 
@@ -321,8 +321,8 @@ static __always_inline int walk_task(struct young_batch *b, struct task_struct *
 	if (!mm)
 		return YOUNG_NO_MEMORY;
 	w.pgd = (__u64)BPF_CORE_READ(mm, pgd);
-	if (b->nr_armed)
-		bpf_loop(b->nr_armed, look_at_armed, &w, 0);
+	if (b->nr_prepared)
+		bpf_loop(b->nr_prepared, look_at_prepared, &w, 0);
 	if (b->nr_next)
 		bpf_loop(b->nr_next, look_at_next, &w, 0);
 	return YOUNG_DONE;

@@ -4,7 +4,7 @@
  * process_madvise(MADV_COLD), and only those that are set: memory that nobody touches stays old and
  * needs no clearing, which is what makes cold memory nearly free.
  *
- * A round is two system calls: one BPF call tells which of the armed addresses were touched and
+ * A round is two system calls: one BPF call tells which of the prepared addresses were touched and
  * what is mapped at the next ones, one process_madvise clears what is young there.
  *
  * Clearing a page that is in use on another processor costs a TLB shoot-down of some 12 us, on both
@@ -39,7 +39,7 @@
 #include "util/log.h"
 #include "util/stop.h"
 
-/* A region's answer is carried for at most so many rounds before it is armed again. */
+/* A region's answer is carried for at most so many rounds before it is prepared again. */
 #define CARRY_ROUNDS 200
 
 /* Part of the sampling interval that clearing may take. */
@@ -49,11 +49,11 @@
 #define HUGE_PAGE (2UL << 20)
 
 /* A mark of the region: MADV_COLD fails there, as the memory is locked. */
-#define MEMORY_STUBBORN GUESS_MARK
+#define MEMORY_STUBBORN ESTIMATE_MARK
 
 struct young_session {
 	struct access_session base;
-	struct young_seat seat;
+	struct young_slot slot;
 	/* Room for a round's clears: the ranges, and which probe of the batch each is for. */
 	struct iovec range[YOUNG_BATCH];
 	uint16_t probe[YOUNG_BATCH];
@@ -65,7 +65,7 @@ struct young_space {
 	struct access_space base;
 	struct young_task task;
 	int kpageflags, pagemap; /* to tell hugetlb pages by */
-	struct refs refs;
+	struct clear_refs refs;
 	uint64_t clear_cost_ns; /* of one range, a moving average */
 	/* By batch of the round (modulo): the probe whose turn it is to be cleared first. */
 	size_t turn[16];
@@ -75,7 +75,7 @@ static void young_session_close(struct access_session *base)
 {
 	struct young_session *s = (struct young_session *)base;
 
-	young_seat_leave(&s->seat);
+	young_slot_leave(&s->slot);
 	free(s);
 }
 
@@ -96,7 +96,7 @@ static int young_session_open(const char *argument, struct access_session **out,
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	r = young_seat_take(&s->seat);
+	r = young_slot_take(&s->slot);
 	if (r) {
 		young_session_close(&s->base);
 		return access_because(why, r, "no batch for the BPF program: %s", strerror(-r));
@@ -109,7 +109,7 @@ static void young_space_close(struct access_space *base)
 {
 	struct young_space *space = (struct young_space *)base;
 
-	refs_close(&space->refs);
+	clear_refs_close(&space->refs);
 	young_task_close(&space->task);
 	if (space->kpageflags >= 0)
 		close(space->kpageflags);
@@ -131,13 +131,13 @@ static int young_space_open(struct access_session *session, struct process *proc
 	space->clear_cost_ns = 2000;
 	space->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
 	space->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
-	r = refs_open(&space->refs, process);
+	r = clear_refs_open(&space->refs, process);
 	if (r && r != -ESRCH)
 		access_because(why, 0,
 			       "its clear_refs may not be written (%s): memory that it shares with "
 			       "others will show no access; add CAP_DAC_OVERRIDE",
 			       strerror(-r));
-	r = young_task_open(&s->seat, process->tid, &space->task);
+	r = young_task_open(&s->slot, process->tid, &space->task);
 	if (r) {
 		young_space_close(&space->base);
 		return access_because(why, r, "its page tables cannot be found by BPF: %s",
@@ -194,15 +194,15 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 {
 	struct young_space *space = (struct young_space *)base;
 	struct young_session *s = (struct young_session *)base->session;
-	struct young_batch *b = s->seat.batch;
+	struct young_batch *b = s->slot.batch;
 	size_t found = 0;
 	int r;
 
-	b->nr_armed = 0;
+	b->nr_prepared = 0;
 	b->nr_next = (__u32)min_ul(nr, YOUNG_BATCH);
 	for (size_t i = 0; i < b->nr_next; i++)
 		b->next[i] = addresses[i];
-	r = young_walk(&s->seat, &space->task);
+	r = young_walk(&s->slot, &space->task);
 	/* It executes another program just now: then it is opened anew. */
 	if (r)
 		return r == -ESTALE ? 0 :
@@ -248,11 +248,12 @@ static bool is_file(const struct young_space *space, uint64_t address)
 static void clear_failed(const struct young_space *space, struct access_probe *probe, int error)
 {
 	if (error == ENOMEM)
-		guess_arm(probe, 0); /* unmapped since the walk, so nothing young is left there */
+		estimate_prepare(probe,
+				 0); /* unmapped since the walk, so nothing young is left there */
 	else if (error == EINVAL && is_hugetlb(space, probe->next))
-		probe->memory &= (uint16_t)~GUESS_ANSWER;
+		probe->priv &= (uint16_t)~ESTIMATE_ANSWER;
 	else if (error == EINVAL)
-		probe->memory |= MEMORY_STUBBORN;
+		probe->priv |= MEMORY_STUBBORN;
 }
 
 /*
@@ -277,7 +278,7 @@ static int clear(struct young_session *s, struct young_space *space, struct acce
 		for (; bytes > 0 && done < nr; done++) {
 			bytes -= (ssize_t)s->range[done].iov_len;
 			if (bytes >= 0)
-				guess_arm_cleared(&probes[s->probe[done]]);
+				estimate_prepare_cleared(&probes[s->probe[done]]);
 		}
 	}
 	space->clear_cost_ns = (space->clear_cost_ns * 7 + (cost_clock_ns() - start) / nr) / 8;
@@ -316,14 +317,14 @@ static int clear_some(struct young_session *s, struct young_space *space,
 		if (k >= nr_unknown)
 			*turn = (size_t)i + 1;
 		s->probe[k] = i;
-		s->range[k] = range_of(&s->seat.batch->leaf[i], probes[i].next);
+		s->range[k] = range_of(&s->slot.batch->leaf[i], probes[i].next);
 	}
 	return clear(s, space, probes, nr_clear);
 }
 
 static bool is_shared(const struct young_session *s, const struct access_probe *probes, size_t i)
 {
-	return s->seat.batch->leaf[i].flags & YOUNG_SHARED || probes[i].memory & MEMORY_STUBBORN;
+	return s->slot.batch->leaf[i].flags & YOUNG_SHARED || probes[i].priv & MEMORY_STUBBORN;
 }
 
 /*
@@ -338,12 +339,13 @@ static int clear_shared(struct young_session *s, struct young_space *space,
 	int r;
 
 	for (size_t i = 0; files && i < n; i++)
-		if (s->seat.batch->leaf[i].flags & YOUNG_YOUNG && is_shared(s, probes, i))
+		if (s->slot.batch->leaf[i].flags & YOUNG_YOUNG && is_shared(s, probes, i))
 			files = is_file(space, probes[i].next);
-	r = refs_clear(&space->refs, files ? REFS_ACCESSED_FILES : REFS_ACCESSED, now);
+	r = clear_refs_clear(&space->refs, files ? CLEAR_REFS_ACCESSED_FILES : CLEAR_REFS_ACCESSED,
+			     now);
 	for (size_t i = 0; !r && i < n; i++)
-		if (!(probes[i].memory & GUESS_ARMED) && (!files || is_shared(s, probes, i)))
-			guess_arm_cleared(&probes[i]);
+		if (!(probes[i].priv & ESTIMATE_PREPARED) && (!files || is_shared(s, probes, i)))
+			estimate_prepare_cleared(&probes[i]);
 	return r ? r : files;
 }
 
@@ -351,28 +353,28 @@ static int clear_shared(struct young_session *s, struct young_space *space,
  * Arms the N probes of the batch that was just walked; *TURN is whose turn it is, TIME what of the
  * sampling interval is the batch's.
  */
-static int arm_batch(struct young_session *s, struct young_space *space,
-		     struct access_probe *probes, size_t n, uint64_t now, uint64_t time,
-		     size_t *turn)
+static int prepare_batch(struct young_session *s, struct young_space *space,
+			 struct access_probe *probes, size_t n, uint64_t now, uint64_t time,
+			 size_t *turn)
 {
 	size_t nr = 0, nr_unknown;
 	bool any_shared = false;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct young_leaf *leaf = &s->seat.batch->leaf[i];
+		const struct young_leaf *leaf = &s->slot.batch->leaf[i];
 		struct access_probe *probe = &probes[i];
 		bool shared = is_shared(s, probes, i);
 
 		if (!(leaf->flags & YOUNG_YOUNG)) {
-			guess_arm_untouched(probe);
+			estimate_prepare_untouched(probe);
 			continue;
 		}
-		guess_instead(probe, shared && space->refs.last_us);
+		estimate_instead(probe, shared && space->refs.last_us);
 		any_shared |= shared;
-		if (!shared && !(probe->memory & GUESS_KNOWN))
+		if (!shared && !(probe->priv & ESTIMATE_KNOWN))
 			s->wants[nr++] = (uint16_t)i;
 	}
-	if (any_shared && space->refs.fd >= 0 && refs_due(&space->refs, now, time)) {
+	if (any_shared && space->refs.fd >= 0 && clear_refs_due(&space->refs, now, time)) {
 		int r = clear_shared(s, space, probes, n, now);
 
 		if (r <= 0)
@@ -380,10 +382,10 @@ static int arm_batch(struct young_session *s, struct young_space *space,
 	}
 	nr_unknown = nr;
 	for (size_t i = 0; i < n; i++) {
-		uint16_t memory = probes[i].memory;
+		uint16_t memory = probes[i].priv;
 
-		if (memory & GUESS_KNOWN && !(memory & (GUESS_ARMED | MEMORY_STUBBORN)) &&
-		    !(s->seat.batch->leaf[i].flags & YOUNG_SHARED))
+		if (memory & ESTIMATE_KNOWN && !(memory & (ESTIMATE_PREPARED | MEMORY_STUBBORN)) &&
+		    !(s->slot.batch->leaf[i].flags & YOUNG_SHARED))
 			s->wants[nr++] = (uint16_t)i;
 	}
 	return nr ? clear_some(s, space, probes, nr_unknown, nr, time, turn) : 0;
@@ -394,7 +396,7 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 {
 	struct young_space *space = (struct young_space *)base;
 	struct young_session *s = (struct young_session *)base->session;
-	struct young_batch *b = s->seat.batch;
+	struct young_batch *b = s->slot.batch;
 
 	for (size_t done = 0; done < n;) {
 		size_t nr = min_ul(n - done, YOUNG_BATCH);
@@ -403,18 +405,19 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 
 		if (stop_asked())
 			return -ECANCELED;
-		b->nr_armed = what & ACCESS_CHECK ? (__u32)nr : 0;
-		b->nr_next = what & ACCESS_ARM ? (__u32)nr : 0;
+		b->nr_prepared = what & ACCESS_CHECK ? (__u32)nr : 0;
+		b->nr_next = what & ACCESS_PREPARE ? (__u32)nr : 0;
 		for (size_t i = 0; i < nr; i++) {
-			b->armed[i] = part[i].armed;
+			b->prepared[i] = part[i].prepared;
 			b->next[i] = part[i].next;
 		}
-		r = young_walk(&s->seat, &space->task);
+		r = young_walk(&s->slot, &space->task);
 		for (size_t i = 0; !r && what & ACCESS_CHECK && i < nr; i++)
-			guess_check(&part[i], b->armed_flags[i] & YOUNG_YOUNG);
-		if (!r && what & ACCESS_ARM)
-			r = arm_batch(s, space, part, nr, now, sample * nr / n,
-				      &space->turn[done / YOUNG_BATCH % ARRAY_SIZE(space->turn)]);
+			estimate_check(&part[i], b->prepared_flags[i] & YOUNG_YOUNG);
+		if (!r && what & ACCESS_PREPARE)
+			r = prepare_batch(
+				s, space, part, nr, now, sample * nr / n,
+				&space->turn[done / YOUNG_BATCH % ARRAY_SIZE(space->turn)]);
 		if (r)
 			return r;
 		done += nr;
@@ -422,25 +425,25 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 	return 0;
 }
 
-static int young_look(struct access_space *base, struct access_probe *probes, size_t n)
+static int young_peek(struct access_space *base, struct access_probe *probes, size_t n)
 {
 	struct young_space *space = (struct young_space *)base;
 	struct young_session *s = (struct young_session *)base->session;
-	struct young_batch *b = s->seat.batch;
+	struct young_batch *b = s->slot.batch;
 
 	for (size_t done = 0; done < n;) {
 		size_t nr = min_ul(n - done, YOUNG_BATCH);
 		int r;
 
-		b->nr_armed = (__u32)nr;
+		b->nr_prepared = (__u32)nr;
 		b->nr_next = 0;
 		for (size_t i = 0; i < nr; i++)
-			b->armed[i] = probes[done + i].next;
-		r = young_walk(&s->seat, &space->task);
+			b->prepared[i] = probes[done + i].next;
+		r = young_walk(&s->slot, &space->task);
 		if (r)
 			return r;
 		for (size_t i = 0; i < nr; i++)
-			probes[done + i].accessed = b->armed_flags[i] & YOUNG_YOUNG;
+			probes[done + i].accessed = b->prepared_flags[i] & YOUNG_YOUNG;
 		done += nr;
 	}
 	return 0;
@@ -456,5 +459,5 @@ const struct access_method access_young = {
 	.space_close = young_space_close,
 	.attempt = young_attempt,
 	.round = young_round,
-	.look = young_look,
+	.peek = young_peek,
 };

@@ -126,7 +126,7 @@ static bool is_paddr(const struct write *write, const char *text)
 struct naming {
 	uint64_t dir; /* inode number of the directory: it may be gone by then */
 	struct damon_desc *targets; /* ... of a description that has nothing else */
-	struct pending *pending;
+	struct deferred_reply *pending;
 	int result;
 	struct account_held thread; /* it has one, as a kdamond */
 	struct errand errand;
@@ -211,7 +211,7 @@ static void finish_naming(struct errand *errand)
 {
 	struct naming *naming = container_of(errand, struct naming, errand);
 
-	pending_answer(naming->pending, naming->result);
+	deferred_reply_send(naming->pending, naming->result);
 	naming_freep(&naming);
 }
 
@@ -338,7 +338,7 @@ int debugfs_show_kdamond_pid(struct dir *dir, const struct process_caller *reade
 
 static const struct file_type context_files[] = { DEBUGFS_CONTEXT_FILES("") };
 
-static void context_init(struct dir *dir)
+static void made_context_init(struct dir *dir)
 {
 	debugfs_context_init(&((struct debugfs_dir *)dir)->context);
 }
@@ -353,6 +353,6 @@ const struct dir_kind debugfs_context_kind = {
 	.size = sizeof(struct debugfs_dir),
 	.files = context_files,
 	.nr_files = ARRAY_SIZE(context_files),
-	.init = context_init,
+	.init = made_context_init,
 	.clear = context_clear,
 };

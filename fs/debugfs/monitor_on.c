@@ -52,7 +52,7 @@ static void start_is_over(struct run *run)
 		run->on = (struct held){ steal_ptr(debugfs->on.pending), debugfs->on.result };
 }
 
-static void on_started(struct run *run)
+static void monitor_on_started(struct run *run)
 {
 	if (!run->result)
 		start_is_over(run);
@@ -60,7 +60,7 @@ static void on_started(struct run *run)
 
 static int stop_next(struct root_dir *root);
 
-static void on_ended(struct run *run)
+static void monitor_on_ended(struct run *run)
 {
 	struct root_dir *root = root_of(run->tree);
 	struct debugfs_root *debugfs = &root->debugfs;
@@ -97,11 +97,13 @@ static int hand_over(struct damon_desc *desc, struct caller *caller)
 	return 0;
 }
 
-static int start(struct root_dir *root, struct debugfs_context *context, struct caller *caller)
+static int monitor_start(struct root_dir *root, struct debugfs_context *context,
+			 struct caller *caller)
 {
-	const struct run model = {
-		.open = damon_desc_open, .started = on_started, .ended = on_ended, .owner = context
-	};
+	const struct run model = { .open = damon_desc_open,
+				   .started = monitor_on_started,
+				   .ended = monitor_on_ended,
+				   .owner = context };
 	struct damon_desc *desc = damon_desc_copy(&context->desc);
 	int r;
 
@@ -122,7 +124,7 @@ static int start(struct root_dir *root, struct debugfs_context *context, struct 
 	return r;
 }
 
-static int turn_on(struct root_dir *root, struct write *write)
+static int monitor_turn_on(struct root_dir *root, struct write *write)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	struct damonfs *damonfs = damonfs_of(&root->base);
@@ -136,7 +138,7 @@ static int turn_on(struct root_dir *root, struct write *write)
 		return -EBUSY;
 	r = write_caller(write, &caller);
 	for (size_t i = 0; !r && (context = context_at(root, i)); i++)
-		r = start(root, context, caller);
+		r = monitor_start(root, context, caller);
 	if (!root->debugfs.nr_starting)
 		return r;
 	damonfs->exclusive = true;
@@ -161,7 +163,7 @@ static int stop_next(struct root_dir *root)
 	return STORE_HELD;
 }
 
-static int turn_off(struct root_dir *root, struct write *write)
+static int monitor_turn_off(struct root_dir *root, struct write *write)
 {
 	int r;
 
@@ -187,8 +189,8 @@ int debugfs_store_monitor_on(struct dir *dir, struct write *write, const char *t
 	/* The kernel compares as many bytes as were written: a part of the word may do. */
 	snprintf(word, sizeof(word), "%.*s", (int)min_ul(length, sizeof(word)), begin);
 	if (!strncmp(word, "on", write->size))
-		return turn_on(root, write);
-	return strncmp(word, "off", write->size) ? -EINVAL : turn_off(root, write);
+		return monitor_turn_on(root, write);
+	return strncmp(word, "off", write->size) ? -EINVAL : monitor_turn_off(root, write);
 }
 
 /* ---- contexts ---- */

@@ -85,7 +85,7 @@ static void mount_debugfs(void)
 /* What is left there when damonfs has gone is empty: who lives on must not meet the kernel's own. */
 static int make_place(const struct place *place)
 {
-	int r = cover_for(place->parent, NAME);
+	int r = overmount_directory(place->parent, NAME);
 
 	if (!r && mount("damonfs", place->path, "tmpfs",
 			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555"))
@@ -103,7 +103,7 @@ static int enter_namespace(const char *only)
 	mount_debugfs();
 	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++) {
 		r = is_wanted(&places[i], only) ? make_place(&places[i]) :
-						  cover_without(places[i].parent, NAME);
+						  overmount_hide(places[i].parent, NAME);
 		if (r)
 			fail(places[i].path, r);
 	}
@@ -111,27 +111,27 @@ static int enter_namespace(const char *only)
 }
 
 /*
- * What tools look at besides; it can be done without.  GUARD may be NULL: until our process ends.
- * *GUARD is NULL if there is nothing to guard.
+ * What tools look at besides; it can be done without.  JANITOR may be NULL: until our process ends.
+ * *JANITOR is NULL if there is nothing to janitor.
  */
-static void arrange_surroundings(unsigned int abi, struct guard **guard)
+static void isolate_tools(unsigned int abi, struct janitor **janitor)
 {
 	struct clean_up clean_ups[2];
 	struct tracing *tracing = NULL;
 	size_t nr = 0;
-	int r, unguarded;
+	int r, no_janitor;
 
-	if (guard)
-		*guard = NULL;
-	surroundings_hide_modules();
-	if (!surroundings_separate_damo(&clean_ups[nr]))
+	if (janitor)
+		*janitor = NULL;
+	isolate_modules();
+	if (!isolate_damo(&clean_ups[nr]))
 		nr++;
 	r = tracing_prepare(&tracing, &clean_ups[nr]);
 	if (!r)
 		nr++;
-	unguarded = nr ? guard_start(clean_ups, nr, guard) : 0;
-	if (unguarded)
-		log_info("nobody will clean up after damonfs: %s", strerror(-unguarded));
+	no_janitor = nr ? janitor_start(clean_ups, nr, janitor) : 0;
+	if (no_janitor)
+		log_info("nobody will clean up after damonfs: %s", strerror(-no_janitor));
 	if (!r)
 		r = tracing_start(tracing, abi, "/proc/self/exe");
 	if (r)
@@ -201,7 +201,7 @@ static bool on_signal(int number, void *argument)
  * SIGINT and SIGQUIT of a terminal reach the command by themselves and are not for us; the others
  * are passed on.
  */
-static int open_signals(sigset_t *before)
+static int exec_open_signals(sigset_t *before)
 {
 	sigset_t set;
 
@@ -237,8 +237,8 @@ static int run_at(const char *at, const char *only, char **argv)
 		return fail(at, -errno);
 	if (enter_namespace(only) || bind_parts(dir, only))
 		return EXIT_OURS;
-	/* Its guard sees the end of the command, which we become. */
-	arrange_surroundings(DAMON_ABI(6, 18), NULL);
+	/* Its janitor sees the end of the command, which we become. */
+	isolate_tools(DAMON_ABI(6, 18), NULL);
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);
@@ -254,10 +254,10 @@ static const char *mount_place(const char *only)
 static int run_on_own(struct options *options, const char *only, char **argv)
 {
 	struct command command = { 0 };
-	struct guard *guard = NULL;
+	struct janitor *janitor = NULL;
 	struct session *session;
 	sigset_t before;
-	_cleanup_close_ int signals = open_signals(&before);
+	_cleanup_close_ int signals = exec_open_signals(&before);
 	int r;
 
 	if (signals < 0)
@@ -267,12 +267,12 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	r = session_mount(options, mount_place(only), &session);
 	if (r)
 		return fail("mount", r);
-	arrange_surroundings(options->abi, &guard);
+	isolate_tools(options->abi, &janitor);
 	command.pid = start_command(mount_place(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
-		guard_end(guard);
+		janitor_end(janitor);
 		return r;
 	}
 	ignore_terminal();
@@ -289,7 +289,7 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	/* Somebody unmounted it under the command. */
 	if (!command.ended)
 		waitpid(command.pid, &command.status, 0);
-	guard_end(guard);
+	janitor_end(janitor);
 	return r ? fail("serve", r) : status_of(&command);
 }
 
@@ -317,7 +317,7 @@ static int usage(int status)
 	return status;
 }
 
-int namespace_exec(int argc, char **argv)
+int exec_main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "at", required_argument, NULL, 'a' },
 					       { "only", required_argument, NULL, 'y' },
@@ -350,7 +350,7 @@ int namespace_exec(int argc, char **argv)
 			return usage(EXIT_OURS);
 	}
 	if (!at)
-		surroundings_be_alone(argv);
+		isolate_program(argv);
 	command = optind < argc ? argv + optind : shell();
 	if (at)
 		return run_at(at, only, command);

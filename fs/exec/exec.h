@@ -8,6 +8,6 @@
  * Return: the exit status: the command's, 128 + the signal that ended it, or 125 if it could not be
  * run, 126 and 127 as shells have it.
  */
-int namespace_exec(int argc, char **argv);
+int exec_main(int argc, char **argv);
 
 #endif

@@ -35,7 +35,7 @@ static bool is_alone(void)
 	       !strncmp(path, "/memfd:" COPY, strlen("/memfd:" COPY));
 }
 
-void surroundings_be_alone(char **argv)
+void isolate_program(char **argv)
 {
 	_cleanup_close_ int from = -1, to = -1;
 	struct stat st;
@@ -67,7 +67,7 @@ void surroundings_be_alone(char **argv)
 	log_debug("a copy of damonfs cannot be run: %s", strerror(errno));
 }
 
-void surroundings_hide_modules(void)
+void isolate_modules(void)
 {
 	static const char *const modules[] = { "damon_reclaim", "damon_lru_sort", "damon_stat" };
 	char path[PATH_MAX];
@@ -84,7 +84,7 @@ static const char *const damo_files[] = { ".damo.sysinfo", ".damo.damon_feature_
 
 #define NR_DAMO_FILES ARRAY_SIZE(damo_files)
 
-/* Of the guard: files that may have been made to be covered, each with a lock of who needs it. */
+/* Of the janitor: files that may have been made to be covered, each with a lock of who needs it. */
 struct litter {
 	char path[NR_DAMO_FILES][PATH_MAX];
 	int fds[NR_DAMO_FILES];
@@ -160,10 +160,10 @@ static int cover_descriptor(int fd)
 
 	/* By its name, something else might be covered. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return cover_file(path, "", 0);
+	return overmount_file(path, "", 0);
 }
 
-int surroundings_separate_damo(struct clean_up *clean_up)
+int isolate_damo(struct clean_up *clean_up)
 {
 	const char *home = getenv("HOME");
 	struct litter *litter;

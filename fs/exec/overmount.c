@@ -132,7 +132,7 @@ static bool has(const char *parent, const char *name, struct stat *st)
 	return !lstat(path, st);
 }
 
-int cover_for(const char *parent, const char *name)
+int overmount_directory(const char *parent, const char *name)
 {
 	_cleanup_close_ int dir = -1;
 	struct stat st;
@@ -145,7 +145,7 @@ int cover_for(const char *parent, const char *name)
 	return mkdirat(dir, name, 0755) ? -errno : 0;
 }
 
-int cover_without(const char *parent, const char *name)
+int overmount_hide(const char *parent, const char *name)
 {
 	_cleanup_close_ int dir = -1;
 	struct stat st;
@@ -156,7 +156,7 @@ int cover_without(const char *parent, const char *name)
 	return dir < 0 ? dir : 0;
 }
 
-int cover_file(const char *path, const char *text, size_t length)
+int overmount_file(const char *path, const char *text, size_t length)
 {
 	static const char file[] = STAGE "/file";
 	_cleanup_close_ int fd = -1;

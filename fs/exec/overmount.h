@@ -12,15 +12,15 @@
  *
  * Return: 0 or a negative errno.
  */
-int cover_for(const char *parent, const char *name);
+int overmount_directory(const char *parent, const char *name);
 
 /*
  * A new file that holds LENGTH bytes of TEXT stands at PATH, which must exist, in our own mount
  * namespace.  Return: 0 or a negative errno.
  */
-int cover_file(const char *path, const char *text, size_t length);
+int overmount_file(const char *path, const char *text, size_t length);
 
 /* The other way round: makes sure that there is no NAME in PARENT.  Return: 0 or a negative errno. */
-int cover_without(const char *parent, const char *name);
+int overmount_hide(const char *parent, const char *name);
 
 #endif

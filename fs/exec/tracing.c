@@ -5,7 +5,7 @@
  * A uprobe event is known to the whole system, by a group and a name of its own
  * (damonfs_PID_NAMESPACE, since pids are those of a namespace). What a recorder is shown as
  * events/damon/NAME is its number and a format with its fields, but the kernel's name, types and
- * text: so what is recorded is printed as the kernel would, later and elsewhere, too.  The guard
+ * text: so what is recorded is printed as the kernel would, later and elsewhere, too.  The janitor
  * unmakes the events; what it could not, because it was killed as well, the next one does.
  */
 #include <dirent.h>
@@ -112,7 +112,7 @@ static uint64_t offset_of(void (*function)(void))
 	return place.offset;
 }
 
-static bool is_ours(const struct event_type *event, unsigned int abi)
+static bool tracing_is_ours(const struct event_type *event, unsigned int abi)
 {
 	return event->since <= abi;
 }
@@ -147,7 +147,7 @@ static void disable(const struct tracing *tracing)
 		log_debug("%s: %s", path, strerror(errno));
 }
 
-/* The guard's: whoever records holds an event for as long. */
+/* The janitor's: whoever records holds an event for as long. */
 static void unmake_all(void *argument)
 {
 	const struct tracing *tracing = argument;
@@ -158,7 +158,7 @@ static void unmake_all(void *argument)
 }
 
 /* The number of the pid namespace of a process, by its name in /proc; 0 if that cannot be told. */
-static unsigned long namespace_of(const char *process)
+static unsigned long tracing_namespace_of(const char *process)
 {
 	char path[64];
 	struct stat st;
@@ -176,14 +176,14 @@ static bool is_empty(unsigned long number)
 	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *entry;
 
-	if (namespace_of("self") != FIRST_NAMESPACE)
+	if (tracing_namespace_of("self") != FIRST_NAMESPACE)
 		return false;
 	dir = opendir("/proc");
 	if (!dir)
 		return false;
 	while ((entry = readdir(dir)))
 		if (*entry->d_name >= '0' && *entry->d_name <= '9' &&
-		    namespace_of(entry->d_name) == number)
+		    tracing_namespace_of(entry->d_name) == number)
 			return false;
 	return true;
 }
@@ -197,7 +197,7 @@ static bool is_left_behind(const char *group)
 	if (sscanf(group, GROUP "%d_%lu%n", &pid, &number, &length) != 2 || group[length] ||
 	    pid <= 0)
 		return false;
-	if (number != namespace_of("self"))
+	if (number != tracing_namespace_of("self"))
 		return is_empty(number);
 	return kill(pid, 0) && errno == ESRCH;
 }
@@ -219,7 +219,7 @@ static int make(const char *group, unsigned int abi, const char *file)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(events); i++) {
-		if (!is_ours(&events[i], abi))
+		if (!tracing_is_ours(&events[i], abi))
 			continue;
 		snprintf(text, sizeof(text), "p:%s/%s %s:0x%lx %s\n", group, events[i].name, file,
 			 offset_of(events[i].function), events[i].fields);
@@ -305,10 +305,10 @@ static int show_available(unsigned int abi)
 		if (strncmp(line, "damon:", 6) && strncmp(line, GROUP, strlen(GROUP)))
 			r = text_add(&text, "%s", line);
 	for (size_t i = 0; !r && i < ARRAY_SIZE(events); i++)
-		if (is_ours(&events[i], abi))
+		if (tracing_is_ours(&events[i], abi))
 			r = text_add(&text, "damon:%s\n", events[i].name);
 	data = text.data;
-	return r ? r : cover_file(AVAILABLE, data, text.length);
+	return r ? r : overmount_file(AVAILABLE, data, text.length);
 }
 
 static int show(const char *group, unsigned int abi)
@@ -316,11 +316,11 @@ static int show(const char *group, unsigned int abi)
 	int r = show_available(abi);
 
 	if (!r)
-		r = cover_for(EVENTS, "damon");
+		r = overmount_directory(EVENTS, "damon");
 	if (!r && mount("damonfs", OURS, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"))
 		r = -errno;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(events); i++)
-		if (is_ours(&events[i], abi))
+		if (tracing_is_ours(&events[i], abi))
 			r = show_event(group, &events[i]);
 	/* The other name of the same. */
 	if (!r && !access(OTHER_NAME, F_OK) &&
@@ -366,7 +366,7 @@ int tracing_prepare(struct tracing **out, struct clean_up *clean_up)
 		return r;
 	}
 	snprintf(tracing->group, sizeof(tracing->group), GROUP "%d_%lu", getpid(),
-		 namespace_of("self"));
+		 tracing_namespace_of("self"));
 	unmake_left_behind(tracing->tracefs_fd);
 	*clean_up =
 		(struct clean_up){ unmake_all, tracing, { tracing->tracefs_fd, -1 }, NEEDS_ALL };

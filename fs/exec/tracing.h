@@ -13,7 +13,7 @@ struct tracing;
 
 /*
  * Gets ready to make events, in our own mount namespace.
- * Return: 0, and in *CLEAN_UP what a guard is to do, which is to be started before they are made,
+ * Return: 0, and in *CLEAN_UP what a janitor is to do, which is to be started before they are made,
  * with *OUT as its argument; or a negative errno: there is no tracefs, or it is not ours to change.
  */
 int tracing_prepare(struct tracing **out, struct clean_up *clean_up);

@@ -19,7 +19,7 @@ bool borrowed_privileges(void)
 }
 
 /* Makes what the process may use effective, or nothing. */
-static int set_effective(bool all)
+static int borrowed_set_effective(bool all)
 {
 	cap_t caps = cap_get_proc();
 	int r = caps ? 0 : -ENOMEM;
@@ -43,7 +43,7 @@ int borrowed_set_aside(void)
 	/* The saved ones stay. */
 	if (setegid(getgid()) || seteuid(getuid()))
 		return -errno;
-	return set_effective(false);
+	return borrowed_set_effective(false);
 }
 
 int borrowed_take_up(void)
@@ -58,7 +58,7 @@ int borrowed_take_up(void)
 		return -errno;
 	if (seteuid(saved) || setegid(saved_group))
 		return -errno;
-	return set_effective(true);
+	return borrowed_set_effective(true);
 }
 
 static int refuse(const char *what)

@@ -7,7 +7,7 @@
 #include "fs/fuse/deferred_reply.h"
 #include "util/cleanup.h"
 
-struct pending {
+struct deferred_reply {
 	pthread_mutex_t lock; /* of req */
 	fuse_req_t req; /* NULL once answered */
 	size_t size; /* what a success answers */
@@ -16,7 +16,7 @@ struct pending {
 	int result;
 };
 
-static fuse_req_t take_request(struct pending *pending)
+static fuse_req_t take_request(struct deferred_reply *pending)
 {
 	fuse_req_t req;
 
@@ -34,9 +34,9 @@ static void on_interrupt(fuse_req_t req, void *argument)
 		fuse_reply_err(req, EINTR);
 }
 
-struct pending *pending_new(fuse_req_t req, size_t size)
+struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size)
 {
-	struct pending *pending = calloc(1, sizeof(*pending));
+	struct deferred_reply *pending = calloc(1, sizeof(*pending));
 
 	if (!pending)
 		return NULL;
@@ -46,13 +46,13 @@ struct pending *pending_new(fuse_req_t req, size_t size)
 	return pending;
 }
 
-static void pending_free(struct pending *pending)
+static void deferred_reply_free(struct deferred_reply *pending)
 {
 	pthread_mutex_destroy(&pending->lock);
 	free(pending);
 }
 
-void pending_answer(struct pending *pending, int result)
+void deferred_reply_send(struct deferred_reply *pending, int result)
 {
 	fuse_req_t req;
 
@@ -67,23 +67,24 @@ void pending_answer(struct pending *pending, int result)
 		else
 			fuse_reply_write(req, pending->size);
 	}
-	pending_free(pending);
+	deferred_reply_free(pending);
 }
 
 static void finish_pending(struct event *event)
 {
-	struct pending *pending =
-		(struct pending *)((char *)event - offsetof(struct pending, event));
+	struct deferred_reply *pending =
+		(struct deferred_reply *)((char *)event - offsetof(struct deferred_reply, event));
 
-	pending_answer(pending, pending->result);
+	deferred_reply_send(pending, pending->result);
 }
 
-void pending_allow_interrupt(struct pending *pending)
+void deferred_reply_allow_interrupt(struct deferred_reply *pending)
 {
 	fuse_req_interrupt_func(pending->req, on_interrupt, pending);
 }
 
-void pending_answer_after_changes(struct pending *pending, struct answerer *answerer, int result)
+void deferred_reply_send_after_changes(struct deferred_reply *pending, struct answerer *answerer,
+				       int result)
 {
 	pending->event.finish = finish_pending;
 	pending->result = result;

@@ -12,12 +12,13 @@
 #include "fs/tree/answer.h"
 
 /* A success answers SIZE.  Return: NULL if there is no memory. */
-struct pending *pending_new(fuse_req_t req, size_t size);
+struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size);
 
 /* Lets the kernel interrupt it; nobody may be able to answer it meanwhile. */
-void pending_allow_interrupt(struct pending *pending);
+void deferred_reply_allow_interrupt(struct deferred_reply *pending);
 
 /* Answers with RESULT when nobody can see any more what the tree was before its last changes. */
-void pending_answer_after_changes(struct pending *pending, struct answerer *answerer, int result);
+void deferred_reply_send_after_changes(struct deferred_reply *pending, struct answerer *answerer,
+				       int result);
 
 #endif

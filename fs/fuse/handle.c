@@ -7,7 +7,7 @@
 #include "fs/fuse/handle.h"
 #include "util/cleanup.h"
 
-static int charge(struct account *account, struct handle **out)
+static int handle_charge(struct account *account, struct handle **out)
 {
 	int r = account_charge(account, ACCOUNT_HANDLES, 1);
 
@@ -27,7 +27,7 @@ int handle_new(struct handle **all, struct accounts *accounts, uid_t uid, struct
 	int r = account_get(accounts, uid, &account);
 
 	if (!r)
-		r = charge(account, &handle);
+		r = handle_charge(account, &handle);
 	if (r) {
 		account_put(account);
 		return r;

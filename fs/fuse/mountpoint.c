@@ -74,7 +74,7 @@ static bool scan_line(const char *text, struct mount_line *out)
 }
 
 /* Return: whether mount NUMBER is there, and *OUT. */
-static bool find_mount(int number, struct mount_line *out)
+static bool mountpoint_find_mount(int number, struct mount_line *out)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *text = NULL;
@@ -112,7 +112,7 @@ static int open_place(const char *path, struct mount_line *line)
 
 	if (fd < 0)
 		return -errno;
-	if (!find_mount(mount_of(fd), line) || strcmp(line->point, path) ||
+	if (!mountpoint_find_mount(mount_of(fd), line) || strcmp(line->point, path) ||
 	    strncmp(line->type, "fuse", 4))
 		line->id.number = 0;
 	return fd;
@@ -154,7 +154,7 @@ static int open_mount(const struct mount_id *id, struct mount_line *line)
 	_cleanup_close_ int fd = -1;
 	char point[PATH_MAX];
 
-	if (!find_mount(id->number, line))
+	if (!mountpoint_find_mount(id->number, line))
 		return -ENOENT;
 	strcpy(point, line->point);
 	fd = open_place(point, line);
@@ -247,8 +247,8 @@ static int check_place(const char *path)
 	return r;
 }
 
-/* The guard's, when the daemon serves no more: a mount that lives is another's. */
-static void detach_for_guard(void *argument)
+/* The janitor's, when the daemon serves no more: a mount that lives is another's. */
+static void detach_for_janitor(void *argument)
 {
 	struct mount_line line;
 	_cleanup_close_ int fd = open_mount(argument, &line);
@@ -258,9 +258,9 @@ static void detach_for_guard(void *argument)
 }
 
 /* Once privileges are given up for good, nobody but a process from before can do it. */
-static int start_guard(struct mountpoint *mountpoint)
+static int start_janitor(struct mountpoint *mountpoint)
 {
-	struct clean_up clean_up = { detach_for_guard,
+	struct clean_up clean_up = { detach_for_janitor,
 				     NULL,
 				     { -1, -1 },
 				     capable_of(CAP_SYS_ADMIN) ? NEEDS_MOUNTS : NEEDS_NOTHING };
@@ -271,7 +271,7 @@ static int start_guard(struct mountpoint *mountpoint)
 		return -ENOMEM;
 	*id = mountpoint->id;
 	clean_up.argument = id;
-	r = guard_start(&clean_up, 1, &mountpoint->guard);
+	r = janitor_start(&clean_up, 1, &mountpoint->janitor);
 	clean_up_forget(&clean_up);
 	return r;
 }
@@ -323,8 +323,9 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 		out->id = line.id;
 	if (!out->id.number)
 		log_info("%s is not where it was mounted any more; unmount it by hand", path);
-	r = out->id.number && !(stays_privileged && capable_of(CAP_SYS_ADMIN)) ? start_guard(out) :
-										 0;
+	r = out->id.number && !(stays_privileged && capable_of(CAP_SYS_ADMIN)) ?
+		    start_janitor(out) :
+		    0;
 	if (r) {
 		log_error("no process can be started to unmount it later: %s", strerror(-r));
 		mountpoint_leave(out, fd);
@@ -338,7 +339,7 @@ void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
 	struct mount_line line;
 	_cleanup_close_ int fd = -1;
 
-	if (!mountpoint->id.number || mountpoint->guard)
+	if (!mountpoint->id.number || mountpoint->janitor)
 		return;
 	fd = open_mount(&mountpoint->id, &line);
 	for (int i = 0; fd < 0 && i < FIND_TRIES && !is_given_up(fuse_fd); i++) {
@@ -352,6 +353,6 @@ void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
 
 void mountpoint_clear(struct mountpoint *mountpoint)
 {
-	guard_end(mountpoint->guard);
+	janitor_end(mountpoint->janitor);
 	*mountpoint = (struct mountpoint){ 0 };
 }

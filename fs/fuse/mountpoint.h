@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-struct guard;
+struct janitor;
 
 /* A mount of our mount namespace. */
 struct mount_id {
@@ -21,7 +21,7 @@ struct mount_id {
 struct mountpoint {
 	struct mount_id id; /* of what is ours to take away */
 	/* Takes it away, where that takes privileges that we give up or never had; else NULL. */
-	struct guard *guard;
+	struct janitor *janitor;
 };
 
 /* Whether PATH stands for a descriptor of /dev/fuse that somebody else has mounted: /dev/fd/N. */

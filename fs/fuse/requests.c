@@ -332,16 +332,16 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 /* Answers a write that was done at once; nobody may see any more what it removed. */
 static void reply_write(struct requests *requests, struct write *write, int result, bool changed)
 {
-	struct pending *pending = write_hold(write);
+	struct deferred_reply *pending = write_hold(write);
 
 	if (changed)
-		pending_answer_after_changes(pending, requests->damonfs.answerer, result);
+		deferred_reply_send_after_changes(pending, requests->damonfs.answerer, result);
 	else
-		pending_answer(pending, result);
+		deferred_reply_send(pending, result);
 }
 
 /* Each write to a file of sysfs is one command. */
-static int store_text(struct node node, struct write *write, const char *data, size_t size)
+static int requests_store_text(struct node node, struct write *write, const char *data, size_t size)
 {
 	char text[MAX_WRITE + 1];
 
@@ -360,7 +360,7 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	struct write write = { .writer = sender_of(req, ino),
 			       .opener = handle->opener,
 			       .opener_error = handle->opener_error };
-	struct pending *pending;
+	struct deferred_reply *pending;
 	uint64_t nr_changes;
 	struct node node;
 	bool changed;
@@ -373,7 +373,7 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 	if (handle->gone == ENODEV)
 		size = min_ul(size, MAX_WRITE);
-	pending = write.pending = pending_new(req, size);
+	pending = write.pending = deferred_reply_new(req, size);
 	if (!pending) {
 		account_put(write.account);
 		fuse_reply_err(req, ENOMEM);
@@ -384,14 +384,14 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	if (tree_find(requests->tree, ino, &node) && !node_is_dir(node))
 		r = node_row(node)->file->stream ? stream_store(&handle->stream, node, &write, data,
 								size, offset, fi->flags) :
-						   store_text(node, &write, data, size);
+						   requests_store_text(node, &write, data, size);
 	changed = requests->tree->nr_changes != nr_changes;
 	/*
 	 * While the tree is locked nobody can answer it.  Writes to the kernel's debugfs files wait
 	 * for each other, and no signal interrupts them.
 	 */
 	if (r == STORE_HELD && !node_row(node)->file->stream) {
-		pending_allow_interrupt(pending);
+		deferred_reply_allow_interrupt(pending);
 		node_hold(node);
 	}
 	tree_unlock(requests->tree);

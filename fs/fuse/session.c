@@ -95,7 +95,7 @@ static int mount_session(struct session *session, const char *options, const cha
 	return 0;
 }
 
-static int start(struct session *session, struct options *options, const char *mountpoint)
+static int session_start(struct session *session, struct options *options, const char *mountpoint)
 {
 	/* Before libfuse takes what it knows off the list. */
 	_cleanup_free_ char *for_mount = options_for_mount(options);
@@ -121,7 +121,7 @@ static int start(struct session *session, struct options *options, const char *m
 int session_mount(struct options *options, const char *mountpoint, struct session **out)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	int r = session ? start(session, options, mountpoint) : -ENOMEM;
+	int r = session ? session_start(session, options, mountpoint) : -ENOMEM;
 
 	/* Of libfuse's lines, some have no memory either. */
 	if (r)

@@ -20,7 +20,7 @@ struct command_run {
 	struct damon_command command;
 	struct tree *tree;
 	struct kdamond_dir *dir; /* NULL when its kdamond was left behind; under the tree's lock */
-	struct pending *pending;
+	struct deferred_reply *pending;
 	int result;
 	uint64_t nr_regions; /* DAMON_COMMIT: how many it may have then; 0: any number */
 	/* Takes the answers into the tree.  Return: 0, or -ENOMEM and nothing is taken. */
@@ -48,7 +48,7 @@ static void kdamond_clear(struct dir *dir)
 }
 
 /* `on' is told how the start went. */
-static void on_started(struct run *run)
+static void state_on_started(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
 
@@ -58,7 +58,7 @@ static void on_started(struct run *run)
 }
 
 /* A command that a kdamond has when it is left behind stays with it, and is answered. */
-static void on_ended(struct run *run)
+static void state_on_ended(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
 	struct command_run *c = dir->command;
@@ -79,11 +79,12 @@ static int describe_for(const struct context_dir *context, const struct write *w
 	return r ? r : describe_context(context, caller, out);
 }
 
-static int turn_on(struct kdamond_dir *dir, struct write *write)
+static int state_turn_on(struct kdamond_dir *dir, struct write *write)
 {
-	const struct run model = {
-		.open = describe_processes, .started = on_started, .ended = on_ended, .owner = dir
-	};
+	const struct run model = { .open = describe_processes,
+				   .started = state_on_started,
+				   .ended = state_on_ended,
+				   .owner = dir };
 	struct damon_desc *desc;
 	int r;
 
@@ -105,7 +106,7 @@ static int turn_on(struct kdamond_dir *dir, struct write *write)
 	return STORE_HELD;
 }
 
-static int turn_off(struct kdamond_dir *dir, struct write *write)
+static int state_turn_off(struct kdamond_dir *dir, struct write *write)
 {
 	struct run *run = dir->run;
 
@@ -177,7 +178,7 @@ static void finish_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
 
-	pending_answer(c->pending, c->result);
+	deferred_reply_send(c->pending, c->result);
 	command_free(c);
 }
 
@@ -271,11 +272,11 @@ static void finish_unsent(struct errand *errand)
 
 	if (c->sent)
 		return;
-	pending_answer(c->pending, c->result);
+	deferred_reply_send(c->pending, c->result);
 	command_free(c);
 }
 
-static int commit(struct kdamond_dir *dir, struct write *write)
+static int state_commit(struct kdamond_dir *dir, struct write *write)
 {
 	static const struct errand errand = { .go = open_for_commit,
 					      .done = opened_for_commit,
@@ -486,9 +487,9 @@ static const struct {
 	bool clears; /* what was tried, also if there is nobody to ask any more */
 	int (*act)(struct kdamond_dir *dir, struct write *write);
 } commands[] = {
-	{ "on", 0, false, false, turn_on },
-	{ "off", 0, false, false, turn_off },
-	{ "commit", 0, true, false, commit },
+	{ "on", 0, false, false, state_turn_on },
+	{ "off", 0, false, false, state_turn_off },
+	{ "commit", 0, true, false, state_commit },
 	{ "update_schemes_stats", 0, true, false, update_stats },
 	{ "update_schemes_tried_regions", V(6, 2), true, true, update_tried_regions },
 	{ "clear_schemes_tried_regions", V(6, 2), true, false, clear_tried_regions },
@@ -526,7 +527,7 @@ static int store_state(struct dir *base, struct write *write, const char *text)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (commands[i].since > base->tree->abi || !parse_is_word(text, commands[i].word))
 			continue;
-		if (commands[i].act != turn_off && !context_of(dir))
+		if (commands[i].act != state_turn_off && !context_of(dir))
 			return -EINVAL;
 		if (needs_running(dir, i)) {
 			int r = check_running(dir);

@@ -11,7 +11,7 @@
 
 /* Where the memory controller's hierarchy is mounted: version 1's where there is one, else
  * version 2. */
-static int find_mount(char *out, size_t size)
+static int memcg_find_mount(char *out, size_t size)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "re");
 	struct mntent entry;
@@ -57,7 +57,7 @@ int memcg_find(const char *path, uint64_t *out)
 	snprintf(plain, sizeof(plain), "%s", path);
 	if (*plain && plain[strlen(plain) - 1] == '\n')
 		plain[strlen(plain) - 1] = '\0';
-	if (!is_plain(plain) || find_mount(mount, sizeof(mount)))
+	if (!is_plain(plain) || memcg_find_mount(mount, sizeof(mount)))
 		return -EINVAL;
 	snprintf(full, sizeof(full), "%s%s", mount, plain);
 	if (stat(full, &st) || !S_ISDIR(st.st_mode))

@@ -247,7 +247,7 @@ int write_caller(const struct write *write, struct caller **out)
 	return r;
 }
 
-struct pending *write_hold(struct write *write)
+struct deferred_reply *write_hold(struct write *write)
 {
 	return steal_ptr(write->pending);
 }

@@ -56,7 +56,7 @@ void answerer_take_back(struct answerer *answerer, struct event *event);
 /*
  * A write that is being handled.  Whoever cannot answer it at once holds it.
  */
-struct pending;
+struct deferred_reply;
 
 struct write {
 	struct process_caller writer;
@@ -65,7 +65,7 @@ struct write {
 	int opener_error;
 	struct account *account; /* who is charged for what it makes; borrowed, or NULL */
 	size_t size; /* of the text, in which there may be NULs */
-	struct pending *pending; /* where to hold it; taken by write_hold() */
+	struct deferred_reply *pending; /* where to hold it; taken by write_hold() */
 };
 
 /*
@@ -75,10 +75,10 @@ struct write {
  */
 int write_caller(const struct write *write, struct caller **out);
 
-/* Takes the write over: the store returns STORE_HELD, and pending_answer() is called once. */
-struct pending *write_hold(struct write *write);
+/* Takes the write over: the store returns STORE_HELD, and deferred_reply_send() is called once. */
+struct deferred_reply *write_hold(struct write *write);
 
 /* Answers a held write: 0 or a negative errno.  Frees it.  NULL is allowed. */
-void pending_answer(struct pending *pending, int result);
+void deferred_reply_send(struct deferred_reply *pending, int result);
 
 #endif

@@ -110,8 +110,8 @@ static int show_text(const struct file_type *file, struct dir *dir, struct text 
 	return text_add(out, "%s\n", value ? value : "");
 }
 
-static int store_text(const struct file_type *file, struct dir *dir, struct write *write,
-		      const char *text)
+static int file_store_text(const struct file_type *file, struct dir *dir, struct write *write,
+			   const char *text)
 {
 	char **field = field_of(file, dir), *copy;
 	uint64_t held = *field ? strlen(*field) + 1 : 0, needs = strlen(text) + 1;
@@ -162,7 +162,7 @@ static const struct {
 	[FILE_INT] = { show_int, store_int },
 	[FILE_FLAG] = { show_flag, store_flag },
 	[FILE_KEYWORD] = { show_keyword, store_keyword },
-	[FILE_TEXT] = { show_text, store_text },
+	[FILE_TEXT] = { show_text, file_store_text },
 	[FILE_COUNT] = { show_count, store_count },
 	[FILE_OWN] = { NULL, store_own },
 };

@@ -53,7 +53,7 @@ struct checks {
 	struct access_sessions *sessions;
 	struct access_space *space;
 	/* One address at a time. */
-	struct young_seat seat;
+	struct young_slot slot;
 	struct young_task task;
 	int pagemap;
 };
@@ -63,7 +63,7 @@ static void new_addresses(struct checks *c)
 	uint64_t size = (c->end - c->start) / c->nr;
 
 	for (size_t i = 0; i < c->nr; i++) {
-		c->probes[i].armed = c->probes[i].next;
+		c->probes[i].prepared = c->probes[i].next;
 		c->probes[i].next =
 			random_range(c->rng, c->start + i * size, c->start + (i + 1) * size);
 	}
@@ -71,7 +71,7 @@ static void new_addresses(struct checks *c)
 
 static void round_batched(struct checks *c)
 {
-	int r = access_space_round(c->space, c->probes, c->nr, ACCESS_CHECK | ACCESS_ARM,
+	int r = access_space_round(c->space, c->probes, c->nr, ACCESS_CHECK | ACCESS_PREPARE,
 				   clock_ns(CLOCK_MONOTONIC) / 1000, SAMPLE_US);
 
 	if (r)
@@ -85,10 +85,10 @@ static void round_single(struct checks *c)
 		uint64_t entry;
 		int r;
 
-		c->seat.batch->nr_armed = 1;
-		c->seat.batch->nr_next = 0;
-		c->seat.batch->armed[0] = c->probes[i].armed;
-		r = young_walk(&c->seat, &c->task);
+		c->slot.batch->nr_prepared = 1;
+		c->slot.batch->nr_next = 0;
+		c->slot.batch->prepared[0] = c->probes[i].prepared;
+		r = young_walk(&c->slot, &c->task);
 		if (r)
 			die("walk", r);
 		if (pread(c->pagemap, &entry, 8, (off_t)(c->probes[i].next / 4096 * 8)) != 8)
@@ -132,7 +132,7 @@ static int checks(char **argv)
 	random_seed(c.rng, 1);
 	new_addresses(&c);
 	new_addresses(&c);
-	/* They share the thread's seat: one after the other. */
+	/* They share the thread's slot: one after the other. */
 	for (int i = 0; i < 3; i++) {
 		r = access_sessions_open("young", &c.sessions);
 		if (!r)
@@ -143,16 +143,16 @@ static int checks(char **argv)
 		batched += run_rounds(&c, round_batched, seconds / 6) / 3;
 		access_space_close(c.space);
 
-		r = young_seat_take(&c.seat);
+		r = young_slot_take(&c.slot);
 		if (!r)
-			r = young_task_open(&c.seat, c.process->tid, &c.task);
+			r = young_task_open(&c.slot, c.process->tid, &c.task);
 		if (r)
-			die("seat", r);
+			die("slot", r);
 		c.pagemap = process_open_file(c.process, "pagemap", O_RDONLY);
 		single += run_rounds(&c, round_single, seconds / 6) / 3;
 		close(c.pagemap);
 		young_task_close(&c.task);
-		young_seat_leave(&c.seat);
+		young_slot_leave(&c.slot);
 		access_sessions_close(c.sessions);
 	}
 	printf("batched_ns=%.0f single_ns=%.0f\n", batched, single);

@@ -54,14 +54,14 @@ static inline void run_start(struct run *run)
 	damon_ctx_start(run->ctx, run->now);
 }
 
-/* As the kdamond does it: arms again where the last step left that open. */
+/* As the kdamond does it: prepares again where the last step left that open. */
 static inline void run_step(struct run *run, uint64_t rounds)
 {
 	struct damon_ctx *ctx = run->ctx;
 
-	if (!ctx->armed)
-		damon_sample(ctx, ACCESS_ARM, run->now, 1);
-	ctx->armed = true;
+	if (!ctx->prepared)
+		damon_sample(ctx, ACCESS_PREPARE, run->now, 1);
+	ctx->prepared = true;
 	run->now += rounds * max_ul(ctx->attrs.sample_interval, 1);
 	ck_assert_int_eq(damon_ctx_step(ctx, run->now, rounds), 0);
 }

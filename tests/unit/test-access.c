@@ -356,10 +356,10 @@ static const struct {
 
 START_TEST(clear_is_due_when_it_can_be_afforded)
 {
-	const struct refs refs = { .last_us = due_vectors[_i].last_us,
-				   .cost_ns = due_vectors[_i].cost_ns };
+	const struct clear_refs refs = { .last_us = due_vectors[_i].last_us,
+					 .cost_ns = due_vectors[_i].cost_ns };
 
-	ck_assert_int_eq(refs_due(&refs, due_vectors[_i].now, due_vectors[_i].sample),
+	ck_assert_int_eq(clear_refs_due(&refs, due_vectors[_i].now, due_vectors[_i].sample),
 			 due_vectors[_i].due);
 }
 END_TEST

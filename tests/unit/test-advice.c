@@ -38,19 +38,19 @@ START_TEST(advice_is_like_madvise)
 	/* A hole behind the fourth huge page. */
 	ck_assert_int_eq(munmap((void *)(at + 4 * HUGE), HUGE), 0);
 	start_victim(spin, 0);
-	ck_assert_int_eq(advice_give(victim.process, ADVICE_HUGEPAGE, at, 2 * HUGE), 0);
+	ck_assert_int_eq(process_madvise_range(victim.process, ADVICE_HUGEPAGE, at, 2 * HUGE), 0);
 	ck_assert(has_flag(at, " hg"));
-	ck_assert_int_eq(advice_give(victim.process, ADVICE_NOHUGEPAGE, at, 2 * HUGE), 0);
+	ck_assert_int_eq(process_madvise_range(victim.process, ADVICE_NOHUGEPAGE, at, 2 * HUGE), 0);
 	ck_assert(has_flag(at, " nh"));
 	for (enum advice a = 0; a < NR_ADVICES; a++) {
 		/* What is mapped behind the hole is advised, too. */
-		ck_assert_int_eq(advice_give(victim.process, a, at, HUGE), 0);
-		ck_assert_int_eq(advice_give(victim.process, a, at, 8 * HUGE), -ENOMEM);
+		ck_assert_int_eq(process_madvise_range(victim.process, a, at, HUGE), 0);
+		ck_assert_int_eq(process_madvise_range(victim.process, a, at, 8 * HUGE), -ENOMEM);
 	}
 	ck_assert(has_flag(at + 5 * HUGE, " nh"));
 	end_victim();
-	ck_assert_int_eq(advice_give(victim.process, ADVICE_COLD, at, HUGE), -ESRCH);
-	ck_assert_int_eq(advice_give(victim.process, ADVICE_HUGEPAGE, at, HUGE), -ESRCH);
+	ck_assert_int_eq(process_madvise_range(victim.process, ADVICE_COLD, at, HUGE), -ESRCH);
+	ck_assert_int_eq(process_madvise_range(victim.process, ADVICE_HUGEPAGE, at, HUGE), -ESRCH);
 	munmap(room, 16 * HUGE);
 }
 END_TEST
@@ -86,7 +86,7 @@ START_TEST(memory_stays_what_it_was)
 		enum advice advice = i % NR_ADVICES;
 		uint64_t start = at + mix(i * 2 + 1) % 512 * 4096;
 		uint64_t length = (mix(i * 3 + 2) % 1024 + 1) * 4096;
-		int r = advice_give(victim.process, advice, start, length);
+		int r = process_madvise_range(victim.process, advice, start, length);
 
 		ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN, "advice %d: %s",
 			      advice, strerror(-r));
@@ -118,7 +118,7 @@ START_TEST(memory_of_a_frozen_process)
 		else
 			write_frozen(group, 1);
 		for (enum advice a = 0; a < NR_ADVICES; a++) {
-			int r = advice_give(victim.process, a, at, 4 * HUGE);
+			int r = process_madvise_range(victim.process, a, at, 4 * HUGE);
 
 			ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN,
 				      "advice %d: %s", a, strerror(-r));
@@ -161,7 +161,7 @@ START_TEST(memory_may_go_meanwhile)
 	start_victim(come_and_go, 0);
 	for (int i = 0; i < times; i++) {
 		for (enum advice a = 0; a < NR_ADVICES; a++) {
-			int r = advice_give(victim.process, a, at, 4 * HUGE);
+			int r = process_madvise_range(victim.process, a, at, 4 * HUGE);
 
 			ck_assert_msg(!r || r == -EBUSY || r == -EINVAL || r == -EAGAIN ||
 					      r == -ENOMEM,
@@ -207,7 +207,8 @@ START_TEST(a_process_of_32_bits)
 
 		ck_assert_msg(r == -EOPNOTSUPP || r == -EBUSY, "%s", strerror(-r));
 		for (enum advice a = 0; a < NR_ADVICES; a++)
-			ck_assert_int_le(advice_give(victim.process, a, start, length), 0);
+			ck_assert_int_le(process_madvise_range(victim.process, a, start, length),
+					 0);
 	}
 	/* A byte is a round; it ends when it may not read on, with 0 if its memory was as it left
 	 * it. */
@@ -256,8 +257,9 @@ START_TEST(a_process_may_become_another)
 			usleep((unsigned int)(i * 13 % 400));
 			for (enum advice a = 0; a < NR_ADVICES; a++)
 				if (a != ADVICE_PAGEOUT && a != ADVICE_WILLNEED)
-					ck_assert_int_le(
-						advice_give(victim.process, a, start, length), 0);
+					ck_assert_int_le(process_madvise_range(victim.process, a,
+									       start, length),
+							 0);
 		}
 		kill(victim.pid, SIGKILL);
 		ck_assert_int_eq(waitpid(victim.pid, NULL, 0), victim.pid);

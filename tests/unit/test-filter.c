@@ -75,8 +75,8 @@ static const struct {
 
 START_TEST(the_first_that_matches_decides)
 {
-	static const struct frame_info anon = { .anon = true, .mapped = true, .folio_sz = 4096 };
-	static const struct frame_info file = { .young = true, .mapped = true, .folio_sz = 4096 };
+	static const struct page_info anon = { .anon = true, .mapped = true, .folio_sz = 4096 };
+	static const struct page_info file = { .young = true, .mapped = true, .folio_sz = 4096 };
 	CTX(ctx, 1, 1);
 	struct damos *scheme = &ctx->schemes[0];
 
@@ -92,7 +92,7 @@ END_TEST
 
 static const struct {
 	struct damos_filter filter;
-	struct frame_info page;
+	struct page_info page;
 	bool is;
 } kind_vectors[] = {
 	{ { .type = DAMOS_FILTER_TYPE_ANON }, { .anon = true }, true },

@@ -13,7 +13,7 @@
 static long left = -1;
 static bool failed;
 
-static void arm(long nth)
+static void prepare(long nth)
 {
 	failed = false;
 	left = nth;
@@ -138,7 +138,7 @@ static int store_failing(struct tree *tree, size_t step, long nth)
 	int r;
 
 	ck_assert(find(tree, steps[step].path, &node));
-	arm(nth);
+	prepare(nth);
 	r = file_store(node_row(node)->file, node.dir, &write, steps[step].text);
 	disarm();
 	return r;
@@ -207,7 +207,7 @@ START_TEST(a_tree_without_memory_is_none)
 		static struct damonfs damonfs = { .method = "none" };
 		struct tree *tree;
 
-		arm(nth);
+		prepare(nth);
 		tree = tree_new(&root_kind, DAMON_ABI(6, 18), 7, 8, &damonfs);
 		disarm();
 		if (tree)
@@ -236,7 +236,7 @@ START_TEST(what_is_read_fails_and_leaves_nothing)
 			struct text text = { 0 };
 			int r;
 
-			arm(nth);
+			prepare(nth);
 			r = file_show(node_row(node)->file, node.dir, NULL, &text);
 			disarm();
 			free(text.data);
@@ -259,7 +259,7 @@ START_TEST(a_listing_fails_and_leaves_nothing)
 	for (long nth = 0;; nth++) {
 		int r;
 
-		arm(nth);
+		prepare(nth);
 		r = listing_fill(&listing, node);
 		disarm();
 		ck_assert_int_eq(r, failed ? -ENOMEM : 0);
@@ -279,7 +279,7 @@ START_TEST(a_changed_mode_fails)
 	int r;
 
 	ck_assert(find(tree, "admin", &node));
-	arm(0);
+	prepare(0);
 	r = node_change(node, NODE_SET_MODE, 0700, 0, 0);
 	disarm();
 	ck_assert_int_eq(r, -ENOMEM);

@@ -294,14 +294,14 @@ START_TEST(cut_parts_both_have_the_history)
 	set_spans(&target, (struct span[]){ { 0, 2 }, { 4, 9, 3, 4, 5 }, { 9, 10 }, { 0 } });
 	region = &target.regions[1];
 	region->nr_accesses_bp = 12345;
-	region->memory = 77;
+	region->priv = 77;
 	ck_assert_int_eq(damon_split_region_at(&target, 1, 2 * P), 0);
 	assert_spans(&target,
 		     (struct span[]){
 			     { 0, 2 }, { 4, 6, 3, 4, 5 }, { 6, 9, 3, 4, 5 }, { 9, 10 }, { 0 } });
 	for (size_t i = 1; i < 3; i++) {
 		ck_assert_uint_eq(target.regions[i].nr_accesses_bp, 12345);
-		ck_assert_uint_eq(target.regions[i].memory, 77);
+		ck_assert_uint_eq(target.regions[i].priv, 77);
 	}
 }
 END_TEST
@@ -330,7 +330,7 @@ START_TEST(inserted_regions_have_no_history)
 	ck_assert_int_eq(damon_insert_region(&target, 2, 10 * P, 11 * P), 0);
 	assert_spans(&target, (struct span[]){ { 0, 1 }, { 4, 9, 3, 4, 5 }, { 10, 11 }, { 0 } });
 	ck_assert_uint_eq(target.regions[0].nr_accesses_bp, 0);
-	ck_assert_uint_eq(target.regions[2].memory, 0);
+	ck_assert_uint_eq(target.regions[2].priv, 0);
 }
 END_TEST
 

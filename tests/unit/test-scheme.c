@@ -155,14 +155,15 @@ START_TEST(schemes_have_intervals_of_their_own_and_inactive_ones_rest)
 END_TEST
 
 /* Regions of three pages succeed in part, others fail. */
-static struct frames_result apply_to_three_pages(struct damon_ctx *ctx, struct damon_target *target,
-						 const struct damon_region *region,
-						 const struct damos *scheme)
+static struct page_walk_result apply_to_three_pages(struct damon_ctx *ctx,
+						    struct damon_target *target,
+						    const struct damon_region *region,
+						    const struct damos *scheme)
 {
 	(void)ctx;
 	(void)target;
 	(void)scheme;
-	return (struct frames_result){ .applied = damon_sz_region(region) == 3 * P ? 2 * P : 0 };
+	return (struct page_walk_result){ .applied = damon_sz_region(region) == 3 * P ? 2 * P : 0 };
 }
 
 START_TEST(statistics_tell_what_was_tried_and_what_applied)

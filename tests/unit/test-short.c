@@ -441,16 +441,16 @@ END_TEST
 static struct damon_addr_range allowed;
 static uint64_t nr_acted, nr_outside;
 
-static struct frames_result act_inside(struct damon_ctx *ctx, struct damon_target *target,
-				       const struct damon_region *region,
-				       const struct damos *scheme)
+static struct page_walk_result act_inside(struct damon_ctx *ctx, struct damon_target *target,
+					  const struct damon_region *region,
+					  const struct damos *scheme)
 {
 	(void)ctx;
 	(void)target;
 	(void)scheme;
 	nr_outside += region->start < allowed.start || region->end > allowed.end;
 	nr_acted++;
-	return (struct frames_result){ .applied = damon_sz_region(region) };
+	return (struct page_walk_result){ .applied = damon_sz_region(region) };
 }
 
 /* Each part of 2-6 that stays when the filter is asked, for filters that keep it in or all else
@@ -562,13 +562,13 @@ START_TEST(no_action_beyond_its_quota_when_memory_is_short)
 }
 END_TEST
 
-static bool takes_old(const struct frame_info *info, void *argument)
+static bool takes_old(const struct page_info *info, void *argument)
 {
 	(void)argument;
 	return !info->young;
 }
 
-static bool takes_young(const struct frame_info *info, void *argument)
+static bool takes_young(const struct page_info *info, void *argument)
 {
 	(void)argument;
 	return info->young;
@@ -579,13 +579,13 @@ START_TEST(pages_of_which_it_is_not_known_are_left_alone)
 {
 	const size_t size = 1 << 20;
 	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const struct frames_choice choice = { .wants_young = true,
-					      .takes = _i ? takes_young : takes_old };
+	const struct page_filter choice = { .wants_young = true,
+					    .match = _i ? takes_young : takes_old };
 	struct access_sessions *sessions = NULL;
 	struct access_space *space = NULL;
 	struct process *self;
-	struct frames *frames;
-	struct frames_result result;
+	struct page_walk *frames;
+	struct page_walk_result result;
 
 	memset(memory, 1, size);
 	ck_assert_int_eq(process_open(getpid(), NULL, &self), 0);
@@ -597,22 +597,22 @@ START_TEST(pages_of_which_it_is_not_known_are_left_alone)
 		return;
 	}
 	for (long n = 1; n < MANY; n++) {
-		ck_assert_int_eq(frames_open(space->source, self, &frames), 0);
+		ck_assert_int_eq(page_walk_open(space->source, self, &frames), 0);
 		fail_at(n, true);
-		result = frames_apply(frames, FRAMES_COUNT, (uintptr_t)memory,
-				      (uintptr_t)memory + size, &choice);
+		result = page_walk_apply(frames, PAGE_COUNT, (uintptr_t)memory,
+					 (uintptr_t)memory + size, &choice);
 		if (!no_more_failures())
 			break;
 		ck_assert_uint_eq(result.passed, 0);
-		frames_close(frames);
+		page_walk_close(frames);
 		memset(memory, 1, size);
 	}
 	/* Young at first, as they were touched, and old since they were looked at. */
 	ck_assert_int_eq(result.passed > size / 2, _i);
-	result = frames_apply(frames, FRAMES_COUNT, (uintptr_t)memory, (uintptr_t)memory + size,
-			      &choice);
+	result = page_walk_apply(frames, PAGE_COUNT, (uintptr_t)memory, (uintptr_t)memory + size,
+				 &choice);
 	ck_assert_int_eq(result.passed > size / 2, !_i);
-	frames_close(frames);
+	page_walk_close(frames);
 	access_space_close(space);
 	access_sessions_close(sessions);
 	process_put(self);

@@ -183,7 +183,7 @@ START_TEST(pieces_inherit_everything)
 
 	set_spans(target, (struct span[]){ { 0, 100, 0, 7, 9 }, { 0 } });
 	target->regions[0].nr_accesses_bp = 12345;
-	target->regions[0].memory = 3;
+	target->regions[0].priv = 3;
 	ctx->last_split_nr_regions = 1;
 	damon_split_regions(ctx);
 	ck_assert_uint_eq(target->nr_regions, 3);
@@ -192,7 +192,7 @@ START_TEST(pieces_inherit_everything)
 		ck_assert_uint_eq(target->regions[i].last_nr_accesses, 7);
 		ck_assert_uint_eq(target->regions[i].nr_accesses_bp, 12345);
 		ck_assert_uint_eq(target->regions[i].age, 9);
-		ck_assert_uint_eq(target->regions[i].memory, 3);
+		ck_assert_uint_eq(target->regions[i].priv, 3);
 	}
 }
 END_TEST
