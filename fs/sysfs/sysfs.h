@@ -98,6 +98,21 @@ extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kin
 /* Shown and taken as they stand in the tree's files. */
 extern const struct keyword operations_words[];
 
+static inline struct context_dir *kdamond_context(const struct kdamond_dir *kdamond)
+{
+	return kdamond->contexts.nr ? (struct context_dir *)kdamond->contexts.dirs[0] : NULL;
+}
+
+static inline struct scheme_dir *context_scheme(struct context_dir *context, size_t index)
+{
+	return index < context->schemes.nr ? (struct scheme_dir *)context->schemes.dirs[index] :
+					     NULL;
+}
+
+/* The file `state': of file_type.show and store. */
+int state_show(struct dir *dir, const struct process_caller *reader, struct text *out);
+int state_store(struct dir *dir, struct write *write, const char *text);
+
 /* Whether the kdamond has a thread or a command that is not answered: nr_kdamonds is EBUSY then. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
 
@@ -118,14 +133,29 @@ int describe_context(const struct context_dir *context, struct caller *caller,
  */
 int describe_processes(struct damon_desc *desc);
 
+/* The same of the goals alone. */
+int describe_goals(const struct context_dir *context, struct damon_desc **out);
+
 /*
  * Takes what the kdamond reports by itself into the files, if it has something new to tell: to be
  * called before they are read.
  */
 void kdamond_refresh(struct kdamond_dir *kdamond);
 
-/* The same of the goals alone. */
-int describe_goals(const struct context_dir *context, struct damon_desc **out);
+/* Take a part of a report into the files. */
+void report_take_stats(struct context_dir *context, const struct damon_report *report);
+void report_take_effective(struct context_dir *context, const struct damon_report *report);
+void report_take_intervals(struct context_dir *context, const struct damon_report *report);
+
+/* Removes what schemes tried, and sets its bytes to 0. */
+void tried_regions_clear(struct context_dir *context);
+
+/*
+ * Shows the bytes that were tried, or the regions as well, instead of what was.
+ * Return: 0, or -ENOMEM and then there are no regions.
+ */
+int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command);
+int tried_regions_take(struct context_dir *context, const struct damon_command *command);
 
 /*
  * The cgroup whose path, as /proc/PID/cgroup has it, is PATH (a trailing newline is ignored).

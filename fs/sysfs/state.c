@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * kdamonds/N/state: turning on and off, and commands to a running kdamond.
+ *
+ * `on', `off' and the commands that the kdamond carries out hold the write that asked for them; the
+ * kdamond's call-backs post events to the answerer, which takes the results into the tree and
+ * answers. A kdamond has one command at a time; what runs beside it on another is none of its
+ * business.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fs/sysfs/sysfs.h"
+#include "fs/tree/parse.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* The command under way; what it needs to be answered. */
+struct command_run {
+	struct damon_command command;
+	struct tree *tree;
+	struct kdamond_dir *dir; /* NULL when its kdamond was left behind; under the tree's lock */
+	struct deferred_reply *pending;
+	int result;
+	uint64_t nr_regions; /* DAMON_COMMIT: how many it may have then; 0: any number */
+	/* Takes the answers into the tree.  Return: 0, or -ENOMEM and nothing is taken. */
+	int (*apply)(struct context_dir *context, const struct damon_command *command);
+	struct event event;
+	struct errand errand; /* DAMON_COMMIT: opens the processes */
+	bool sent; /* the kdamond has it, or had */
+};
+
+/* ---- on and off ---- */
+
+/* `on' is told how the start went. */
+static void state_on_started(struct run *run)
+{
+	struct kdamond_dir *dir = run->owner;
+
+	run->on.result = run->result;
+	if (run->kdamond)
+		damon_set_refresh(run->kdamond, dir->refresh_ms);
+}
+
+/* A command that a kdamond has when it is left behind stays with it, and is answered. */
+static void state_on_ended(struct run *run)
+{
+	struct kdamond_dir *dir = run->owner;
+	struct command_run *c = dir->command;
+
+	if (!run->left || !c)
+		return;
+	dir->command = NULL;
+	c->dir = NULL;
+	run->on = (struct held){ steal_ptr(c->pending), -ECANCELED };
+}
+
+static int describe_for(const struct context_dir *context, const struct write *write,
+			struct damon_desc **out)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+	int r = write_caller(write, &caller);
+
+	return r ? r : describe_context(context, caller, out);
+}
+
+static int state_turn_on(struct kdamond_dir *dir, struct write *write)
+{
+	const struct run model = { .open = describe_processes,
+				   .started = state_on_started,
+				   .ended = state_on_ended,
+				   .owner = dir };
+	struct damon_desc *desc;
+	int r;
+
+	if (kdamond_is_busy(dir))
+		return -EBUSY;
+	dir->run = run_free(dir->run);
+	r = describe_for(kdamond_context(dir), write, &desc);
+	if (r)
+		return r;
+	/* Those of the debugfs files want to be alone. */
+	if (damonfs_of(&dir->base)->exclusive) {
+		damon_desc_free(desc);
+		return -EBUSY;
+	}
+	r = run_start(dir->base.tree, desc, &model, &dir->run);
+	if (r)
+		return r;
+	dir->run->on.pending = write_hold(write);
+	return STORE_HELD;
+}
+
+static int state_turn_off(struct kdamond_dir *dir, struct write *write)
+{
+	struct run *run = dir->run;
+
+	if (run && (run->state == RUN_STARTING || run->off.pending))
+		return -EBUSY;
+	/* One that failed to start is as if it had never been turned on. */
+	if (!run || run->result)
+		return -EINVAL;
+	if (run->state == RUN_ENDED)
+		return -EPERM;
+	run->off.pending = write_hold(write);
+	run_stop(run);
+	return STORE_HELD;
+}
+
+/* ---- commands to a running kdamond ---- */
+
+static void on_command_done(struct damon_command *command)
+{
+	struct command_run *c = container_of(command, struct command_run, command);
+
+	answerer_post(((struct damonfs *)c->tree->owner)->answerer, &c->event);
+}
+
+/*
+ * What the write is told.  Before Linux 6.14 it is not told how the command went, which shows in
+ * `state'; but that there was no memory for an answer is always told.
+ */
+static int result_of(const struct command_run *c)
+{
+	bool no_answer = c->command.error == -ENOMEM && c->command.kind != DAMON_COMMIT;
+
+	return no_answer || c->tree->abi >= V(6, 14) ? c->command.error : 0;
+}
+
+static void run_command_done(struct event *event)
+{
+	struct command_run *c = container_of(event, struct command_run, event);
+	struct context_dir *context;
+
+	if (!c->dir)
+		return;
+	context = kdamond_context(c->dir);
+	c->dir->command = NULL;
+	c->result = result_of(c);
+	kdamond_refresh(c->dir);
+	if (c->command.too_many_tried && !c->result) {
+		log_info("update_schemes_tried_regions or _bytes: there are more than the %zu "
+			 "objects that "
+			 "are left to who made the scheme",
+			 c->command.max_tried);
+		c->result = -ENOMEM;
+	}
+	if (c->apply && context && !c->result)
+		c->result = c->apply(context, &c->command);
+	/* From now on what was committed is what there is. */
+	if (c->command.kind == DAMON_COMMIT && !c->command.error && c->nr_regions)
+		account_hold(&c->dir->run->regions, c->dir->run->regions.account, ACCOUNT_REGIONS,
+			     c->nr_regions);
+}
+
+static void command_free(struct command_run *c)
+{
+	damon_command_clear(&c->command);
+	free(c);
+}
+
+static void finish_command_done(struct event *event)
+{
+	struct command_run *c = container_of(event, struct command_run, event);
+
+	deferred_reply_send(c->pending, c->result);
+	command_free(c);
+}
+
+/* Takes COMMAND over.  Return: NULL if there is no memory. */
+static struct command_run *command_new(struct kdamond_dir *dir, struct damon_command *command,
+				       int (*apply)(struct context_dir *context,
+						    const struct damon_command *command))
+{
+	struct command_run *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		damon_command_clear(command);
+		return NULL;
+	}
+	c->command = *command;
+	c->command.done = on_command_done;
+	c->tree = dir->base.tree;
+	c->dir = dir;
+	c->apply = apply;
+	c->event = (struct event){ .run = run_command_done, .finish = finish_command_done };
+	return c;
+}
+
+/* Holds the write that asked for C, if it is under way: R is how it began.  Return: for a store. */
+static int hold_for(struct command_run *c, struct write *write, int r)
+{
+	if (r) {
+		command_free(c);
+		return r;
+	}
+	/* The answer comes through the tree's lock, which we hold. */
+	c->dir->command = c;
+	c->pending = write_hold(write);
+	return STORE_HELD;
+}
+
+static int send(struct kdamond_dir *dir, struct write *write, struct damon_command command,
+		int (*apply)(struct context_dir *context, const struct damon_command *command))
+{
+	struct command_run *c = command_new(dir, &command, apply);
+
+	return c ? hold_for(c, write, damon_call(dir->run->kdamond, &c->command)) : -ENOMEM;
+}
+
+/* ---- commit: the processes are opened first ---- */
+
+static void open_for_commit(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	if (!c->command.error)
+		c->command.error = describe_processes(c->command.desc);
+}
+
+/* Return: 0, and then the kdamond has it, or a negative errno. */
+static int send_commit(struct command_run *c)
+{
+	struct run *run = c->dir->run;
+	int r;
+
+	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
+	if (c->command.error && c->dir->base.tree->abi >= V(6, 14))
+		return c->command.error;
+	if (run->state != RUN_ON)
+		return -EINVAL;
+	if (c->command.error) {
+		c->command.desc = damon_desc_free(c->command.desc);
+	} else {
+		r = run_hold_regions(c->dir->base.tree, c->command.desc, &run->regions,
+				     run->regions.nr);
+		if (r)
+			return r;
+		c->nr_regions = c->command.desc->max_total_regions;
+	}
+	return damon_call(run->kdamond, &c->command);
+}
+
+static void opened_for_commit(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	c->result = c->dir ? send_commit(c) : -ECANCELED;
+	c->sent = !c->result;
+	if (c->dir && !c->sent)
+		c->dir->command = NULL;
+}
+
+static void finish_unsent(struct errand *errand)
+{
+	struct command_run *c = container_of(errand, struct command_run, errand);
+
+	if (c->sent)
+		return;
+	deferred_reply_send(c->pending, c->result);
+	command_free(c);
+}
+
+static int state_commit(struct kdamond_dir *dir, struct write *write)
+{
+	static const struct errand errand = { .go = open_for_commit,
+					      .done = opened_for_commit,
+					      .finish = finish_unsent };
+	struct damon_command command = { .kind = DAMON_COMMIT };
+	struct command_run *c;
+
+	kdamond_refresh(dir);
+	command.error = describe_for(kdamond_context(dir), write, &command.desc);
+	if (command.error && dir->base.tree->abi >= V(6, 14))
+		return command.error;
+	c = command_new(dir, &command, NULL);
+	if (!c)
+		return -ENOMEM;
+	c->errand = errand;
+	return hold_for(c, write, errand_start(dir->base.tree, &c->errand));
+}
+
+static int commit_goals(struct kdamond_dir *dir, struct write *write)
+{
+	struct damon_command command = { .kind = DAMON_COMMIT_QUOTA_GOALS };
+	int r = describe_goals(kdamond_context(dir), &command.desc);
+
+	return r ? r : send(dir, write, command, NULL);
+}
+
+static int apply_stats(struct context_dir *context, const struct damon_command *command)
+{
+	report_take_stats(context, &command->report);
+	return 0;
+}
+
+static int apply_effective(struct context_dir *context, const struct damon_command *command)
+{
+	report_take_effective(context, &command->report);
+	return 0;
+}
+
+static int apply_intervals(struct context_dir *context, const struct damon_command *command)
+{
+	report_take_intervals(context, &command->report);
+	return 0;
+}
+
+static int update_stats(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_stats);
+}
+
+static int update_effective(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_effective);
+}
+
+static int update_intervals(struct kdamond_dir *dir, struct write *write)
+{
+	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_intervals);
+}
+
+/* Since Linux 6.14 what was there is gone, however it goes on. */
+static void clear_before(struct kdamond_dir *dir)
+{
+	if (dir->base.tree->abi >= V(6, 14))
+		tried_regions_clear(kdamond_context(dir));
+}
+
+/* No more than could be shown. */
+static int collect_tried(struct kdamond_dir *dir, struct write *write,
+			 int (*apply)(struct context_dir *context,
+				      const struct damon_command *command))
+{
+	struct account *account = kdamond_context(dir)->base.account;
+
+	return send(dir, write,
+		    (struct damon_command){
+			    .kind = DAMON_COLLECT_TRIED,
+			    .max_tried = max_ul(account_left(account, ACCOUNT_OBJECTS), 1) },
+		    apply);
+}
+
+static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
+{
+	clear_before(dir);
+	return collect_tried(dir, write, tried_regions_take);
+}
+
+static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
+{
+	clear_before(dir);
+	return collect_tried(dir, write, tried_regions_take_bytes);
+}
+
+static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
+{
+	(void)write;
+	tried_regions_clear(kdamond_context(dir));
+	return 0;
+}
+
+/* ---- the files ---- */
+
+static const struct {
+	const char *word;
+	unsigned int since;
+	bool running_only; /* and one at a time */
+	bool clears; /* what was tried, also if there is nobody to ask any more */
+	int (*act)(struct kdamond_dir *dir, struct write *write);
+} commands[] = {
+	{ "on", 0, false, false, state_turn_on },
+	{ "off", 0, false, false, state_turn_off },
+	{ "commit", 0, true, false, state_commit },
+	{ "update_schemes_stats", 0, true, false, update_stats },
+	{ "update_schemes_tried_regions", V(6, 2), true, true, update_tried_regions },
+	{ "clear_schemes_tried_regions", V(6, 2), true, false, clear_tried_regions },
+	{ "update_schemes_tried_bytes", V(6, 6), true, true, update_tried_bytes },
+	{ "commit_schemes_quota_goals", V(6, 8), true, false, commit_goals },
+	{ "update_schemes_effective_quotas", V(6, 9), true, false, update_effective },
+	{ "update_tuned_intervals", V(6, 15), true, false, update_intervals },
+};
+
+/* Whether a command to a running kdamond can be given.  Return: 0 or a negative errno. */
+static int check_running(const struct kdamond_dir *dir)
+{
+	if (dir->command)
+		return -EBUSY;
+	if (dir->run && dir->run->state == RUN_ON)
+		return 0;
+	if (dir->run && dir->run->state == RUN_STARTING && dir->base.tree->abi >= V(6, 18))
+		return -EBUSY;
+	/* Stable kernels 6.18 tell one that has ended from one that never was. */
+	return dir->run && !dir->run->result && dir->base.tree->abi >= V(6, 18) ? -ECANCELED :
+										  -EINVAL;
+}
+
+/* Clears what the kdamond left behind, since Linux 6.14 also when there is none any more. */
+static bool needs_running(const struct kdamond_dir *dir, size_t command)
+{
+	return commands[command].running_only &&
+	       !(commands[command].act == clear_tried_regions && dir->base.tree->abi >= V(6, 14));
+}
+
+int state_store(struct dir *base, struct write *write, const char *text)
+{
+	struct kdamond_dir *dir = (struct kdamond_dir *)base;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].since > base->tree->abi || !parse_is_word(text, commands[i].word))
+			continue;
+		if (commands[i].act != state_turn_off && !kdamond_context(dir))
+			return -EINVAL;
+		if (needs_running(dir, i)) {
+			int r = check_running(dir);
+
+			if (r && dir->run && commands[i].clears)
+				clear_before(dir);
+			if (r)
+				return r;
+		}
+		return commands[i].act(dir, write);
+	}
+	return -EINVAL;
+}
+
+int state_show(struct dir *base, const struct process_caller *reader, struct text *out)
+{
+	const struct run *run = ((struct kdamond_dir *)base)->run;
+
+	(void)reader;
+	return text_add(out, "%s\n", run && run->state == RUN_ON ? "on" : "off");
+}

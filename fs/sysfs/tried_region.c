@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* tried_regions/N: what a scheme was applied to. */
+#include <errno.h>
+
+#include "fs/sysfs/sysfs.h"
+#include "util/cleanup.h"
+
+static const struct file_type tried_region_files[] = {
+	NUMBER("start", 0400, struct tried_region_dir, start),
+	NUMBER("end", 0400, struct tried_region_dir, end),
+	UINT("nr_accesses", 0400, struct tried_region_dir, nr_accesses),
+	UINT("age", 0400, struct tried_region_dir, age),
+	NUMBER("sz_filter_passed", 0400, struct tried_region_dir, sz_filter_passed,
+	       .since = V(6, 14)),
+};
+
+const struct dir_kind tried_region_kind = {
+	.name = "tried region",
+	.size = sizeof(struct tried_region_dir),
+	.files = tried_region_files,
+	.nr_files = ARRAY_SIZE(tried_region_files),
+};
+
+static const struct file_type *tried_regions_file(void)
+{
+	return dir_file(&scheme_kind, "tried_regions");
+}
+
+void tried_regions_clear(struct context_dir *context)
+{
+	const struct file_type *file = tried_regions_file();
+
+	for (size_t s = 0; s < context->schemes.nr; s++) {
+		struct scheme_dir *scheme = context_scheme(context, s);
+
+		scheme->tried_bytes = 0;
+		dir_populate(&scheme->base, file, 0, NULL);
+	}
+}
+
+int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command)
+{
+	tried_regions_clear(context);
+	for (size_t i = 0; i < command->nr_tried; i++) {
+		const struct damos_tried_region *tried = &command->tried[i];
+		struct scheme_dir *scheme = context_scheme(context, tried->scheme);
+
+		if (scheme)
+			scheme->tried_bytes += tried->end - tried->start;
+	}
+	return 0;
+}
+
+/* The number of a directory is that of the region among those of all schemes, or of its own. */
+int tried_regions_take(struct context_dir *context, const struct damon_command *command)
+{
+	const struct file_type *file = tried_regions_file();
+	bool own = context->base.tree->abi >= V(6, 14);
+
+	tried_regions_take_bytes(context, command);
+	for (size_t i = 0; i < command->nr_tried; i++) {
+		const struct damos_tried_region *tried = &command->tried[i];
+		struct scheme_dir *scheme = context_scheme(context, tried->scheme);
+		struct tried_region_dir *region;
+
+		if (!scheme)
+			continue;
+		region = (struct tried_region_dir *)dir_add(
+			&scheme->base, file,
+			own ? (unsigned int)scheme->tried_regions.nr : (unsigned int)i,
+			scheme->base.account);
+		/* Some of them would look like all. */
+		if (!region) {
+			tried_regions_clear(context);
+			return -ENOMEM;
+		}
+		region->start = tried->start;
+		region->end = tried->end;
+		region->nr_accesses = tried->nr_accesses;
+		region->age = tried->age;
+		region->sz_filter_passed = tried->sz_filter_passed;
+	}
+	return 0;
+}
