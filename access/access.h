@@ -139,6 +139,7 @@ void access_space_close(struct access_space *space);
 int access_session_space(struct access_session *session, struct process *process,
 			 struct access_space **out);
 
+/* The mappings of a space, as its method sees them.  Return: as maps_read(). */
 int access_space_maps(struct access_space *space, struct maps *out);
 
 /* See access_method.peek.  Return: 0 or a negative errno, -EOPNOTSUPP if it cannot be told. */

@@ -29,8 +29,6 @@ static const struct {
 /* So many of the highest mappings are tried: the stack is one of them. */
 #define NR_TRIED 64
 
-#define PAGE 4096UL
-
 struct access_sessions {
 	struct access_session *session[NR_METHODS]; /* NULL until it is needed */
 	int error[NR_METHODS]; /* why it cannot be */

@@ -13,7 +13,6 @@ void damon_merge_regions(struct damon_ctx *ctx);
  * their counters have stayed alike; Linux 6.18 takes zero for unlike anything else.
  */
 void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero_is_another);
-
 void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit);
 
 /* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */

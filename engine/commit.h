@@ -10,7 +10,6 @@
  * Return: 0; or a negative errno, and nothing changed, but that the thread may be `stranded'.
  */
 int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc);
-
 int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc);
 
 #endif

@@ -216,6 +216,7 @@ void damon_target_desc_clear(struct damon_target_desc *target);
 /* Return: a copy with references of its own, or NULL if there is no memory. */
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc);
 
+/* A copy of counters that a kdamond may be adding to: see damos_desc.live. */
 struct damos_stat damos_stat_read(const struct damos_stat *live);
 
 /*

@@ -35,6 +35,7 @@ extern const struct damon_operations damon_vaddr_ops;
 extern const struct damon_operations damon_fvaddr_ops;
 extern const struct damon_operations damon_paddr_ops;
 
+/* The operations of ID.  They are constant. */
 const struct damon_operations *damon_operations_of(enum damon_ops_id id);
 
 /*

@@ -14,7 +14,6 @@ uint64_t damos_feed_loop_next(uint64_t x, uint64_t score);
 /* How hot or cold a region is, 0 to DAMOS_MAX_SCORE, by the scheme's weights. */
 uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region *region,
 			 const struct damos *scheme);
-
 uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region *region,
 			  const struct damos *scheme);
 

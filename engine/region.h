@@ -5,6 +5,7 @@
 
 #include "engine/types.h"
 
+/* In bytes, or units of addresses (addr_unit). */
 static inline uint64_t damon_sz_region(const struct damon_region *region)
 {
 	return region->end - region->start;
@@ -15,7 +16,6 @@ static inline uint64_t align_down(uint64_t address, uint64_t unit)
 {
 	return address & ~(unit - 1);
 }
-
 static inline uint64_t align_up(uint64_t address, uint64_t unit)
 {
 	return align_down(address + unit - 1, unit);
@@ -44,7 +44,6 @@ int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t 
 
 /* Tells the log, once, that there may not be more regions, or that there is no memory for them. */
 void damon_tell_full(struct damon_ctx *ctx);
-
 void damon_tell_short(struct damon_ctx *ctx);
 
 /*
@@ -61,6 +60,7 @@ int damon_set_regions(struct damon_target *target, const struct damon_addr_range
  */
 int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces);
 
+/* Regions of all targets. */
 size_t damon_nr_regions(const struct damon_ctx *ctx);
 
 /* How often a region is accessed, as schemes see it. */

@@ -22,6 +22,7 @@ uint64_t damos_apply_interval(const struct damon_ctx *ctx, const struct damos *s
 /* Begins it anew. */
 void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
 
+/* Whether size, accesses and age of REGION lie in PATTERN, bounds included. */
 bool damos_pattern_matches(const struct damos_access_pattern *pattern,
 			   const struct damon_region *region);
 

@@ -17,7 +17,6 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
  * cannot be seen is `blind', which the log is told; one that is gone just has no space.
  */
 int damon_target_open(struct damon_ctx *ctx, struct damon_target *target, struct process *process);
-
 int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
 			    const struct damon_target_desc *desc, size_t most);
 

@@ -10,9 +10,10 @@
 
 #include "access/access.h"
 #include "engine/damon.h"
+#include "util/macros.h"
 
 /* Minimum size of a region, and what bounds are aligned to: a page; see damon_min_sz_region(). */
-#define DAMON_MIN_REGION 4096UL
+#define DAMON_MIN_REGION PAGE
 
 /* Scores for prioritisation go from 0 to this. */
 #define DAMOS_MAX_SCORE 99

@@ -9,23 +9,29 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "util/macros.h"
+
+/* For the attribute; by the words below. */
 static inline void cleanup_free(void *p)
 {
 	free(*(void **)p);
 }
 
+/* The same. */
 static inline void cleanup_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
 }
 
+/* The same. */
 static inline void cleanup_fclose(FILE **file)
 {
 	if (*file)
 		fclose(*file);
 }
 
+/* The same. */
 static inline void cleanup_closedir(DIR **dir)
 {
 	if (*dir)
@@ -50,19 +56,5 @@ static inline void cleanup_closedir(DIR **dir)
 		fd = -1;          \
 		stolen_;          \
 	})
-
-#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
-
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
-static inline unsigned long max_ul(unsigned long a, unsigned long b)
-{
-	return a > b ? a : b;
-}
-
-static inline unsigned long min_ul(unsigned long a, unsigned long b)
-{
-	return a < b ? a : b;
-}
 
 #endif

@@ -9,11 +9,13 @@
 
 #include <stdint.h>
 
+/* X with its bits moved K to the left, round. */
 static inline uint64_t random_rotate(uint64_t x, int k)
 {
 	return x << k | x >> (64 - k);
 }
 
+/* The next number, of 64 bits, of the state S. */
 static inline uint64_t random_next(uint64_t s[4])
 {
 	uint64_t result = random_rotate(s[1] * 5, 7) * 9;

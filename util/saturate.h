@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+/* A + B, or UINT64_MAX. */
 static inline uint64_t add_sat(uint64_t a, uint64_t b)
 {
 	uint64_t sum;
@@ -15,6 +16,7 @@ static inline uint64_t add_sat(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
+/* A * B, or UINT64_MAX. */
 static inline uint64_t mul_sat(uint64_t a, uint64_t b)
 {
 	uint64_t product;

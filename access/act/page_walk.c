@@ -28,7 +28,6 @@
 #include "util/log.h"
 #include "util/stop.h"
 
-#define PAGE   FOLIO_PAGE
 #define WINDOW 512 /* pages that are handled together */
 /* Of a process so many pages are looked at however little it uses: 64 GiB, a tenth of a second. */
 #define LEAST_PAGES (1UL << 24)

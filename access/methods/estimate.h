@@ -31,6 +31,7 @@ enum {
 	ESTIMATE_QUIET_MAX = 255 * ESTIMATE_QUIET,
 };
 
+/* The next page can be looked at as it is. */
 static inline void estimate_prepare(struct access_probe *probe, uint16_t flags)
 {
 	probe->priv = (uint16_t)((probe->priv & ~ESTIMATE_PROBE) | ESTIMATE_PREPARED | flags);

@@ -19,8 +19,6 @@
 #include "util/cleanup.h"
 #include "util/stop.h"
 
-#define PAGE 4096UL
-
 /* Of those who share a frame, so many are asked. */
 #define MAX_MAPPINGS 4
 

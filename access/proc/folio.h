@@ -10,14 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FOLIO_PAGE 4096UL
-
 /* A huge page, or another of several frames, or one frame. */
 struct folio {
 	uint64_t head, nr; /* frames */
 	uint64_t flags; /* of the head, as bits of KPF_* */
 };
 
+/* Whether the folio has the flag number BIT (KPF_*). */
 static inline bool folio_has(const struct folio *folio, int bit)
 {
 	return folio->flags >> bit & 1;

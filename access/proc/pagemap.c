@@ -8,8 +8,6 @@
 #include "access/proc/pagemap.h"
 #include "util/cleanup.h"
 
-#define PAGE 4096UL
-
 int pagemap_open(struct pagemap *pagemap, struct process *process)
 {
 	pagemap->fd = process_open_file(process, "pagemap", O_RDONLY);

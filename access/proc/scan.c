@@ -28,8 +28,6 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
 #endif
 
-#define PAGE 4096UL
-
 /* A call is to take about so long, so that whoever is to end can: the span goes by it. */
 #define SHORT_NS      200000
 #define LONG_NS	      4000000

@@ -17,8 +17,6 @@
 #include "util/log.h"
 #include "young.skel.h"
 
-#define PAGE 4096UL
-
 /*
  * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; it is
  * global for that, under its lock, and stays until the last session closes.

@@ -45,9 +45,6 @@
 /* Part of the sampling interval that clearing may take. */
 #define CLEAR_SHARE 50
 
-#define PAGE	  4096UL
-#define HUGE_PAGE (2UL << 20)
-
 /* A mark of the region: MADV_COLD fails there, as the memory is locked. */
 #define MEMORY_STUBBORN ESTIMATE_MARK
 

@@ -48,6 +48,7 @@ void debugfs_context_clear(struct debugfs_context *context);
 /* The context whose files are in DIR, the mount's root or one that was made. */
 struct debugfs_context *debugfs_context_of(struct dir *dir);
 
+/* Whether the context has a kdamond with a thread. */
 static inline bool debugfs_is_running(const struct debugfs_context *context)
 {
 	return run_has_thread(context->run);

@@ -98,11 +98,13 @@ extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kin
 /* Shown and taken as they stand in the tree's files. */
 extern const struct keyword operations_words[];
 
+/* The context of a kdamond, of which there is one at most; or NULL. */
 static inline struct context_dir *kdamond_context(const struct kdamond_dir *kdamond)
 {
 	return kdamond->contexts.nr ? (struct context_dir *)kdamond->contexts.dirs[0] : NULL;
 }
 
+/* Scheme number INDEX, or NULL. */
 static inline struct scheme_dir *context_scheme(struct context_dir *context, size_t index)
 {
 	return index < context->schemes.nr ? (struct scheme_dir *)context->schemes.dirs[index] :

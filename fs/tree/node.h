@@ -107,11 +107,13 @@ static inline void tree_unlock(struct tree *tree)
 	pthread_mutex_unlock(&tree->lock);
 }
 
+/* The row of the layout that NODE is. */
 static inline const struct row *node_row(struct node node)
 {
 	return &node.dir->layout->rows[node.row];
 }
 
+/* Whether NODE is a directory. */
 static inline bool node_is_dir(struct node node)
 {
 	return !node_row(node)->file;
@@ -123,6 +125,7 @@ static inline uint64_t node_ino(struct node node)
 	return (node.dir->serial << 9 | (node_is_dir(node) ? 0 : 256) | node.row) + 1;
 }
 
+/* The same of an inode number, also of what is gone. */
 static inline bool ino_is_dir(uint64_t ino)
 {
 	return !((ino - 1) & 256);
@@ -167,6 +170,7 @@ bool tree_find(struct tree *tree, uint64_t ino, struct node *out);
 /* Finds NAME in the directory PARENT.  Return: whether there is one. */
 bool node_lookup(struct node parent, const char *name, struct node *out);
 
+/* What stat(2) tells of NODE. */
 void node_stat(struct node node, struct stat *out);
 
 /* The same of something that is gone, for whoever holds it: as in sysfs, it has attributes still. */

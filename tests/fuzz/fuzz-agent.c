@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 /* For the agents that it takes to be idle. */
+#include "access/proc/process.h"
 #include "access/rights/agent.c"
 #include "tests/fuzz/require.h"
 

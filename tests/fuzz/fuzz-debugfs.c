@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "fs/root.h"
+#include "fs/tree/file.h"
 #include "tests/fuzz/require.h"
 #include "util/log.h"
 

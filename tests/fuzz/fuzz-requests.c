@@ -31,6 +31,7 @@
 
 #include "fs/fuse/requests.h"
 #include "fs/root.h"
+#include "fs/tree/file.h"
 #include "tests/fuzz/kernel.h"
 #include "util/cleanup.h"
 #include "util/log.h"

@@ -180,7 +180,7 @@ class Quickstart(unittest.TestCase):
                                    stderr=subprocess.DEVNULL, start_new_session=True,
                                    env=self.environment,
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not self.mounts() and time.monotonic() < end:
             time.sleep(0.1)
         self.assertNotEqual(self.mounts(), set())

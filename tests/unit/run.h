@@ -24,15 +24,15 @@ static inline void run_end(struct run *run)
 
 #define RUN(name) __attribute__((cleanup(run_end))) struct run name = { 0 }
 
-/* Makes a context on PID, which is as SCRIPT says, with stat schemes for everything. */
-static inline void run_open(struct run *run, const char *script, pid_t pid, enum damon_ops_id ops,
+/* Makes a context on PID, which is as the script PLAYS says, with stat schemes for everything. */
+static inline void run_open(struct run *run, const char *plays, pid_t pid, enum damon_ops_id ops,
 			    size_t nr_schemes)
 {
 	struct damon_desc *desc = damon_desc_new(1, nr_schemes);
 	char path[64], name[80];
 
 	ck_assert_ptr_nonnull(desc);
-	write_temporary(path, script);
+	write_temporary(path, plays);
 	snprintf(name, sizeof(name), "simulated:%s", path);
 	ck_assert_int_eq(access_sessions_open(name, &run->sessions), 0);
 	unlink(path);

@@ -13,8 +13,7 @@
 #include "access/rights/privileges.h"
 #include "tests/unit/unit.h"
 
-#define PAGE 4096UL
-#define NR   512
+#define NR 512
 
 static uint64_t frame_of(const void *address)
 {

@@ -20,8 +20,7 @@
 #include "access/rights/privileges.h"
 #include "tests/unit/unit.h"
 
-#define PAGE 4096UL
-#define TIB  (1UL << 40)
+#define TIB (1UL << 40)
 
 /* PAGEMAP_SCAN, as older kernels know it. */
 #define SCAN_IOCTL 0xc0606610U
