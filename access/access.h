@@ -79,8 +79,11 @@ struct access_method {
 
 	/*
 	 * A round over N probes, ascending by region; WHAT is of enum access_round.  NOW is the
-	 * worker's clock and SAMPLE its sampling interval, both in microseconds.  Never allocates,
-	 * locks or logs.
+	 * worker's clock and SAMPLE its sampling interval, both in microseconds.
+	 *
+	 * It never logs.  It allocates only to hold more than ever before: more probes (idle,
+	 * physical memory), more mappings (referenced), a new reverse map (physical memory), which
+	 * is all that it takes a lock for.
 	 *
 	 * Return: 0, or -ESRCH when the process has no memory (any more): nothing was accessed
 	 * then, -ESTALE when it has executed another program since the space was opened,

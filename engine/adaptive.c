@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/abi.h"
 #include "engine/adaptive.h"
 #include "engine/region.h"
 #include "util/cleanup.h"
@@ -77,7 +78,7 @@ void damon_merge_regions(struct damon_ctx *ctx)
 	most = (uint32_t)min_ul(ctx->attrs.aggr_interval / max_ul(ctx->attrs.sample_interval, 1),
 				UINT32_MAX);
 	for (size_t t = 0; t < ctx->nr_targets; t++)
-		damon_age_target(&ctx->targets[t], threshold, ctx->abi >= DAMON_ABI(6, 18));
+		damon_age_target(&ctx->targets[t], threshold, abi_zero_is_another(ctx->abi));
 	for (;;) {
 		for (size_t t = 0; t < ctx->nr_targets; t++)
 			damon_merge_target(&ctx->targets[t], threshold, ctx->sz_limit);
@@ -94,7 +95,7 @@ void damon_reset_aggregated(struct damon_ctx *ctx)
 			struct damon_region *region = &ctx->targets[t].regions[i];
 
 			/* The moving sum has come to this by now, but for what rounding lost. */
-			if (ctx->abi >= DAMON_ABI(6, 18))
+			if (abi_moving_sum_is_exact(ctx->abi))
 				region->nr_accesses_bp = region->nr_accesses * 10000;
 			region->last_nr_accesses = region->nr_accesses;
 			region->nr_accesses = 0;

@@ -5,6 +5,7 @@
 #include <sys/capability.h>
 
 #include "access/proc/clear_refs.h"
+#include "engine/abi.h"
 #include "engine/apply.h"
 #include "engine/filter.h"
 #include "engine/operations.h"
@@ -39,7 +40,7 @@ void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 
 bool damos_collect_finished(struct damon_ctx *ctx)
 {
-	bool all_done = ctx->nr_schemes || ctx->abi < DAMON_ABI(6, 14);
+	bool all_done = ctx->nr_schemes || !abi_collects_by_rounds(ctx->abi);
 
 	if (ctx->collecting->error)
 		return true;
@@ -48,7 +49,7 @@ bool damos_collect_finished(struct damon_ctx *ctx)
 	if (all_done)
 		return true;
 	/* Since Linux 6.14 whoever waits is told that there is nothing to wait for. */
-	if (!any_active(ctx) && ctx->abi >= DAMON_ABI(6, 14))
+	if (!any_active(ctx) && abi_collects_by_rounds(ctx->abi))
 		ctx->collecting->error = -ECANCELED;
 	return !any_active(ctx) || ctx->passed >= ctx->collect_until;
 }
@@ -209,7 +210,7 @@ static void end_round(struct damon_ctx *ctx, size_t s)
 	scheme->due = false;
 	damos_set_next_apply(ctx, scheme);
 	/* Whether or not it tried anything, since Linux 6.14. */
-	scheme->tried_done |= ctx->abi >= DAMON_ABI(6, 14);
+	scheme->tried_done |= abi_collects_by_rounds(ctx->abi);
 	for (size_t i = command ? command->nr_tried : 0; i; i--)
 		if (command->tried[i - 1].scheme == s) {
 			scheme->tried_done = true;

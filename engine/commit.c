@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/abi.h"
 #include "engine/attrs.h"
 #include "engine/commit.h"
 #include "engine/context.h"
@@ -206,7 +207,7 @@ static bool same_attrs(const struct damon_attrs *a, const struct damon_attrs *b)
 /* Since Linux 6.15 those that are the same change nothing, and commits come at any time. */
 static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 {
-	bool any_time = ctx->abi >= DAMON_ABI(6, 15);
+	bool any_time = abi_commits_at_any_time(ctx->abi);
 
 	if (any_time && same_attrs(&ctx->attrs, attrs))
 		return;

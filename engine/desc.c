@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/abi.h"
 #include "engine/types.h"
 #include "util/cleanup.h"
 
@@ -186,8 +187,7 @@ int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi)
 		return -EINVAL;
 	if (attrs->min_nr_regions < 3 || attrs->min_nr_regions > attrs->max_nr_regions)
 		return -EINVAL;
-	/* Since Linux 6.7. */
-	if (abi >= DAMON_ABI(6, 7) && attrs->sample_interval > attrs->aggr_interval)
+	if (abi_checks_sample_against_aggr(abi) && attrs->sample_interval > attrs->aggr_interval)
 		return -EINVAL;
 	return 0;
 }

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "access/proc/clear_refs.h"
+#include "engine/abi.h"
 #include "engine/apply.h"
 #include "engine/commit.h"
 #include "engine/context.h"
@@ -169,7 +170,7 @@ static void drop_report(struct damon_kdamond *k)
 /* Whether the kdamond goes on after a command that failed: since Linux 6.14. */
 static bool survives(const struct damon_ctx *ctx)
 {
-	return ctx->abi >= DAMON_ABI(6, 14) && !ctx->stranded;
+	return abi_reports_command_errors(ctx->abi) && !ctx->stranded;
 }
 
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
@@ -306,7 +307,7 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 			break;
 		now = now_us();
 		r = damon_ctx_step(ctx, now, 1 + missed_rounds(ctx, now, &deadline));
-		if (!r && ctx->abi >= DAMON_ABI(6, 15) &&
+		if (!r && abi_commits_at_any_time(ctx->abi) &&
 		    atomic_exchange(&k->commit_waits, false)) {
 			/* It may bring other regions. */
 			ctx->prepared = false;
@@ -373,7 +374,7 @@ static void *kdamond_main(void *argument)
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);
 	if (!r) {
-		ctx->after_merge = ctx->abi < DAMON_ABI(6, 15) ? commit_after_merge : NULL;
+		ctx->after_merge = abi_commits_at_any_time(ctx->abi) ? NULL : commit_after_merge;
 		ctx->argument = k;
 		r = monitor(k, ctx);
 		collecting = steal_ptr(ctx->collecting);

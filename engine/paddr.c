@@ -4,6 +4,7 @@
  * mm/damon/paddr.c of Linux 6.12 has it (docs/abi/engine.md sections 10 and 13).
  */
 #include "access/rights/privileges.h"
+#include "engine/abi.h"
 #include "engine/filter.h"
 #include "engine/operations.h"
 #include "engine/pages.h"
@@ -59,7 +60,7 @@ static bool is_of_interest(const struct damon_ctx *ctx, const struct damos *sche
 {
 	return actions[scheme->desc.action].is &&
 	       (scheme->desc.action != DAMOS_STAT ||
-		(scheme->has_ops_filters && ctx->abi >= DAMON_ABI(6, 14)));
+		(scheme->has_ops_filters && abi_counts_filter_passed(ctx->abi)));
 }
 
 static struct page_walk_result paddr_apply_scheme(struct damon_ctx *ctx,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "access/act/process_madvise.h"
+#include "engine/abi.h"
 #include "engine/filter.h"
 #include "engine/operations.h"
 #include "engine/pages.h"
@@ -189,7 +190,7 @@ static int vaddr_node_of(uint64_t index, void *argument)
 /* Since Linux 6.17: `stat' counts what passes the filters, and memory is migrated. */
 static bool walks(const struct damon_ctx *ctx, const struct damos *scheme)
 {
-	if (ctx->abi < DAMON_ABI(6, 17))
+	if (!abi_walks_virtual_pages(ctx->abi))
 		return false;
 	switch (scheme->desc.action) {
 	case DAMOS_MIGRATE_HOT:
@@ -238,11 +239,11 @@ static uint32_t vaddr_scheme_score(const struct damon_ctx *ctx, const struct dam
 	case DAMOS_PAGEOUT:
 		return damos_cold_score(ctx, region, scheme);
 	case DAMOS_MIGRATE_HOT:
-		return ctx->abi < DAMON_ABI(6, 17) ? DAMOS_MAX_SCORE :
-						     damos_hot_score(ctx, region, scheme);
+		return abi_walks_virtual_pages(ctx->abi) ? damos_hot_score(ctx, region, scheme) :
+							   DAMOS_MAX_SCORE;
 	case DAMOS_MIGRATE_COLD:
-		return ctx->abi < DAMON_ABI(6, 17) ? DAMOS_MAX_SCORE :
-						     damos_cold_score(ctx, region, scheme);
+		return abi_walks_virtual_pages(ctx->abi) ? damos_cold_score(ctx, region, scheme) :
+							   DAMOS_MAX_SCORE;
 	default:
 		return DAMOS_MAX_SCORE;
 	}

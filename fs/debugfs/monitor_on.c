@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/capability.h>
 
+#include "engine/abi.h"
 #include "fs/root.h"
 #include "fs/tree/parse.h"
 #include "util/cleanup.h"
@@ -111,7 +112,7 @@ static int monitor_start(struct root_dir *root, struct debugfs_context *context,
 		damon_desc_free(desc);
 		return r;
 	}
-	if (root->base.tree->abi >= V(6, 9))
+	if (abi_forgets_unknown_metrics(root->base.tree->abi))
 		forget_unknown_metrics(desc);
 	context->run = run_free(context->run);
 	r = run_start(root->base.tree, desc, &model, &context->run);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/abi.h"
 #include "fs/sysfs/sysfs.h"
 #include "fs/tree/parse.h"
 #include "util/cleanup.h"
@@ -124,7 +125,7 @@ static int result_of(const struct command_run *c)
 {
 	bool no_answer = c->command.error == -ENOMEM && c->command.kind != DAMON_COMMIT;
 
-	return no_answer || c->tree->abi >= V(6, 14) ? c->command.error : 0;
+	return no_answer || abi_reports_command_errors(c->tree->abi) ? c->command.error : 0;
 }
 
 static void run_command_done(struct event *event)
@@ -225,7 +226,7 @@ static int send_commit(struct command_run *c)
 	int r;
 
 	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
-	if (c->command.error && c->dir->base.tree->abi >= V(6, 14))
+	if (c->command.error && abi_reports_command_errors(c->tree->abi))
 		return c->command.error;
 	if (run->state != RUN_ON)
 		return -EINVAL;
@@ -271,7 +272,7 @@ static int state_commit(struct kdamond_dir *dir, struct write *write)
 
 	kdamond_refresh(dir);
 	command.error = describe_for(kdamond_context(dir), write, &command.desc);
-	if (command.error && dir->base.tree->abi >= V(6, 14))
+	if (command.error && abi_reports_command_errors(dir->base.tree->abi))
 		return command.error;
 	c = command_new(dir, &command, NULL);
 	if (!c)
@@ -324,7 +325,7 @@ static int update_intervals(struct kdamond_dir *dir, struct write *write)
 /* Since Linux 6.14 what was there is gone, however it goes on. */
 static void clear_before(struct kdamond_dir *dir)
 {
-	if (dir->base.tree->abi >= V(6, 14))
+	if (abi_clears_tried_first(dir->base.tree->abi))
 		tried_regions_clear(kdamond_context(dir));
 }
 
@@ -389,18 +390,19 @@ static int check_running(const struct kdamond_dir *dir)
 		return -EBUSY;
 	if (dir->run && dir->run->state == RUN_ON)
 		return 0;
-	if (dir->run && dir->run->state == RUN_STARTING && dir->base.tree->abi >= V(6, 18))
+	if (dir->run && dir->run->state == RUN_STARTING && abi_start_is_busy(dir->base.tree->abi))
 		return -EBUSY;
 	/* Stable kernels 6.18 tell one that has ended from one that never was. */
-	return dir->run && !dir->run->result && dir->base.tree->abi >= V(6, 18) ? -ECANCELED :
-										  -EINVAL;
+	return dir->run && !dir->run->result && abi_tells_ended_from_never(dir->base.tree->abi) ?
+		       -ECANCELED :
+		       -EINVAL;
 }
 
 /* Clears what the kdamond left behind, since Linux 6.14 also when there is none any more. */
 static bool needs_running(const struct kdamond_dir *dir, size_t command)
 {
-	return commands[command].running_only &&
-	       !(commands[command].act == clear_tried_regions && dir->base.tree->abi >= V(6, 14));
+	return commands[command].running_only && !(commands[command].act == clear_tried_regions &&
+						   abi_clears_tried_first(dir->base.tree->abi));
 }
 
 int state_store(struct dir *base, struct write *write, const char *text)

@@ -2,6 +2,7 @@
 /* tried_regions/N: what a scheme was applied to. */
 #include <errno.h>
 
+#include "engine/abi.h"
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
 
@@ -55,7 +56,7 @@ int tried_regions_take_bytes(struct context_dir *context, const struct damon_com
 int tried_regions_take(struct context_dir *context, const struct damon_command *command)
 {
 	const struct file_type *file = tried_regions_file();
-	bool own = context->base.tree->abi >= V(6, 14);
+	bool own = abi_numbers_tried_by_scheme(context->base.tree->abi);
 
 	tried_regions_take_bytes(context, command);
 	for (size_t i = 0; i < command->nr_tried; i++) {

@@ -12,7 +12,8 @@
  * node_keep()): whoever removes it lets that moment pass before saying so.  So no name has to be
  * taken back from the kernel, which would have to wait for a lock that others can hold.
  *
- * Everything here is under the tree's lock, which is held briefly and never while waiting.
+ * Everything here is under the tree's lock.  It is held over memory, parsing, looking a cgroup up
+ * and making a thread; never over what somebody else can hold up, as opening a file of a process.
  */
 #ifndef DAMONFS_FS_TREE_NODE_H
 #define DAMONFS_FS_TREE_NODE_H
