@@ -189,6 +189,14 @@ void run_stop(struct run *run)
 	damon_stop(run->kdamond);
 }
 
+/* From here on to its finish it may not be left behind: that would be finished after it is freed. */
+static void run_over(struct event *event)
+{
+	struct run *run = container_of(event, struct run, end);
+
+	answerer_take_back(((struct damonfs *)run->tree->owner)->answerer, &run->late);
+}
+
 static void finish_ended(struct event *event)
 {
 	struct run *run = container_of(event, struct run, end);
@@ -255,7 +263,7 @@ static int run_begin(struct run *run)
 int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model, struct run **out)
 {
 	static const struct event start = { .run = run_started, .finish = finish_started };
-	static const struct event ended = { .finish = finish_ended };
+	static const struct event ended = { .run = run_over, .finish = finish_ended };
 	static const struct event late = { .run = leave_behind, .finish = finish_left };
 	static const struct errand errand = { .go = go, .done = opened, .finish = finish_opened };
 	struct damonfs *damonfs = tree->owner;

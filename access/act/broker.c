@@ -97,30 +97,36 @@ static int open_in_the_name_of(const struct caller *caller, int dir, const char 
 }
 
 /* Whoever is asked about may have the kernel wait: nobody waits for the answer by then. */
-#define ASK_SECONDS 5
+#define ASK_NS 1000000000LL
 
-/* Waits for CHILD, and ends it if it takes too long.  Return: as waitpid(). */
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/*
+ * Waits for CHILD, and ends it if it takes too long, or this process where it cannot: a security
+ * module may protect whom it has become.  Return: as waitpid().
+ */
 static pid_t broker_wait_for(pid_t child, int *status)
 {
-	struct timespec until, now, left;
+	int64_t until = now_ns() + ASK_NS, left;
 	sigset_t ended;
 	pid_t r;
 
 	sigemptyset(&ended);
 	sigaddset(&ended, SIGCHLD);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ASK_SECONDS;
 	/* The signal, which is blocked, may be an earlier child's. */
-	while (!(r = waitpid(child, status, WNOHANG))) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec > until.tv_sec)
-			break;
-		left = (struct timespec){ until.tv_sec - now.tv_sec + 1, 0 };
-		sigtimedwait(&ended, NULL, &left);
-	}
+	while (!(r = waitpid(child, status, WNOHANG)) && (left = until - now_ns()) > 0)
+		sigtimedwait(&ended, NULL,
+			     &(struct timespec){ left / 1000000000, left % 1000000000 });
 	if (r)
 		return r;
-	kill(child, SIGKILL);
+	if (kill(child, SIGKILL))
+		_exit(1);
 	return waitpid(child, status, 0);
 }
 

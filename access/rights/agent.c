@@ -234,6 +234,9 @@ int agent_may(const struct caller *caller, int procfd, enum caller_right right, 
 	struct agent_reply reply;
 	int r = send_request(caller, procfd, &request, timeout_ms, &reply);
 
+	/* There is none, or it ended: nobody has answered. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		r = -EAGAIN;
 	return !r || r == -ESRCH || r == -EAGAIN || caller_is_shortage(r) ? r : -EPERM;
 }
 

@@ -128,6 +128,12 @@ static int young_space_open(struct access_session *session, struct process *proc
 	space->clear_cost_ns = 2000;
 	space->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
 	space->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
+	if (space->kpageflags == -ENOTRECOVERABLE || space->pagemap == -ENOTRECOVERABLE) {
+		space->refs = (struct clear_refs){ .fd = -1, .stat_fd = -1 };
+		space->task.iterator = -1;
+		young_space_close(&space->base);
+		return -ENOTRECOVERABLE;
+	}
 	r = clear_refs_open(&space->refs, process);
 	if (r && r != -ESRCH)
 		access_because(why, 0,

@@ -330,7 +330,8 @@ int debugfs_store_init_regions(struct dir *dir, struct write *write, const char 
 int debugfs_show_kdamond_pid(struct dir *dir, const struct process_caller *reader, struct text *out)
 {
 	const struct run *run = debugfs_context_of(dir)->run;
-	pid_t tid = run_has_thread(run) ? damon_kdamond_tid(run->kdamond) : 0;
+	/* While its processes are being opened it has none. */
+	pid_t tid = run_has_thread(run) && run->kdamond ? damon_kdamond_tid(run->kdamond) : 0;
 
 	(void)reader;
 	return tid ? text_add(out, "%d\n", tid) : text_add(out, "none\n");

@@ -43,13 +43,16 @@ static void state_on_started(struct run *run)
 		damon_set_refresh(run->kdamond, dir->refresh_ms);
 }
 
-/* A command that a kdamond has when it is left behind stays with it, and is answered. */
+/*
+ * A command that a kdamond has when it is left behind stays with it, and so does a commit whose
+ * processes are still being opened, which may take for ever: they are answered now.
+ */
 static void state_on_ended(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
 	struct command_run *c = dir->command;
 
-	if (!run->left || !c)
+	if (!c || (!run->left && (c->sent || !c->errand.go)))
 		return;
 	dir->command = NULL;
 	c->dir = NULL;
@@ -246,7 +249,7 @@ static void opened_for_commit(struct errand *errand)
 {
 	struct command_run *c = container_of(errand, struct command_run, errand);
 
-	c->result = c->dir ? send_commit(c) : -ECANCELED;
+	c->result = c->dir ? send_commit(c) : -EINVAL;
 	c->sent = !c->result;
 	if (c->dir && !c->sent)
 		c->dir->command = NULL;

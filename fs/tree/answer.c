@@ -91,16 +91,15 @@ static struct event *take_posted(struct answerer *a)
 	struct event *event = NULL;
 
 	pthread_mutex_lock(&a->lock);
-	while (!a->posted.first && !(a->stopping && !next)) {
+	for (;;) {
 		const struct event *late = a->late.first;
 		uint64_t now = tree_now(), due = next ? next->due : UINT64_MAX;
 
-		if (due <= now)
-			break;
-		if (late && late->due <= now) {
+		/* However many there are that were posted. */
+		if (late && late->due <= now)
 			event = queue_take(&a->late);
+		if (event || due <= now || a->posted.first || (a->stopping && !next))
 			break;
-		}
 		if (late)
 			due = min_ul(due, late->due);
 		wait_posted(a, due == UINT64_MAX ? 0 : due - now);

@@ -436,6 +436,42 @@ class Executing(Rights):
             self.assertTrue(until(lambda: not os.path.exists(thread), 10))
         write(kdamonds + '/nr_kdamonds', 1)
 
+    def test_off_answers_a_commit_that_waits(self):
+        kdamonds = os.path.dirname(self.kdamond.path)
+        with self.executing() as process, running('sleep', '1000') as other:
+            self.stage(other.pid)
+            self.kdamond.state('on')
+            write(self.kdamond.context + '/targets/0/pid_target', process.pid)
+            self.begin(process)
+            commit = subprocess.Popen(['bash', '-c', 'echo commit > %s/state' % self.kdamond.path],
+                                      stderr=subprocess.PIPE, text=True)
+            try:
+                time.sleep(0.5)
+                self.assertIsNone(commit.poll())
+                self.kdamond.state('off')
+                self.assertIn('canceled', commit.communicate(timeout=5)[1].lower())
+                write(kdamonds + '/nr_kdamonds', 0)
+            finally:
+                self.over.set()
+                commit.wait()
+        write(kdamonds + '/nr_kdamonds', 1)
+
+    def test_nobody_waits_for_kdamond_pid(self):
+        """There is no kdamond while its process is being opened."""
+        damon = self.mount.dir + '/damon/'
+        with self.executing() as process:
+            write(damon + 'target_ids', process.pid)
+            self.begin(process)
+            on = subprocess.Popen(['sh', '-c', 'echo on > %smonitor_on' % damon],
+                                  stderr=subprocess.DEVNULL)
+            try:
+                time.sleep(0.5)
+                self.assertIsNone(on.poll())
+                self.assertEqual(read(damon + 'kdamond_pid'), 'none')
+            finally:
+                self.over.set()
+                on.wait()
+
     def test_it_does_not_cost_any_number_of_threads(self):
         """Each write that names it waits, in a thread that is made for it."""
         script = ('cd "$1"; for i in $(seq 40); do echo c$i > mk_contexts; done; '
