@@ -14,6 +14,7 @@
 #include "engine/scheme.h"
 #include "engine/target.h"
 #include "engine/trace.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/saturate.h"
 #include "util/stop.h"
@@ -66,16 +67,9 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
 		command->too_many_tried = true;
 		return;
 	}
-	if (command->nr_tried == command->room_tried) {
-		size_t room = command->room_tried ? command->room_tried * 2 : 64;
-		void *more = reallocarray(command->tried, room, sizeof(*command->tried));
-
-		if (!more) {
-			command->error = -ENOMEM;
-			return;
-		}
-		command->tried = more;
-		command->room_tried = room;
+	if (array_room(command->tried, command->room_tried, command->nr_tried, 64)) {
+		command->error = -ENOMEM;
+		return;
 	}
 	command->tried[command->nr_tried++] = (struct damos_tried_region){
 		.scheme = (uint32_t)s,
@@ -135,40 +129,8 @@ static struct page_walk_result apply_act(struct damon_ctx *ctx, struct damon_tar
 	return result;
 }
 
-static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
+static void count_try(struct damos *scheme, uint64_t sz, struct page_walk_result result)
 {
-	struct damon_target *target = &ctx->targets[t];
-	struct damos *scheme = &ctx->schemes[s];
-	struct damos_quota *quota = &scheme->quota;
-	uint64_t sz = damon_sz_region(&target->regions[index]);
-	struct page_walk_result result = { 0 };
-
-	/* What is charged is less than the quota, or it would not have come here. */
-	if (quota->esz && sz > quota->esz - quota->charged_sz) {
-		sz = align_down(quota->esz - quota->charged_sz, ctx->min_sz_region);
-		if (!sz)
-			goto update_stat;
-		if (damon_cut_region(ctx, target, index, sz))
-			return;
-	}
-	if (damos_filtered_out(ctx, t, index, scheme))
-		return;
-	sz = damon_sz_region(&target->regions[index]);
-	damonfs_damos_before_apply(s, t, (unsigned int)target->nr_regions,
-				   target->regions[index].start, target->regions[index].end,
-				   damos_nr_accesses(&target->regions[index]),
-				   target->regions[index].age);
-	result = apply_act(ctx, target, index, scheme);
-	collect(ctx, s, &target->regions[index], result.passed);
-	quota->charged_sz = add_sat(quota->charged_sz, sz);
-	if (quota->esz && quota->charged_sz >= quota->esz) {
-		quota->resumes = true;
-		quota->resume_target = t;
-		quota->resume_addr = target->regions[index].end;
-	}
-	if (scheme->desc.action != DAMOS_STAT)
-		target->regions[index].age = 0;
-update_stat:
 	damos_count(scheme, &(struct damos_stat){
 				    .nr_tried = 1,
 				    .sz_tried = sz,
@@ -176,6 +138,58 @@ update_stat:
 				    .sz_applied = result.applied,
 				    .sz_ops_filter_passed = result.passed,
 			    });
+}
+
+/* Charges SZ to the quota; the next window goes on behind REGION of target T if this one is full. */
+static void charge(struct damos_quota *quota, uint64_t sz, size_t t,
+		   const struct damon_region *region)
+{
+	quota->charged_sz = add_sat(quota->charged_sz, sz);
+	if (!quota->esz || quota->charged_sz < quota->esz)
+		return;
+	quota->resumes = true;
+	quota->resume_target = t;
+	quota->resume_addr = region->end;
+}
+
+/*
+ * Cuts region INDEX of target T to what the quota of SCHEME has left, which is something.
+ * Return: whether it is to be applied to; where the rest is less than a region it counts as tried.
+ */
+static bool cut_to_quota(struct damon_ctx *ctx, size_t t, size_t index, struct damos *scheme)
+{
+	struct damon_target *target = &ctx->targets[t];
+	uint64_t left = scheme->quota.esz - scheme->quota.charged_sz;
+
+	if (!scheme->quota.esz || damon_sz_region(&target->regions[index]) <= left)
+		return true;
+	left = align_down(left, ctx->min_sz_region);
+	if (!left)
+		count_try(scheme, 0, (struct page_walk_result){ 0 });
+	return left && !damon_cut_region(ctx, target, index, left);
+}
+
+static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
+{
+	struct damon_target *target = &ctx->targets[t];
+	struct damos *scheme = &ctx->schemes[s];
+	struct page_walk_result result;
+	struct damon_region *region;
+	uint64_t sz;
+
+	if (!cut_to_quota(ctx, t, index, scheme) || damos_filtered_out(ctx, t, index, scheme))
+		return;
+	/* Only now: the array may have moved. */
+	region = &target->regions[index];
+	sz = damon_sz_region(region);
+	damonfs_damos_before_apply(s, t, (unsigned int)target->nr_regions, region->start,
+				   region->end, damos_nr_accesses(region), region->age);
+	result = apply_act(ctx, target, index, scheme);
+	collect(ctx, s, region, result.passed);
+	charge(&scheme->quota, sz, t, region);
+	if (scheme->desc.action != DAMOS_STAT)
+		region->age = 0;
+	count_try(scheme, sz, result);
 }
 
 static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)

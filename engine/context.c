@@ -134,36 +134,48 @@ static void end_aggregation(struct damon_ctx *ctx)
 	damon_split_regions(ctx);
 }
 
-int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+static void begin_next_aggregation(struct damon_ctx *ctx)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
-	uint64_t next_update;
-	bool aggregated = false, update;
+
+	ctx->next_aggr = add_sat(ctx->next_aggr, ctx->attrs.aggr_interval / sample);
+}
+
+/* The update of regions that was due at DUE. */
+static void update_operations(struct damon_ctx *ctx, uint64_t due)
+{
+	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
+
+	ctx->next_ops_update = add_sat(due, ctx->attrs.ops_update_interval / sample);
+	if (ctx->ops->update)
+		ctx->ops->update(ctx);
+	damon_update_size_limit(ctx);
+}
+
+/*
+ * Where nothing comes between this check and the next preparing, both are one round of the access
+ * method.  Return: whether it was so, and is done.
+ */
+static bool step_simply(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+{
+	if (damon_ctx_until_due(ctx) <= rounds || damos_has_watermarks(ctx))
+		return false;
+	damon_sample(ctx, ctx->prepared ? ACCESS_CHECK | ACCESS_PREPARE : ACCESS_PREPARE, now,
+		     rounds);
+	ctx->passed += rounds;
+	ctx->prepared = true;
+	return true;
+}
+
+/* What is due after a check, in the kernel's order.  Return: as damon_ctx_step(). */
+static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
+{
+	bool aggregated = ctx->passed >= ctx->next_aggr, updates;
+	uint64_t due;
 	int r = 0;
 
-	if (ctx->any_replaced)
-		damon_check_targets(ctx, now);
-	if (ctx->stranded)
-		return -ENOTRECOVERABLE;
-	/*
-	 * Where nothing comes between this check and the next preparing, both are one round of the
-	 * access method.
-	 */
-	if (damon_ctx_until_due(ctx) > rounds && !damos_has_watermarks(ctx)) {
-		damon_sample(ctx, ctx->prepared ? ACCESS_CHECK | ACCESS_PREPARE : ACCESS_PREPARE,
-			     now, rounds);
-		ctx->passed += rounds;
-		ctx->prepared = true;
-		return 0;
-	}
-	if (ctx->prepared)
-		damon_sample(ctx, ACCESS_CHECK, now, rounds);
-	ctx->prepared = false;
-	ctx->passed += rounds;
-
-	if (ctx->passed >= ctx->next_aggr) {
-		ctx->next_aggr = add_sat(ctx->next_aggr, ctx->attrs.aggr_interval / sample);
-		aggregated = true;
+	if (aggregated) {
+		begin_next_aggregation(ctx);
 		damon_merge_regions(ctx);
 		if (ctx->after_merge)
 			r = ctx->after_merge(ctx, ctx->argument);
@@ -172,21 +184,30 @@ int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 		return r;
 	damos_apply_schemes(ctx, now);
 	/* Tuning begins all countdowns anew: what is due now is, nevertheless. */
-	update = ctx->passed >= ctx->next_ops_update;
-	next_update = ctx->next_ops_update;
-	if (update || (aggregated && now >= ctx->next_check))
+	due = ctx->next_ops_update;
+	updates = ctx->passed >= due;
+	if (updates || (aggregated && now >= ctx->next_check))
 		damon_check_targets(ctx, now);
 	if (ctx->stranded)
 		return -ENOTRECOVERABLE;
 	if (aggregated)
 		end_aggregation(ctx);
-	if (update) {
-		sample = max_ul(ctx->attrs.sample_interval, 1);
-		ctx->next_ops_update =
-			add_sat(next_update, ctx->attrs.ops_update_interval / sample);
-		if (ctx->ops->update)
-			ctx->ops->update(ctx);
-		damon_update_size_limit(ctx);
-	}
+	if (updates)
+		update_operations(ctx, due);
 	return 0;
+}
+
+int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+{
+	if (ctx->any_replaced)
+		damon_check_targets(ctx, now);
+	if (ctx->stranded)
+		return -ENOTRECOVERABLE;
+	if (step_simply(ctx, now, rounds))
+		return 0;
+	if (ctx->prepared)
+		damon_sample(ctx, ACCESS_CHECK, now, rounds);
+	ctx->prepared = false;
+	ctx->passed += rounds;
+	return do_what_is_due(ctx, now);
 }

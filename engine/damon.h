@@ -24,8 +24,6 @@
 
 enum damon_ops_id { DAMON_OPS_VADDR, DAMON_OPS_FVADDR, DAMON_OPS_PADDR, NR_DAMON_OPS };
 
-extern const char *const damon_ops_names[NR_DAMON_OPS];
-
 /* Whether what OPS needs is allowed here: physical memory needs to see the numbers of frames. */
 bool damon_ops_available(enum damon_ops_id ops);
 

@@ -8,12 +8,6 @@
 #include "engine/types.h"
 #include "util/cleanup.h"
 
-const char *const damon_ops_names[NR_DAMON_OPS] = {
-	[DAMON_OPS_VADDR] = "vaddr",
-	[DAMON_OPS_FVADDR] = "fvaddr",
-	[DAMON_OPS_PADDR] = "paddr",
-};
-
 const struct damon_attrs damon_default_attrs = {
 	.sample_interval = 5000,
 	.aggr_interval = 100000,

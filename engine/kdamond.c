@@ -173,34 +173,45 @@ static bool survives(const struct damon_ctx *ctx)
 	return abi_reports_command_errors(ctx->abi) && !ctx->stranded;
 }
 
+/* Carries COMMAND out.  Return: 0, or the negative errno that ends the kdamond. */
+static int handle_command(struct damon_kdamond *k, struct damon_ctx *ctx,
+			  struct damon_command *command)
+{
+	int r = carry_out(ctx, command);
+
+	if (r < 0)
+		command->error = r;
+	if (r < 0 && !survives(ctx)) {
+		log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
+		k->failed = command;
+		return r;
+	}
+	if (!r && command->kind == DAMON_COMMIT)
+		drop_report(k);
+	if (r <= 0)
+		command->done(command);
+	return 0;
+}
+
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
 static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool commits)
 {
-	struct damon_command *command;
-	bool collected;
+	int r = 0;
 
-	while ((command = take_command(k, commits, !ctx->collecting))) {
-		int r = carry_out(ctx, command);
+	while (!r) {
+		struct damon_command *command = take_command(k, commits, !ctx->collecting);
 
-		if (r < 0)
-			command->error = r;
-		if (r < 0 && !survives(ctx)) {
-			log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
-			k->failed = command;
-			return r;
+		if (command) {
+			r = handle_command(k, ctx, command);
+			continue;
 		}
-		if (!r && command->kind == DAMON_COMMIT)
-			drop_report(k);
-		if (r <= 0)
-			command->done(command);
+		if (!ctx->collecting || !damos_collect_finished(ctx))
+			return 0;
+		/* Another one may have waited for it. */
+		command = steal_ptr(ctx->collecting);
+		command->done(command);
 	}
-	collected = ctx->collecting && damos_collect_finished(ctx);
-	if (!collected)
-		return 0;
-	command = steal_ptr(ctx->collecting);
-	command->done(command);
-	/* Another one may have waited for it. */
-	return handle_commands(k, ctx, commits);
+	return r;
 }
 
 static int commit_after_merge(struct damon_ctx *ctx, void *argument)
@@ -275,47 +286,69 @@ static uint64_t next_look(const struct damon_ctx *ctx, uint64_t deadline, uint64
 	return max_ul(deadline, add_sat(now_us(), least));
 }
 
+/* Rests for REST us, as no scheme is active; its work began at BEGAN. */
+static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t rest, uint64_t began)
+{
+	int r;
+
+	ctx->prepared = false;
+	r = handle_commands(k, ctx, true);
+	if (r)
+		return r;
+	if (rest < SHORTEST_REST_US)
+		rest = rest_after(began);
+	return sleep_until(k, ctx, add_sat(now_us(), rest), true);
+}
+
+/* Commands that were not carried out while it slept. */
+static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
+{
+	bool commits = abi_commits_at_any_time(ctx->abi) &&
+		       atomic_exchange(&k->commit_waits, false);
+
+	if (!commits && !ctx->collecting)
+		return 0;
+	/* A commit may bring other regions. */
+	if (commits)
+		ctx->prepared = false;
+	return handle_commands(k, ctx, commits);
+}
+
+/* One sampling interval.  *DEADLINE is its beginning, and *BEGAN when the work of it began. */
+static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t *deadline,
+		       uint64_t *began)
+{
+	int r;
+
+	if (!ctx->prepared)
+		damon_sample(ctx, ACCESS_PREPARE, now_us(), 1);
+	ctx->prepared = true;
+	*deadline = add_sat(*deadline, max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US));
+	r = sleep_until(k, ctx, next_look(ctx, *deadline, *began), false);
+	if (r || atomic_load(&k->stopping))
+		return r;
+	*began = now_us();
+	r = damon_ctx_step(ctx, *began, 1 + missed_rounds(ctx, *began, deadline));
+	return r ? r : handle_rest(k, ctx);
+}
+
 static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 {
-	uint64_t deadline = now_us(), now = deadline;
+	uint64_t deadline = now_us(), began = deadline;
 	int r = 0;
 
 	damon_ctx_start(ctx, deadline);
 	k->next_refresh = add_sat(deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
-	/* `now' is when the work of a turn began. */
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
 		uint64_t rest = damos_check_watermarks(ctx);
 
 		if (rest) {
-			ctx->prepared = false;
-			r = handle_commands(k, ctx, true);
-			if (rest < SHORTEST_REST_US)
-				rest = rest_after(now);
-			if (!r)
-				r = sleep_until(k, ctx, add_sat(now_us(), rest), true);
-			deadline = now = now_us();
-			kdamond_refresh(k, ctx, deadline);
-			continue;
+			r = pause_for(k, ctx, rest, began);
+			deadline = began = now_us();
+		} else {
+			r = sample_once(k, ctx, &deadline, &began);
 		}
-		if (!ctx->prepared)
-			damon_sample(ctx, ACCESS_PREPARE, now_us(), 1);
-		ctx->prepared = true;
-		deadline =
-			add_sat(deadline, max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US));
-		r = sleep_until(k, ctx, next_look(ctx, deadline, now), false);
-		if (r || atomic_load(&k->stopping))
-			break;
-		now = now_us();
-		r = damon_ctx_step(ctx, now, 1 + missed_rounds(ctx, now, &deadline));
-		if (!r && abi_commits_at_any_time(ctx->abi) &&
-		    atomic_exchange(&k->commit_waits, false)) {
-			/* It may bring other regions. */
-			ctx->prepared = false;
-			r = handle_commands(k, ctx, true);
-		} else if (!r && ctx->collecting) {
-			r = handle_commands(k, ctx, false);
-		}
-		kdamond_refresh(k, ctx, now);
+		kdamond_refresh(k, ctx, began);
 	}
 	return r;
 }

@@ -7,7 +7,6 @@
 #include "engine/types.h"
 
 struct damon_operations {
-	enum damon_ops_id id;
 	bool has_process; /* its targets are processes, and it ends with the last of them */
 
 	/*

@@ -88,7 +88,6 @@ static struct page_walk_result paddr_apply_scheme(struct damon_ctx *ctx,
 }
 
 const struct damon_operations damon_paddr_ops = {
-	.id = DAMON_OPS_PADDR,
 	.apply_scheme = paddr_apply_scheme,
 	.scheme_score = paddr_scheme_score,
 };

@@ -250,7 +250,6 @@ static uint32_t vaddr_scheme_score(const struct damon_ctx *ctx, const struct dam
 }
 
 const struct damon_operations damon_vaddr_ops = {
-	.id = DAMON_OPS_VADDR,
 	.has_process = true,
 	.init = vaddr_init,
 	.update = vaddr_update,
@@ -259,7 +258,6 @@ const struct damon_operations damon_vaddr_ops = {
 };
 
 const struct damon_operations damon_fvaddr_ops = {
-	.id = DAMON_OPS_FVADDR,
 	.has_process = true,
 	.apply_scheme = vaddr_apply_scheme,
 	.scheme_score = vaddr_scheme_score,

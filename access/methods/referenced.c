@@ -15,6 +15,7 @@
 
 #include "access/methods/methods.h"
 #include "access/proc/clear_refs.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/stop.h"
 
@@ -95,15 +96,8 @@ static int referenced_attempt(struct access_space *space, const uint64_t *addres
 
 static int add_figure(struct referenced_space *space, uint64_t start, uint64_t end)
 {
-	if (space->nr == space->room) {
-		size_t room = space->room ? space->room * 2 : 64;
-		void *more = reallocarray(space->figures, room, sizeof(*space->figures));
-
-		if (!more)
-			return -ENOMEM;
-		space->figures = more;
-		space->room = room;
-	}
+	if (array_room(space->figures, space->room, space->nr, 64))
+		return -ENOMEM;
 	space->figures[space->nr++] = (struct figure){ .start = start, .end = end };
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "access/methods/script.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 struct unit {
@@ -94,12 +95,10 @@ static int script_parse_line(char *line, struct script *script, struct script_ev
 
 static int append(struct script *script, struct script_event event)
 {
-	void *more = reallocarray(script->events, script->nr + 1, sizeof(event));
 	size_t at = script->nr;
 
-	if (!more)
+	if (array_more(script->events, script->nr))
 		return -ENOMEM;
-	script->events = more;
 	/* In the order of time, and of lines where that is the same. */
 	for (; at && script->events[at - 1].at > event.at; at--)
 		script->events[at] = script->events[at - 1];

@@ -7,22 +7,17 @@
 #include <string.h>
 
 #include "access/proc/maps.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/stop.h"
 
 static int maps_append(struct maps *maps, struct mapping mapping)
 {
-	/* Doubled whenever the number is a power of two. */
-	if (!(maps->nr & (maps->nr - 1))) {
-		size_t room = maps->nr ? maps->nr * 2 : 1;
-		void *more = reallocarray(maps->mapping, room, sizeof(*maps->mapping));
+	int r = array_more(maps->mapping, maps->nr);
 
-		if (!more)
-			return -ENOMEM;
-		maps->mapping = more;
-	}
-	maps->mapping[maps->nr++] = mapping;
-	return 0;
+	if (!r)
+		maps->mapping[maps->nr++] = mapping;
+	return r;
 }
 
 int maps_parse(int fd, struct maps *out)

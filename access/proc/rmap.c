@@ -16,6 +16,7 @@
 #include "access/proc/scan.h"
 #include "access/rights/caller.h"
 #include "access/rights/privileges.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/stop.h"
@@ -47,15 +48,8 @@ static int rmap_add_page(struct builder *b, uint64_t frame, uint64_t page)
 		last->nr++;
 		return 0;
 	}
-	if (b->nr == b->room) {
-		size_t room = b->room ? b->room * 2 : 4096;
-		void *more = reallocarray(b->runs, room, sizeof(*b->runs));
-
-		if (!more)
-			return -ENOMEM;
-		b->runs = more;
-		b->room = room;
-	}
+	if (array_room(b->runs, b->room, b->nr, 4096))
+		return -ENOMEM;
 	b->runs[b->nr++] =
 		(struct rmap_run){ .frame = frame, .page = page, .nr = 1, .owner = owner };
 	return 0;
@@ -99,7 +93,6 @@ static int add_process(struct builder *b, pid_t pid)
 	__attribute__((cleanup(process_putp))) struct process *process = NULL;
 	_cleanup_close_ int pagemap = -1;
 	size_t nr_before = b->nr;
-	void *more;
 	int r;
 
 	if (process_open(pid, NULL, &process) || !has_memory(process) ||
@@ -108,14 +101,8 @@ static int add_process(struct builder *b, pid_t pid)
 	r = add_pages(b, process, pagemap);
 	if (r || b->nr == nr_before)
 		return r;
-	/* Room is doubled when the number is a power of two. */
-	if (!(b->nr_owners & (b->nr_owners - 1))) {
-		more = reallocarray(b->owners, b->nr_owners ? b->nr_owners * 2 : 1,
-				    sizeof(struct process *));
-		if (!more)
-			return -ENOMEM;
-		b->owners = more;
-	}
+	if (array_more(b->owners, b->nr_owners))
+		return -ENOMEM;
 	b->owners[b->nr_owners++] = steal_ptr(process);
 	return 0;
 }

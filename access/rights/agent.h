@@ -35,7 +35,8 @@ void agents_stop(void);
  * Asks in the name of CALLER whether it has RIGHT over the process whose directory in /proc is
  * PROCFD; see caller_may().
  * Return: 0, -ESRCH if there is no such process any more, -EAGAIN without an answer after
- * TIMEOUT_MS milliseconds, or where there are no more agents, or -EPERM, also where the caller's credentials cannot be taken on.
+ * TIMEOUT_MS milliseconds, or where there are no more agents, or -EPERM, also where the caller's
+ * credentials cannot be taken on.
  */
 int agent_may(const struct caller *caller, int procfd, enum caller_right right, int timeout_ms);
 

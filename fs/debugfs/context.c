@@ -8,6 +8,7 @@
 
 #include "fs/root.h"
 #include "fs/tree/parse.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 /* A write names so many pids at most. */
@@ -272,14 +273,8 @@ static int add_region(struct damon_target_desc *target, struct damon_addr_range 
 
 	if (nr && target->ranges[nr - 1].end > range.start)
 		return -EINVAL;
-	/* Room is doubled when the number is a power of two. */
-	if (!(nr & (nr - 1))) {
-		void *more = reallocarray(target->ranges, nr ? nr * 2 : 1, sizeof(range));
-
-		if (!more)
-			return -ENOMEM;
-		target->ranges = more;
-	}
+	if (array_more(target->ranges, nr))
+		return -ENOMEM;
 	target->ranges[target->nr_ranges++] = range;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fs/exec/overmount.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 /* Where there is always something to mount on for a moment. */
@@ -41,14 +42,12 @@ static void entries_free(struct entries *entries)
 
 static int hold_entry(int dir, const char *name, struct entries *entries)
 {
-	struct entry *more = reallocarray(entries->entry, entries->nr + 1, sizeof(*more));
 	struct entry *entry;
 	struct stat st;
 
-	if (!more)
+	if (array_more(entries->entry, entries->nr))
 		return -ENOMEM;
-	entries->entry = more;
-	entry = &more[entries->nr];
+	entry = &entries->entry[entries->nr];
 	*entry = (struct entry){ .mount = -1 };
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))

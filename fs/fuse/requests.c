@@ -214,7 +214,7 @@ struct file_facts {
 	mode_t mode; /* as it was changed */
 };
 
-/* Return: 0 and *OUT, or an errno. */
+/* Return: 0 and *OUT, or a negative errno. */
 static int find_file(struct tree *tree, fuse_ino_t ino, struct file_facts *out)
 {
 	struct node node;
@@ -223,9 +223,9 @@ static int find_file(struct tree *tree, fuse_ino_t ino, struct file_facts *out)
 
 	tree_lock(tree);
 	if (!tree_find(tree, ino, &node)) {
-		r = ENOENT;
+		r = -ENOENT;
 	} else if (node_is_dir(node)) {
-		r = EISDIR;
+		r = -EISDIR;
 	} else {
 		node_stat(node, &st);
 		*out = (struct file_facts){ node_row(node)->file, st.st_ino, st.st_mode };
@@ -245,26 +245,13 @@ static bool may_open(const struct file_facts *file, mode_t wanted)
 	       (!(wanted & 0222) || (can & 0222 && may & 0222));
 }
 
-static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/* The handle of FILE, for whoever opened it to do what is in WANTED. */
+static void describe_open(fuse_req_t req, const struct file_facts *file, mode_t wanted,
+			  struct handle *handle, struct fuse_file_info *fi)
 {
-	struct requests *requests = requests_of(req);
-	int access = fi->flags & O_ACCMODE;
-	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666;
-	struct handle *handle = NULL;
-	struct file_facts file;
-	int r = find_file(requests->tree, ino, &file);
-
-	if (!r && !may_open(&file, wanted))
-		r = EACCES;
-	if (!r)
-		r = -new_handle(req, &handle);
-	if (r) {
-		fuse_reply_err(req, r);
-		return;
-	}
-	handle->gone = file.type->stream ? EIO : ENODEV;
-	if (file.type->commands && wanted & 0222) {
-		struct process_caller opener = sender_of(req, file.ino);
+	handle->gone = file->type->stream ? EIO : ENODEV;
+	if (file->type->commands && wanted & 0222) {
+		struct process_caller opener = sender_of(req, file->ino);
 
 		handle->opener_error =
 			caller_new(opener.pid, opener.uid, opener.gid, &handle->opener);
@@ -272,7 +259,26 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)handle;
 	fi->direct_io = 1;
 	fi->noflush = 1;
-	fi->nonseekable = file.type->stream && !file.type->positioned;
+	fi->nonseekable = file->type->stream && !file->type->positioned;
+}
+
+static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	int access = fi->flags & O_ACCMODE;
+	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666;
+	struct handle *handle = NULL;
+	struct file_facts file;
+	int r = find_file(requests_of(req)->tree, ino, &file);
+
+	if (!r && !may_open(&file, wanted))
+		r = -EACCES;
+	if (!r)
+		r = new_handle(req, &handle);
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	describe_open(req, &file, wanted, handle, fi);
 	fuse_reply_open(req, fi);
 }
 
@@ -352,48 +358,67 @@ static int requests_store_text(struct node node, struct write *write, const char
 	return file_store(node_row(node)->file, node.dir, write, text);
 }
 
+/*
+ * Takes down who writes, and who is charged for it.
+ * Return: 0 or -ENOMEM; then OUT has nothing that is to be given back.
+ */
+static int begin_write(fuse_req_t req, fuse_ino_t ino, const struct handle *handle, size_t size,
+		       struct write *out)
+{
+	*out = (struct write){ .writer = sender_of(req, ino),
+			       .opener = handle->opener,
+			       .opener_error = handle->opener_error };
+	if (account_get(requests_of(req)->tree->accounts, out->writer.uid, &out->account))
+		return -ENOMEM;
+	out->pending = deferred_reply_new(req, size);
+	if (out->pending)
+		return 0;
+	out->account = account_put(out->account);
+	return -ENOMEM;
+}
+
+/*
+ * The store of a write that somebody else answers later; the tree is locked, and while it is nobody
+ * can.  Writes to the kernel's debugfs files wait for each other, and no signal interrupts them.
+ */
+static void let_be_held(struct node node, struct deferred_reply *pending)
+{
+	if (node_row(node)->file->stream)
+		return;
+	deferred_reply_allow_interrupt(pending);
+	node_hold(node);
+}
+
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
 	struct handle *handle = handle_of(fi);
-	struct write write = { .writer = sender_of(req, ino),
-			       .opener = handle->opener,
-			       .opener_error = handle->opener_error };
 	struct deferred_reply *pending;
 	uint64_t nr_changes;
+	struct write write;
 	struct node node;
 	bool changed;
-	int r = -handle->gone;
-
-	if (account_get(requests->tree->accounts, write.writer.uid, &write.account)) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
+	int r;
 
 	if (handle->gone == ENODEV)
 		size = min_ul(size, MAX_WRITE);
-	pending = write.pending = deferred_reply_new(req, size);
-	if (!pending) {
-		account_put(write.account);
+	if (begin_write(req, ino, handle, size, &write)) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
+	pending = write.pending;
 	tree_lock(requests->tree);
 	nr_changes = requests->tree->nr_changes;
-	if (tree_find(requests->tree, ino, &node) && !node_is_dir(node))
-		r = node_row(node)->file->stream ? stream_store(&handle->stream, node, &write, data,
-								size, offset, fi->flags) :
-						   requests_store_text(node, &write, data, size);
+	if (!tree_find(requests->tree, ino, &node) || node_is_dir(node))
+		r = -handle->gone;
+	else if (node_row(node)->file->stream)
+		r = stream_store(&handle->stream, node, &write, data, size, offset, fi->flags);
+	else
+		r = requests_store_text(node, &write, data, size);
 	changed = requests->tree->nr_changes != nr_changes;
-	/*
-	 * While the tree is locked nobody can answer it.  Writes to the kernel's debugfs files wait
-	 * for each other, and no signal interrupts them.
-	 */
-	if (r == STORE_HELD && !node_row(node)->file->stream) {
-		deferred_reply_allow_interrupt(pending);
-		node_hold(node);
-	}
+	if (r == STORE_HELD)
+		let_be_held(node, pending);
 	tree_unlock(requests->tree);
 	account_put(write.account);
 	if (r != STORE_HELD)

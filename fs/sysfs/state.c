@@ -367,67 +367,81 @@ static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
 
 /* ---- the files ---- */
 
-static const struct {
+/* What a command needs, and does where it has it not. */
+enum {
+	CONTEXT = 1, /* or EINVAL */
+	RUNNING = 2, /* a kdamond that is on, and has no other command */
+	RUNNING_ONCE = 4, /* the same, but not since Linux 6.14 */
+	CLEARS = 8, /* what was tried, also if there is nobody to ask any more */
+};
+
+static const struct state_command {
 	const char *word;
 	unsigned int since;
-	bool running_only; /* and one at a time */
-	bool clears; /* what was tried, also if there is nobody to ask any more */
+	unsigned int needs;
 	int (*act)(struct kdamond_dir *dir, struct write *write);
 } commands[] = {
-	{ "on", 0, false, false, state_turn_on },
-	{ "off", 0, false, false, state_turn_off },
-	{ "commit", 0, true, false, state_commit },
-	{ "update_schemes_stats", 0, true, false, update_stats },
-	{ "update_schemes_tried_regions", V(6, 2), true, true, update_tried_regions },
-	{ "clear_schemes_tried_regions", V(6, 2), true, false, clear_tried_regions },
-	{ "update_schemes_tried_bytes", V(6, 6), true, true, update_tried_bytes },
-	{ "commit_schemes_quota_goals", V(6, 8), true, false, commit_goals },
-	{ "update_schemes_effective_quotas", V(6, 9), true, false, update_effective },
-	{ "update_tuned_intervals", V(6, 15), true, false, update_intervals },
+	{ "on", 0, CONTEXT, state_turn_on },
+	{ "off", 0, 0, state_turn_off },
+	{ "commit", 0, CONTEXT | RUNNING, state_commit },
+	{ "update_schemes_stats", 0, CONTEXT | RUNNING, update_stats },
+	{ "update_schemes_tried_regions", V(6, 2), CONTEXT | RUNNING | CLEARS,
+	  update_tried_regions },
+	{ "clear_schemes_tried_regions", V(6, 2), CONTEXT | RUNNING_ONCE, clear_tried_regions },
+	{ "update_schemes_tried_bytes", V(6, 6), CONTEXT | RUNNING | CLEARS, update_tried_bytes },
+	{ "commit_schemes_quota_goals", V(6, 8), CONTEXT | RUNNING, commit_goals },
+	{ "update_schemes_effective_quotas", V(6, 9), CONTEXT | RUNNING, update_effective },
+	{ "update_tuned_intervals", V(6, 15), CONTEXT | RUNNING, update_intervals },
 };
 
 /* Whether a command to a running kdamond can be given.  Return: 0 or a negative errno. */
 static int check_running(const struct kdamond_dir *dir)
 {
+	const struct run *run = dir->run;
+	unsigned int abi = dir->base.tree->abi;
+
 	if (dir->command)
 		return -EBUSY;
-	if (dir->run && dir->run->state == RUN_ON)
+	if (!run)
+		return -EINVAL;
+	if (run->state == RUN_ON)
 		return 0;
-	if (dir->run && dir->run->state == RUN_STARTING && abi_start_is_busy(dir->base.tree->abi))
+	if (run->state == RUN_STARTING && abi_start_is_busy(abi))
 		return -EBUSY;
 	/* Stable kernels 6.18 tell one that has ended from one that never was. */
-	return dir->run && !dir->run->result && abi_tells_ended_from_never(dir->base.tree->abi) ?
-		       -ECANCELED :
-		       -EINVAL;
+	return !run->result && abi_tells_ended_from_never(abi) ? -ECANCELED : -EINVAL;
 }
 
-/* Clears what the kdamond left behind, since Linux 6.14 also when there is none any more. */
-static bool needs_running(const struct kdamond_dir *dir, size_t command)
+/* Whether COMMAND can be given now.  Return: 0 or a negative errno. */
+static int check_needs(const struct state_command *command, struct kdamond_dir *dir)
 {
-	return commands[command].running_only && !(commands[command].act == clear_tried_regions &&
-						   abi_clears_tried_first(dir->base.tree->abi));
+	bool running = command->needs & RUNNING || (command->needs & RUNNING_ONCE &&
+						    !abi_clears_tried_first(dir->base.tree->abi));
+	int r;
+
+	if (command->needs & CONTEXT && !kdamond_context(dir))
+		return -EINVAL;
+	r = running ? check_running(dir) : 0;
+	if (r && dir->run && command->needs & CLEARS)
+		clear_before(dir);
+	return r;
+}
+
+static const struct state_command *find_command(unsigned int abi, const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].since <= abi && parse_is_word(text, commands[i].word))
+			return &commands[i];
+	return NULL;
 }
 
 int state_store(struct dir *base, struct write *write, const char *text)
 {
+	const struct state_command *command = find_command(base->tree->abi, text);
 	struct kdamond_dir *dir = (struct kdamond_dir *)base;
+	int r = command ? check_needs(command, dir) : -EINVAL;
 
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		if (commands[i].since > base->tree->abi || !parse_is_word(text, commands[i].word))
-			continue;
-		if (commands[i].act != state_turn_off && !kdamond_context(dir))
-			return -EINVAL;
-		if (needs_running(dir, i)) {
-			int r = check_running(dir);
-
-			if (r && dir->run && commands[i].clears)
-				clear_before(dir);
-			if (r)
-				return r;
-		}
-		return commands[i].act(dir, write);
-	}
-	return -EINVAL;
+	return r ? r : command->act(dir, write);
 }
 
 int state_show(struct dir *base, const struct process_caller *reader, struct text *out)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/tree/layout.h"
+#include "util/array.h"
 
 int layout_find(const struct layout *layout, unsigned int parent, const char *name, size_t length)
 {
@@ -30,16 +31,13 @@ unsigned int layout_list_row(const struct layout *layout, const struct file_type
 /* Return: the row's number or -ENOMEM. */
 static int add_row(struct layout *layout, unsigned int parent, const char *name, size_t length)
 {
-	struct row *more;
+	struct row *row;
 
-	if (layout->nr_rows == MAX_ROWS)
+	if (layout->nr_rows == MAX_ROWS || array_more(layout->rows, layout->nr_rows))
 		return -ENOMEM;
-	more = reallocarray(layout->rows, layout->nr_rows + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	layout->rows = more;
-	more[layout->nr_rows] = (struct row){ .name = strndup(name, length), .parent = parent };
-	return more[layout->nr_rows].name ? (int)layout->nr_rows++ : -ENOMEM;
+	row = &layout->rows[layout->nr_rows];
+	*row = (struct row){ .name = strndup(name, length), .parent = parent };
+	return row->name ? (int)layout->nr_rows++ : -ENOMEM;
 }
 
 /* The sub-directory that PATH leads to, up to its last component where FILE is one; made on the

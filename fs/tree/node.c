@@ -9,6 +9,7 @@
 #include <utlist.h>
 
 #include "fs/tree/node.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 /* How long the kernel may keep names and attributes of what is never removed, in seconds. */
@@ -393,15 +394,8 @@ struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int 
 	struct dir_list *list = dir_list_of(dir, file);
 	struct dir *child;
 
-	/* Room is doubled when the number is a power of two. */
-	if (!(list->nr & (list->nr - 1))) {
-		void *more =
-			reallocarray(list->dirs, list->nr ? list->nr * 2 : 1, sizeof(*list->dirs));
-
-		if (!more)
-			return NULL;
-		list->dirs = more;
-	}
+	if (array_more(list->dirs, list->nr))
+		return NULL;
 	child = dir_new(dir->tree, dir->layout->rows[row].children, account);
 	if (!child)
 		return NULL;
