@@ -9,6 +9,7 @@
 #include "engine/operations.h"
 #include "engine/region.h"
 #include "engine/target.h"
+#include "util/error.h"
 #include "util/log.h"
 #include "util/stop.h"
 
@@ -167,7 +168,7 @@ static void check_target(struct damon_ctx *ctx, struct damon_target *target, uin
 	int r = process_may(target->process, CALLER_WATCH, ASK_MS);
 
 	ctx->stranded |= r == -ENOTRECOVERABLE;
-	if (r == -EAGAIN || caller_is_shortage(r)) {
+	if (r == -EAGAIN || error_is_shortage(r)) {
 		suspend(target, r, now);
 		return;
 	}

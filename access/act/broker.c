@@ -26,6 +26,7 @@
 #include "access/rights/agent.h"
 #include "access/rights/agent_protocol.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 
 /* ---- asking ---- */
 
@@ -158,7 +159,7 @@ static int broker_ask(const struct caller *caller, int dir, const char *name)
 
 	if (r == -ENOENT)
 		r = -ESRCH;
-	return !r || r == -ESRCH || caller_is_shortage(r) ? r : -EPERM;
+	return !r || r == -ESRCH || error_is_shortage(r) ? r : -EPERM;
 }
 
 /* ---- an agent ---- */

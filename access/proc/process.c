@@ -18,6 +18,7 @@
 #include "access/rights/may.h"
 #include "access/rights/status.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "util/log.h"
 
 #ifndef NS_GET_TGID_IN_PIDNS
@@ -148,7 +149,7 @@ static int take_names(struct process *process, const struct task_status *status)
 		close(fd);
 	if (!process->names)
 		return -ENOMEM;
-	return caller_is_shortage(fd) ? fd : 0;
+	return error_is_shortage(fd) ? fd : 0;
 }
 
 static int copy_names(const struct process *from, struct process *to)

@@ -11,6 +11,7 @@
 #include "access/rights/agent.h"
 #include "access/rights/agent_protocol.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 #include "util/log.h"
 
 /* How long an injection may take, which takes 0.1 ms where nothing is in its way. */
@@ -237,7 +238,7 @@ int agent_may(const struct caller *caller, int procfd, enum caller_right right, 
 	/* There is none, or it ended: nobody has answered. */
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = -EAGAIN;
-	return !r || r == -ESRCH || r == -EAGAIN || caller_is_shortage(r) ? r : -EPERM;
+	return !r || r == -ESRCH || r == -EAGAIN || error_is_shortage(r) ? r : -EPERM;
 }
 
 int agent_madvise(const struct caller *caller, int procfd, uint64_t start, uint64_t length,

@@ -14,6 +14,7 @@
 #include "access/rights/caller.h"
 #include "access/rights/status.h"
 #include "util/cleanup.h"
+#include "util/error.h"
 
 /*
  * What the methods need for themselves, whoever asks: none of them widens the set of processes that
@@ -88,11 +89,6 @@ bool caller_is_self(pid_t pid)
 	return pid == own.pid;
 }
 
-bool caller_is_shortage(int error)
-{
-	return error == -ENOMEM || error == -EMFILE || error == -ENFILE;
-}
-
 /* ---- taking credentials down ---- */
 
 static int read_label_file(int dir, const char *path, const char *name, char **out)
@@ -104,7 +100,7 @@ static int read_label_file(int dir, const char *path, const char *name, char **o
 	snprintf(file, sizeof(file), "%s/attr/%s", path, name);
 	fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
 	length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (length < 0 && caller_is_shortage(-errno))
+	if (length < 0 && error_is_shortage(-errno))
 		return -errno;
 	if (length <= 0)
 		return -ENOENT;
@@ -253,7 +249,7 @@ int caller_new(pid_t pid, uid_t uid, gid_t gid, struct caller **out)
 	if (!r)
 		r = limit(caller);
 	if (r)
-		return caller_is_shortage(r) || r == -ESRCH ? r : -EPERM;
+		return error_is_shortage(r) || r == -ESRCH ? r : -EPERM;
 	*out = steal_ptr(caller);
 	return 0;
 }

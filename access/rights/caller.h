@@ -98,9 +98,6 @@ int caller_come_back(const struct caller *was, int r);
 /* Whether PID is ours, as /proc counts. */
 bool caller_is_self(pid_t pid);
 
-/* Whether ERROR tells of memory or descriptors, and nothing of who may do what. */
-bool caller_is_shortage(int error);
-
 /*
  * Opens PATH, as openat() does, as the daemon, whoever the thread works for.
  * Return: a descriptor or a negative errno.

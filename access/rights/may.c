@@ -4,6 +4,7 @@
 
 #include "access/rights/agent.h"
 #include "access/rights/may.h"
+#include "util/error.h"
 
 int caller_may(const struct caller *caller, int procfd, pid_t pid, enum caller_right right,
 	       int timeout_ms)
@@ -18,5 +19,5 @@ int caller_may(const struct caller *caller, int procfd, pid_t pid, enum caller_r
 	r = caller_try_open(caller, procfd, caller_right_file(right));
 	if (r == -ENOENT)
 		r = -ESRCH;
-	return !r || r == -ESRCH || r == -ENOTRECOVERABLE || caller_is_shortage(r) ? r : -EPERM;
+	return !r || r == -ESRCH || r == -ENOTRECOVERABLE || error_is_shortage(r) ? r : -EPERM;
 }

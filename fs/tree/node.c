@@ -67,11 +67,16 @@ static void dir_free(struct dir *dir)
 
 static struct dir *dir_new(struct tree *tree, const struct layout *layout, struct account *account)
 {
-	struct dir *dir =
-		account_charge(account, ACCOUNT_OBJECTS, 1) ? NULL : calloc(1, layout->kind->size);
+	struct dir *dir;
 
-	if (!dir)
+	/* Half a million million were made: there are no more numbers. */
+	if (tree->next_serial >> INO_SERIAL_BITS || account_charge(account, ACCOUNT_OBJECTS, 1))
 		return NULL;
+	dir = calloc(1, layout->kind->size);
+	if (!dir) {
+		account_refund(account, ACCOUNT_OBJECTS, 1);
+		return NULL;
+	}
 	dir->account = account_ref(account);
 	dir->tree = tree;
 	dir->serial = tree->next_serial++;
@@ -134,13 +139,14 @@ struct tree *tree_free(struct tree *tree)
 bool tree_find(struct tree *tree, uint64_t ino, struct node *out)
 {
 	/* The upper bits are of node_alias(). */
-	uint64_t index = node_real_ino(ino - 1), serial = index >> 9;
+	uint64_t index = node_real_ino(ino - 1), serial = index >> (INO_ROW_BITS + 1);
+	unsigned int row = index & ((1U << INO_ROW_BITS) - 1);
 	struct dir *dir;
 
 	HASH_FIND(hh, tree->dirs, &serial, sizeof(serial), dir);
-	if (!dir || (index & 255) >= dir->layout->nr_rows)
+	if (!dir || row >= dir->layout->nr_rows)
 		return false;
-	*out = (struct node){ dir, index & 255 };
+	*out = (struct node){ dir, row };
 	return node_is_dir(*out) == ino_is_dir(ino);
 }
 

@@ -120,16 +120,30 @@ static inline bool node_is_dir(struct node node)
 	return !node_row(node)->file;
 }
 
+/*
+ * An inode number, less 1: how often its writes were held (16 bits, see node_alias()), the serial
+ * number (39), whether it is a file (1), the row (8).
+ */
+#define INO_ROW_BITS	8
+#define INO_FILE	(1ULL << INO_ROW_BITS)
+#define INO_SERIAL_BITS 39
+#define INO_REAL_BITS	(INO_SERIAL_BITS + INO_ROW_BITS + 1)
+
+_Static_assert(MAX_ROWS <= 1 << INO_ROW_BITS, "a row fits into an inode number");
+_Static_assert(INO_REAL_BITS + 16 == 64, "nr_held fits into an inode number");
+
 /* Also of what is gone the number tells whether it was a directory. */
 static inline uint64_t node_ino(struct node node)
 {
-	return (node.dir->serial << 9 | (node_is_dir(node) ? 0 : 256) | node.row) + 1;
+	return (node.dir->serial << (INO_ROW_BITS + 1) | (node_is_dir(node) ? 0 : INO_FILE) |
+		node.row) +
+	       1;
 }
 
 /* The same of an inode number, also of what is gone. */
 static inline bool ino_is_dir(uint64_t ino)
 {
-	return !((ino - 1) & 256);
+	return !((ino - 1) & INO_FILE);
 }
 
 /*
@@ -150,13 +164,14 @@ static inline bool node_can_be_held(struct node node)
 /* The inode number by which the kernel is to know NODE from now on; node_ino() until it was held. */
 static inline uint64_t node_alias(struct node node)
 {
-	return node_ino(node) + (node_is_dir(node) ? 0 : (uint64_t)node.dir->nr_held << 48);
+	return node_ino(node) +
+	       (node_is_dir(node) ? 0 : (uint64_t)node.dir->nr_held << INO_REAL_BITS);
 }
 
 /* The inode number that is shown of a node that the kernel knows by INO. */
 static inline uint64_t node_real_ino(uint64_t ino)
 {
-	return ino & ((1ULL << 48) - 1);
+	return ino & ((1ULL << INO_REAL_BITS) - 1);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "access/proc/process.h"
 #include "access/rights/agent.c"
 #include "tests/fuzz/require.h"
+#include "util/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,7 +38,7 @@ static void ask(const struct process *process, const struct caller *caller, bool
 
 	if (!madvise) {
 		r = agent_may(caller, process->procfd, CALLER_WATCH, 0);
-		REQUIRE(!r || r == -ESRCH || r == -EAGAIN || r == -EPERM || caller_is_shortage(r));
+		REQUIRE(!r || r == -ESRCH || r == -EAGAIN || r == -EPERM || error_is_shortage(r));
 		return;
 	}
 	r = agent_madvise(process->caller, process->procfd, 0x1000, 0x1000, 14, &result);

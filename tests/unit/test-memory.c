@@ -199,6 +199,34 @@ START_TEST(a_write_fails_and_leaves_nothing_half_done)
 }
 END_TEST
 
+START_TEST(nobody_is_charged_for_what_fails)
+{
+	struct accounts *accounts = accounts_new(NULL, 7);
+	const struct file_type *file = dir_file(&root_kind, "admin/kdamonds/nr_kdamonds");
+	struct account *account;
+	uint64_t all;
+
+	ck_assert_int_eq(account_get(accounts, 7, &account), 0);
+	all = account_left(account, ACCOUNT_OBJECTS);
+	for (long nth = 0;; nth++) {
+		TREE(tree, DAMON_ABI(6, 18));
+		int r;
+
+		prepare(nth);
+		r = dir_populate(tree->root, file, 3, account);
+		disarm();
+		ck_assert_int_eq(r, failed ? -ENOMEM : 0);
+		ck_assert_uint_eq(account_left(account, ACCOUNT_OBJECTS), failed ? all : all - 3);
+		ck_assert_int_eq(dir_populate(tree->root, file, 0, account), 0);
+		ck_assert_uint_eq(account_left(account, ACCOUNT_OBJECTS), all);
+		if (!failed)
+			break;
+	}
+	account_put(account);
+	accounts_free(accounts);
+}
+END_TEST
+
 START_TEST(a_tree_without_memory_is_none)
 {
 	long nth;
@@ -307,6 +335,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	ADD_VECTORS(tcase, a_write_fails_and_leaves_nothing_half_done, steps);
+	tcase_add_test(tcase, nobody_is_charged_for_what_fails);
 	tcase_add_test(tcase, a_tree_without_memory_is_none);
 	tcase_add_test(tcase, what_is_read_fails_and_leaves_nothing);
 	tcase_add_test(tcase, a_listing_fails_and_leaves_nothing);
