@@ -36,11 +36,12 @@ SINCE(counts_filter_passed, 6, 14)
 /* A commit is carried out at the end of a sampling interval, not of an aggregation. */
 SINCE(commits_at_any_time, 6, 15)
 
+/* A flag may be `enable' or `disable'. */
+SINCE(flags_are_words, 6, 16)
+
 /* Schemes on virtual addresses migrate, and `stat' of them counts what passes the filters. */
 SINCE(walks_virtual_pages, 6, 17)
 
-/* Commands while `on' is under way are EBUSY. */
-SINCE(start_is_busy, 6, 18)
 /* Commands to a kdamond that has ended are ECANCELED, to one that never was EINVAL. */
 SINCE(tells_ended_from_never, 6, 18)
 /* Zero accesses are unlike any other number when regions are aged. */

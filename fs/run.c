@@ -230,9 +230,11 @@ static int start_kdamond(struct run *run)
 static void opened(struct errand *errand)
 {
 	struct run *run = container_of(errand, struct run, errand);
+	struct damonfs *damonfs = run->tree->owner;
 	int r = run->start_result;
 
-	if (!r && ((struct damonfs *)run->tree->owner)->stopping)
+	/* Those of the debugfs files want to be alone; as in the kernel, that is asked last. */
+	if (!r && (damonfs->stopping || (damonfs->exclusive && !run->exclusive)))
 		r = -EBUSY;
 	if (!r)
 		r = start_kdamond(run);

@@ -45,6 +45,7 @@ struct run {
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
 	void *owner;
+	bool exclusive; /* of the debugfs files: see damonfs.exclusive */
 	/* What is charged to who started it, or committed to it last, for as long as it has a
 	 * thread. */
 	struct account_held kdamonds, regions;

@@ -100,7 +100,8 @@ static int monitor_start(struct root_dir *root, struct debugfs_context *context,
 	const struct run model = { .open = damon_desc_open,
 				   .started = monitor_on_started,
 				   .ended = monitor_on_ended,
-				   .owner = context };
+				   .owner = context,
+				   .exclusive = true };
 	struct damon_desc *desc = damon_desc_copy(&context->desc);
 	int r;
 

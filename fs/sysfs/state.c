@@ -83,11 +83,6 @@ static int state_turn_on(struct kdamond_dir *dir, struct write *write)
 	r = describe_for(kdamond_context(dir), write, &desc);
 	if (r)
 		return r;
-	/* Those of the debugfs files want to be alone. */
-	if (damonfs_of(&dir->base)->exclusive) {
-		damon_desc_free(desc);
-		return -EBUSY;
-	}
 	r = run_start(dir->base.tree, desc, &model, &dir->run);
 	if (r)
 		return r;
@@ -406,7 +401,7 @@ static int check_running(const struct kdamond_dir *dir)
 		return -EINVAL;
 	if (run->state == RUN_ON)
 		return 0;
-	if (run->state == RUN_STARTING && abi_start_is_busy(abi))
+	if (run->state == RUN_STARTING)
 		return -EBUSY;
 	/* Stable kernels 6.18 tell one that has ended from one that never was. */
 	return !run->result && abi_tells_ended_from_never(abi) ? -ECANCELED : -EINVAL;
@@ -422,7 +417,8 @@ static int check_needs(const struct state_command *command, struct kdamond_dir *
 	if (command->needs & CONTEXT && !kdamond_context(dir))
 		return -EINVAL;
 	r = running ? check_running(dir) : 0;
-	if (r && dir->run && command->needs & CLEARS)
+	/* Not while somebody else has a command, nor after an `on' that failed. */
+	if (r && r != -EBUSY && dir->run && !dir->run->result && command->needs & CLEARS)
 		clear_before(dir);
 	return r;
 }

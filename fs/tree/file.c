@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/abi.h"
 #include "fs/tree/answer.h"
 #include "fs/tree/file.h"
 #include "fs/tree/node.h"
@@ -82,7 +83,7 @@ static int store_flag(const struct file_type *file, struct dir *dir, struct writ
 		      const char *text)
 {
 	(void)write;
-	return parse_flag(text, field_of(file, dir));
+	return parse_flag(text, abi_flags_are_words(dir->tree->abi), field_of(file, dir));
 }
 
 static int show_keyword(const struct file_type *file, struct dir *dir, struct text *out)

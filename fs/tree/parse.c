@@ -73,10 +73,12 @@ int parse_int(const char *text, int *out)
 	return 0;
 }
 
-int parse_flag(const char *text, bool *out)
+int parse_flag(const char *text, bool words, bool *out)
 {
-	char c = *text == 'o' || *text == 'O' ? text[1] : *text;
-	const char *on = c == *text ? "yYtT1" : "nN", *off = c == *text ? "nNfF0" : "fF";
+	bool by_next = *text == 'o' || *text == 'O';
+	const char *on = by_next ? "nN" : words ? "yYtT1eE" : "yYtT1";
+	const char *off = by_next ? "fF" : words ? "nNfF0dD" : "nNfF0";
+	char c = by_next ? text[1] : *text;
 
 	if (c && strchr(on, c))
 		*out = true;

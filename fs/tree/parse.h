@@ -20,8 +20,11 @@ int parse_unsigned(const char *text, uint64_t max, uint64_t *out);
 /* The same with a `-', in the range of an int. */
 int parse_int(const char *text, int *out);
 
-/* Decided by the first character: yYtT1 on, nNfF0 off, oO by the next one (on, off). */
-int parse_flag(const char *text, bool *out);
+/*
+ * Decided by the first character: yYtT1 on, nNfF0 off, oO by the next one (on, off); with WORDS
+ * also eE (enable) on, dD (disable) off.  Return: 0 and *OUT, or -EINVAL.
+ */
+int parse_flag(const char *text, bool words, bool *out);
 
 /* Whether TEXT is WORD, optionally followed by exactly one newline. */
 bool parse_is_word(const char *text, const char *word);

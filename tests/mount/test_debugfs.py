@@ -365,6 +365,14 @@ class Running(Debugfs):
         self.refused(errno.EINVAL, 'schemes', SCHEME.replace(' 5 10 1073741824', ' 6 10 1073741824'))
         self.refused(errno.EBUSY, 'schemes', '\n')
         self.assertIn(SCHEME, read(self.path('schemes')))
+        # What is wrong with an `on' of the other tree is told before that it is busy, too.
+        kdamond, = self.mount.kdamonds(1)
+        kdamond.target(999999999)
+        for pid, error in (999999999, errno.EINVAL), (os.getpid(), errno.EBUSY):
+            write(kdamond.context + '/targets/0/pid_target', pid)
+            with self.assertRaises(OSError) as caught:
+                kdamond.state('on')
+            self.assertEqual(caught.exception.errno, error)
         write(self.on, 'off')
 
 

@@ -456,6 +456,23 @@ class Executing(Rights):
                 commit.wait()
         write(kdamonds + '/nr_kdamonds', 1)
 
+    def test_it_is_busy_while_it_is_turned_on(self):
+        with self.executing() as process:
+            self.stage(process.pid)
+            self.begin(process)
+            on = subprocess.Popen(['sh', '-c', 'echo on > %s/state' % self.kdamond.path],
+                                  stderr=subprocess.DEVNULL)
+            try:
+                time.sleep(0.5)
+                self.assertIsNone(on.poll())
+                for command in 'on', 'off', 'commit', 'update_schemes_stats':
+                    with self.assertRaises(OSError) as caught:
+                        self.kdamond.state(command)
+                    self.assertEqual(caught.exception.errno, errno.EBUSY)
+            finally:
+                self.over.set()
+                on.wait()
+
     def test_nobody_waits_for_kdamond_pid(self):
         """There is no kdamond while its process is being opened."""
         damon = self.mount.dir + '/damon/'

@@ -208,9 +208,25 @@ START_TEST(flag_is_decided_by_its_first_character)
 	for (int before = 0; before < 2; before++) {
 		bool value = before;
 
-		ck_assert_int_eq(parse_flag(flag_vectors[_i].text, &value),
+		ck_assert_int_eq(parse_flag(flag_vectors[_i].text, _i % 2, &value),
 				 flag_vectors[_i].result);
 		ck_assert_int_eq(value, flag_vectors[_i].result ? before : flag_vectors[_i].value);
+	}
+}
+END_TEST
+
+/* Since Linux 6.16. */
+START_TEST(flag_may_be_a_word)
+{
+	static const char *const words[] = { "enable", "E\n", "e", "disable", "D\n", "d" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		bool value = i >= 3;
+
+		ck_assert_int_eq(parse_flag(words[i], false, &value), -EINVAL);
+		ck_assert(value == (i >= 3));
+		ck_assert_int_eq(parse_flag(words[i], true, &value), 0);
+		ck_assert(value == (i < 3));
 	}
 }
 END_TEST
@@ -243,6 +259,7 @@ int main(void)
 	ADD_VECTORS(tcase, unsigned_is_read_as_by_kstrtoul, unsigned_vectors);
 	ADD_VECTORS(tcase, int_is_read_as_by_kstrtoint, int_vectors);
 	ADD_VECTORS(tcase, flag_is_decided_by_its_first_character, flag_vectors);
+	tcase_add_test(tcase, flag_may_be_a_word);
 	ADD_VECTORS(tcase, word_may_be_followed_by_one_newline, word_vectors);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
