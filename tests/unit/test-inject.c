@@ -358,8 +358,10 @@ static pid_t start_daemon(void)
 		agents_stop();
 		if (agents_start())
 			_exit(1);
-		for (;;)
-			inject_nothing();
+		/* Without Check, which hears from it by a file: it may be killed in the middle. */
+		for (int64_t result;;)
+			agent_madvise(victim.process->caller, victim.process->procfd, 0, 0,
+				      MADV_HUGEPAGE, &result);
 	}
 	return child;
 }
