@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How memory is seen: the one interface of the access methods.
+ * The interface of the access methods: how damonfs sees memory.
  *
- * A worker thread opens the methods that a name means, and with the best of them that can see it a
- * space for each process that it watches: each method is tried on each process, in the name of whom
- * it is watched, because what is open to one may be closed to another.  Once a sampling interval
- * the worker hands each space an array of probes, one a region: the address that was prepared last
- * time, to be checked, and the one to be prepared now.  A method sees arrays, never single
- * addresses, so that it can answer a thousand of them with two system calls.
+ * A worker thread opens the methods that a name stands for, and a space for each process that it
+ * watches, by the best method that can see the process.  It tries each method on each process, in
+ * the name of whoever watches it, because what works for one may fail for another.  Every sampling
+ * interval the worker hands each space an array of probes, one per region: the address that was
+ * prepared last time, to check, and the next one, to prepare.  Methods get arrays, never single
+ * addresses, so that two system calls can answer a thousand of them.
  *
- * A method may answer for a probe that it could not afford to prepare by carrying an earlier answer
- * of the same region forward, for a bounded number of rounds.  What it has to remember for that
- * lives with the region, in access_probe.priv.
+ * A method need not prepare a probe that it cannot afford: it may carry an earlier answer of the
+ * region forward, for a bounded number of rounds.  What it has to remember for that lives with the
+ * region, in access_probe.priv.
  *
  * Sessions and their spaces belong to the thread that opened them.
  */
@@ -36,7 +36,7 @@ struct access_session {
 
 struct access_space {
 	struct access_session *session;
-	/* What it is seen by: `session'; of physical memory through mappings, that of processes. */
+	/* The session that sees it; for physical memory through mappings, that of processes. */
 	struct access_session *source;
 	struct process *process; /* a reference; NULL for physical memory */
 };
@@ -44,7 +44,7 @@ struct access_space {
 struct access_method {
 	const char *name;
 	const char *sees; /* what it costs or cannot see, for the log */
-	bool takes_argument; /* what follows a colon in its name; refused for the others */
+	bool takes_argument; /* its name may have an argument after a colon; the others refuse it */
 	bool notices_exit; /* a round answers -ESRCH as soon as the process is gone */
 	bool physical; /* it can watch frames: a space without a process */
 
@@ -58,18 +58,18 @@ struct access_method {
 
 	/*
 	 * The method keeps no reference to PROCESS, which is NULL for physical memory.
-	 * Return: 0 and *OUT, and in WHY what is not seen for lack of what, if anything; -ESRCH if
-	 * the process has no memory; or another negative errno and WHY.
+	 * Return: 0 and *OUT, with WHY naming what it cannot see and what it lacks for that, if
+	 * anything; -ESRCH if the process has no memory; or another negative errno and WHY.
 	 */
 	int (*space_open)(struct access_session *session, struct process *process,
 			  struct access_space **out, struct access_why *why);
 	void (*space_close)(struct access_space *space);
 
 	/*
-	 * Tries once whether the process can be seen: reads an accessed bit and clears one, at
-	 * an address of the NR that ascend, if there is a page that is the process's alone.  NULL
-	 * where opening the space has shown it.
-	 * Return: 0, also where nothing could be told, -ESRCH, or another negative errno and WHY.
+	 * Tries once whether it can see the process: reads and clears an accessed bit at one of the
+	 * NR ascending addresses, if one is in a page that is the process's alone.  NULL if opening
+	 * the space has shown it.
+	 * Return: 0, also if the try told nothing, -ESRCH, or another negative errno and WHY.
 	 */
 	int (*attempt)(struct access_space *space, const uint64_t *addresses, size_t nr,
 		       struct access_why *why);
@@ -78,24 +78,23 @@ struct access_method {
 	int (*maps)(struct access_space *space, struct maps *out);
 
 	/*
-	 * A round over N probes, ascending by region; WHAT is of enum access_round.  NOW is the
-	 * worker's clock and SAMPLE its sampling interval, both in microseconds.
+	 * Does a round over N probes, ascending by region; WHAT is of enum access_round.  NOW is
+	 * the worker's clock and SAMPLE its sampling interval, both in microseconds.
 	 *
 	 * It never logs.  It allocates only to hold more than ever before: more probes (idle,
-	 * physical memory), more mappings (referenced), a new reverse map (physical memory), which
-	 * is all that it takes a lock for.
+	 * physical memory), more mappings (referenced), a new reverse map (physical memory).  The
+	 * reverse map is all that it takes a lock for.
 	 *
-	 * Return: 0, or -ESRCH when the process has no memory (any more): nothing was accessed
-	 * then, -ESTALE when it has executed another program since the space was opened,
-	 * -ECANCELED when the thread is told to end, or another negative errno when the method
-	 * fails on it.
+	 * Return: 0; -ESRCH if the process has no memory (any more), and nothing was accessed;
+	 * -ESTALE if it has executed another program since the space was opened; -ECANCELED if the
+	 * thread is told to end; or another negative errno if the method fails on it.
 	 */
 	int (*round)(struct access_space *space, struct access_probe *probes, size_t n,
 		     unsigned int what, uint64_t now, uint64_t sample);
 
 	/*
-	 * Whether the addresses `next' of N probes, ascending, were accessed since they were
-	 * prepared by anybody last, without preparing anything; NULL where that cannot be told.
+	 * Tells whether the addresses `next' of N probes, ascending, were accessed since anybody
+	 * prepared them last, and prepares nothing.  NULL if the method cannot tell.
 	 */
 	int (*peek)(struct access_space *space, struct access_probe *probes, size_t n);
 };
@@ -107,45 +106,44 @@ bool access_method_known(const char *name);
 struct access_sessions;
 
 /*
- * Opens the method that NAME names, or the best one that works here where it is "auto", and tells
- * the log which and why not a better one.  Others are opened when the first that were tried on a
- * process failed.
+ * Opens the method NAME, or for "auto" the best one that works here, and logs which, and why not a
+ * better one.  It opens other methods when the first ones have failed on a process.
  *
  * Return: 0 and *OUT, or the negative errno of the last method that was tried.
  */
 int access_sessions_open(const char *name, struct access_sessions **out);
 void access_sessions_close(struct access_sessions *sessions);
 
-/* What capabilities are for (enum privileges_use) where NAME names the method. */
+/* What the method NAME needs capabilities for: a set of enum privileges_use. */
 unsigned int access_method_uses(const char *name);
 
-/* Makes what sessions by that NAME need once and for all, if it can, so that it is not later. */
+/* Sets up now, if it can, what sessions by NAME need once per process, to save the time later. */
 void access_prepare(const char *name);
 
 /*
- * Opens a space for PROCESS, of which it takes a reference, or for physical memory if that is NULL,
- * by the first method that can see it.  If TELL is set the log is told which, if that is not the
- * worker's first, and what stood in the way of the others.
+ * Opens a space for PROCESS, or for physical memory if that is NULL, by the first method that can
+ * see it, and takes a reference to PROCESS.  If TELL, it logs why other methods failed, and which
+ * one it uses unless that is the worker's first.
  *
  * Return: 0 and *OUT; or
  *   -ESRCH            the process is gone, or has no memory
  *   -ENOMEM, -EMFILE, -ENFILE
  *   -ECANCELED        the thread is told to end
- *   -ENOTRECOVERABLE  the thread could not go back to whom it works for, and may not go on
+ *   -ENOTRECOVERABLE  the thread could not return to its caller's credentials, and must not go on
  *   or another negative errno: no method can see it
  */
 int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
 		      struct access_space **out);
 void access_space_close(struct access_space *space);
 
-/* The same by the method of SESSION, which is not tried.  Return: 0 and *OUT, or a negative errno. */
+/* The same by SESSION's method, without trying it.  Return: 0 and *OUT, or a negative errno. */
 int access_session_space(struct access_session *session, struct process *process,
 			 struct access_space **out);
 
 /* The mappings of a space, as its method sees them.  Return: as maps_read(). */
 int access_space_maps(struct access_space *space, struct maps *out);
 
-/* See access_method.peek.  Return: 0 or a negative errno, -EOPNOTSUPP if it cannot be told. */
+/* See access_method.peek.  Return: 0 or a negative errno, -EOPNOTSUPP if the method cannot tell. */
 int access_space_peek(struct access_space *space, struct access_probe *probes, size_t n);
 
 /* See access_method.round. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Choosing an access method for what is to be seen: see access.h. */
+/* Choosing an access method: see access.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 /* In the order of preference. */
 static const struct {
 	const struct access_method *method;
-	bool automatic; /* one of those that `auto' may take */
+	bool automatic; /* `auto' may take it */
 } methods[] = {
 	{ &access_idle, true },
 #ifdef HAVE_YOUNG
@@ -26,12 +26,12 @@ static const struct {
 
 #define NR_METHODS ARRAY_SIZE(methods)
 
-/* So many of the highest mappings are tried: the stack is one of them. */
+/* How many of the highest mappings are tried; the stack is one of them. */
 #define NR_TRIED 64
 
 struct access_sessions {
 	struct access_session *session[NR_METHODS]; /* NULL until it is needed */
-	int error[NR_METHODS]; /* why it cannot be */
+	int error[NR_METHODS]; /* why it cannot be opened */
 	size_t first; /* the first that worked */
 	char name[];
 };
@@ -107,7 +107,7 @@ static const char *reason(const struct access_why *why, int r)
 	return *why->text ? why->text : strerror(-r);
 }
 
-/* Opens number I of SESSIONS, which are the daemon's, whoever the thread works for. */
+/* Opens number I of SESSIONS as the daemon, whoever the thread works for. */
 static int open_as_daemon(struct access_sessions *sessions, size_t i, struct access_why *why)
 {
 	const struct caller *was = caller_current();
@@ -120,7 +120,7 @@ static int open_as_daemon(struct access_sessions *sessions, size_t i, struct acc
 }
 
 /*
- * Sees to it that number I of SESSIONS is open.  That it cannot be is told the first time if TELL.
+ * Opens number I of SESSIONS unless it is open.  If TELL, logs the first time that it cannot.
  * Return: 0 or a negative errno.
  */
 static int need_session(struct access_sessions *sessions, size_t i, bool tell)
@@ -192,7 +192,7 @@ void access_prepare(const char *name)
 {
 	struct access_sessions *sessions;
 
-	/* A daemon that may not be traced has no way to find it out. */
+	/* Now, because a daemon that may not be traced cannot find it out. */
 	softdirty_works();
 	if (!open_first(name, false, &sessions))
 		access_sessions_close(sessions);
@@ -200,7 +200,7 @@ void access_prepare(const char *name)
 
 /* ---- spaces ---- */
 
-/* By the method of SESSION, not tried. */
+/* Opens a space by SESSION's method, without trying it. */
 static int method_open_space(struct access_session *session, struct process *process,
 			     struct access_space **out, struct access_why *why)
 {
@@ -258,8 +258,8 @@ static int attempt(struct access_space *space, struct access_why *why)
 }
 
 /*
- * Whether a method that sees processes only is of use for physical memory: tried on ourselves, as
- * there is no process that all have in common.
+ * Whether a method that sees processes only works for physical memory: tried on ourselves, for lack
+ * of a particular process.
  */
 static int attempt_on_self(struct access_session *session, struct access_why *why)
 {

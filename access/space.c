@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What is done with a space, whatever its method is: see access.h. */
+/* Operations on a space of any method: see access.h. */
 #include <errno.h>
 
 #include "access/access.h"
 #include "util/cleanup.h"
 
-/* Budgets are worked out for no longer intervals. */
+/* Budgets are worked out for intervals of at most this length. */
 #define LONGEST_SAMPLE_US 1000000000UL
 
 void access_space_close(struct access_space *space)

@@ -10,11 +10,11 @@ struct access_why {
 	char text[256];
 };
 
-/* Takes it down.  Return: R. */
+/* Writes the reason to WHY.  Return: R. */
 int access_because(struct access_why *why, int r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Whether it is none of the errors that say that nothing can be seen: see access_space_open(). */
+/* Whether ERROR is about us, not about whether the memory can be seen: see access_space_open(). */
 bool access_is_fatal(int error);
 
 #endif

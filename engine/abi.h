@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the rules of a kernel version are, by name.  ABI is of DAMON_ABI().  Which files and words
- * there are is in the tables of fs/, as `since'.
+ * The rules that changed between kernel versions, by name.  ABI is a DAMON_ABI() value.  Which
+ * files and words exist is in the tables of fs/, as `since'.
  */
 #ifndef DAMONFS_ENGINE_ABI_H
 #define DAMONFS_ENGINE_ABI_H
@@ -19,18 +19,18 @@
 
 /* Attributes with a sampling interval above the aggregation interval are refused. */
 SINCE(checks_sample_against_aggr, 6, 7)
-/* debugfs takes a watermark metric that is none for no watermarks. */
+/* debugfs treats an unknown watermark metric as no watermarks. */
 SINCE(forgets_unknown_metrics, 6, 9)
 
-/* A command that fails says so to its write, and does not end the kdamond. */
+/* A failed command fails its write, and does not end the kdamond. */
 SINCE(reports_command_errors, 6, 14)
-/* What schemes tried is cleared before it is collected, also when there is no kdamond. */
+/* Tried regions are cleared before they are collected, even without a kdamond. */
 SINCE(clears_tried_first, 6, 14)
 /* Tried regions are numbered within their scheme, not among those of all schemes. */
 SINCE(numbers_tried_by_scheme, 6, 14)
-/* A collection is over when each scheme had its round, whether or not it tried anything. */
+/* A collection ends once each scheme had its round, even if it tried nothing. */
 SINCE(collects_by_rounds, 6, 14)
-/* `stat' of physical memory counts what passes the filters. */
+/* `stat' on physical memory counts what passes the filters. */
 SINCE(counts_filter_passed, 6, 14)
 
 /* A commit is carried out at the end of a sampling interval, not of an aggregation. */
@@ -39,14 +39,14 @@ SINCE(commits_at_any_time, 6, 15)
 /* A flag may be `enable' or `disable'. */
 SINCE(flags_are_words, 6, 16)
 
-/* Schemes on virtual addresses migrate, and `stat' of them counts what passes the filters. */
+/* Schemes on virtual addresses migrate, and their `stat' counts what passes the filters. */
 SINCE(walks_virtual_pages, 6, 17)
 
-/* Commands to a kdamond that has ended are ECANCELED, to one that never was EINVAL. */
+/* A command gets ECANCELED if the kdamond has ended, EINVAL if there never was one. */
 SINCE(tells_ended_from_never, 6, 18)
-/* Zero accesses are unlike any other number when regions are aged. */
+/* Aging treats zero accesses as unlike any other number. */
 SINCE(zero_is_another, 6, 18)
-/* The moving sum is set to the aggregation's at its end. */
+/* The moving sum is set to the aggregation's count at its end. */
 SINCE(moving_sum_is_exact, 6, 18)
 
 #undef SINCE

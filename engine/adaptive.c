@@ -94,7 +94,7 @@ void damon_reset_aggregated(struct damon_ctx *ctx)
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
 			struct damon_region *region = &ctx->targets[t].regions[i];
 
-			/* The moving sum has come to this by now, but for what rounding lost. */
+			/* The moving sum has reached this by now, except for rounding. */
 			if (abi_moving_sum_is_exact(ctx->abi))
 				region->nr_accesses_bp = region->nr_accesses * 10000;
 			region->last_nr_accesses = region->nr_accesses;

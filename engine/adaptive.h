@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Regions adapt: what is alike is merged, what is left is split. */
+/* Adaptive regions: merge the similar, split the rest. */
 #ifndef DAMONFS_ENGINE_ADAPTIVE_H
 #define DAMONFS_ENGINE_ADAPTIVE_H
 
@@ -9,8 +9,8 @@
 void damon_merge_regions(struct damon_ctx *ctx);
 
 /*
- * One target with one threshold: what damon_merge_regions() is made of.  Regions are as old as
- * their counters have stayed alike; Linux 6.18 takes zero for unlike anything else.
+ * The parts of damon_merge_regions(), for one target and threshold.  A region ages while its
+ * counter stays similar; Linux 6.18 treats zero as unlike anything else.
  */
 void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero_is_another);
 void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit);
@@ -18,7 +18,7 @@ void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_
 /* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */
 void damon_reset_aggregated(struct damon_ctx *ctx);
 
-/* Splits them at random, if there are not too many; what there is no memory for stays whole. */
+/* Splits regions at random, unless there are too many; without memory they stay whole. */
 void damon_split_regions(struct damon_ctx *ctx);
 
 #endif

@@ -49,7 +49,7 @@ bool damos_collect_finished(struct damon_ctx *ctx)
 		all_done &= ctx->schemes[s].tried_done;
 	if (all_done)
 		return true;
-	/* Since Linux 6.14 whoever waits is told that there is nothing to wait for. */
+	/* Since Linux 6.14 the waiting command fails: no scheme is active. */
 	if (!any_active(ctx) && abi_collects_by_rounds(ctx->abi))
 		ctx->collecting->error = -ECANCELED;
 	return !any_active(ctx) || ctx->passed >= ctx->collect_until;
@@ -82,8 +82,8 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
 }
 
 /*
- * The part of a region before the place where the last window stopped is left for the next turn:
- * cuts it off.  Return: whether to skip the region.
+ * Cuts off the part of a region before where the last window stopped: it waits for its turn.
+ * Return: whether to skip the region.
  */
 static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, size_t t,
 				 size_t index)
@@ -108,7 +108,7 @@ static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, si
 		return true;
 	if (!sz)
 		sz = ctx->min_sz_region;
-	/* If it cannot be cut, nothing of it has its turn. */
+	/* If it cannot be cut, all of it waits. */
 	damon_cut_region(ctx, target, index, sz);
 	return true;
 }
@@ -140,7 +140,7 @@ static void count_try(struct damos *scheme, uint64_t sz, struct page_walk_result
 			    });
 }
 
-/* Charges SZ to the quota; the next window goes on behind REGION of target T if this one is full. */
+/* Charges SZ to the quota; if that fills the window, the next resumes after REGION of target T. */
 static void charge(struct damos_quota *quota, uint64_t sz, size_t t,
 		   const struct damon_region *region)
 {
@@ -153,8 +153,8 @@ static void charge(struct damos_quota *quota, uint64_t sz, size_t t,
 }
 
 /*
- * Cuts region INDEX of target T to what the quota of SCHEME has left, which is something.
- * Return: whether it is to be applied to; where the rest is less than a region it counts as tried.
+ * Cuts region INDEX of target T to what the quota of SCHEME has left, which is not 0.
+ * Return: whether to apply the scheme; if less than a minimum region is left, only counts a try.
  */
 static bool cut_to_quota(struct damon_ctx *ctx, size_t t, size_t index, struct damos *scheme)
 {
@@ -215,7 +215,7 @@ static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 	}
 }
 
-/* What a round leaves behind for scheme S: the next time, and a collection that has its part. */
+/* Ends a round of scheme S: sets its next time, and notes its part in a collection. */
 static void end_round(struct damon_ctx *ctx, size_t s)
 {
 	struct damos *scheme = &ctx->schemes[s];
@@ -233,8 +233,8 @@ static void end_round(struct damon_ctx *ctx, size_t s)
 }
 
 /*
- * Whether to ask for each round of schemes if the targets may be acted upon.  What may trace
- * everything is asked now and then; the kernel checks each piece of advice besides.
+ * Whether this round must check that its targets may be acted upon.  A caller who may trace
+ * everything is only checked now and then; the kernel also checks each advice.
  */
 static bool must_ask(const struct damon_ctx *ctx)
 {

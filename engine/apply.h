@@ -6,15 +6,15 @@
 #include "engine/types.h"
 
 /*
- * A round of all schemes that are due, over all regions.  Source: kdamond_apply_schemes() of Linux
- * 6.12, restated in docs/abi/engine.md sections 9 to 11.  NOW in us.
+ * Applies all schemes that are due to all regions.  Source: kdamond_apply_schemes() of Linux 6.12,
+ * restated in docs/abi/engine.md sections 9 to 11.  NOW in us.
  */
 void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now);
 
 /* Begins to collect what schemes are applied to, for COMMAND. */
 void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command);
 
-/* Whether the collection is complete, has waited long enough, or was given up with an error. */
+/* Whether the collection is complete, has timed out or has failed. */
 bool damos_collect_finished(struct damon_ctx *ctx);
 
 #endif

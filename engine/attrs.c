@@ -48,7 +48,7 @@ void damon_rescale_region(struct damon_region *region, const struct damon_attrs 
 	uint64_t most = damon_max_nr_accesses(from), will = damon_max_nr_accesses(to);
 
 	if (inside) {
-		/* The aggregation that has begun begins again. */
+		/* The current aggregation starts over. */
 		region->last_nr_accesses = rescale(region->last_nr_accesses, most, will);
 		region->nr_accesses_bp = region->last_nr_accesses * 10000;
 		region->nr_accesses = 0;

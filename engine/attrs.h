@@ -5,23 +5,23 @@
 
 #include "engine/types.h"
 
-/* The most that nr_accesses can be: sampling intervals of an aggregation, at least 1. */
+/* Maximum nr_accesses: sampling intervals per aggregation, at least 1. */
 uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs);
 
 /* Recomputes the size limit of merged regions: total size / min_nr_regions. */
 void damon_update_size_limit(struct damon_ctx *ctx);
 
-/* Begins the counting of intervals anew. */
+/* Restarts the counting of intervals. */
 void damon_restart_intervals(struct damon_ctx *ctx);
 
 /*
- * Converts the counters of REGION from one set of intervals to another: INSIDE an aggregation, or
- * at its end, when it has not been reported yet.
+ * Converts the counters of REGION from one set of intervals to another, INSIDE an aggregation or at
+ * its end, before it is reported.
  */
 void damon_rescale_region(struct damon_region *region, const struct damon_attrs *from,
 			  const struct damon_attrs *to, bool inside);
 
-/* Takes new attributes, and begins the counting of intervals anew. */
+/* Sets new attributes, and restarts the counting of intervals. */
 void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Taking a new description over while running, as Linux 6.12 does (damon_commit_ctx(); restated in
- * docs/abi/engine.md section 14): index by index, keeping what was learnt.
+ * Applying a new description to a running context, as Linux 6.12 does (damon_commit_ctx(); restated
+ * in docs/abi/engine.md section 14): index by index, keeping what was learnt.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "util/cleanup.h"
 #include "util/stop.h"
 
-/* What the state of goals has to go on with: stall totals of those of the same index and metric. */
+/* Takes the goals of DESC; those of the same index keep their stall totals, as in the kernel. */
 static void take_goals(struct damos_quota *quota, struct damos_quota_desc *desc)
 {
 	for (size_t i = 0; i < desc->nr_goals && i < quota->desc.nr_goals; i++)
@@ -28,7 +28,7 @@ static void take_goals(struct damos_quota *quota, struct damos_quota_desc *desc)
 	desc->nr_goals = 0;
 }
 
-/* Statistics, what is charged and the tuner's state stay. */
+/* Keeps statistics, charges and the tuner's state. */
 static void commit_scheme(struct damos *scheme, struct damos_desc *desc)
 {
 	struct damos_quota_desc quota = desc->quota;
@@ -60,15 +60,15 @@ static void commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc, struc
 }
 
 /*
- * All that a commit needs, made before anything changes.  A target that goes on has in `targets'
- * its new regions only, if there are any.
+ * All that a commit needs, made before anything changes.  For a target that goes on, `targets'
+ * holds only its new regions, if any.
  */
 struct staged {
 	struct damos *schemes;
 	struct damon_target *targets;
 	size_t nr_targets;
 	bool *goes_on;
-	size_t left; /* regions that there may yet be */
+	size_t left; /* regions that may still be made */
 };
 
 static void unstage(struct staged *staged)
@@ -97,7 +97,7 @@ static int copy_regions(const struct damon_target *from, struct damon_target *to
 	return r;
 }
 
-/* Target number T of DESC.  Where no ranges are given, the regions of the old one stay. */
+/* Stages target number T of DESC.  Without ranges, it keeps the old one's regions. */
 static int stage_target(struct damon_ctx *ctx, const struct damon_desc *desc, size_t t,
 			struct staged *staged)
 {
@@ -112,7 +112,7 @@ static int stage_target(struct damon_ctx *ctx, const struct damon_desc *desc, si
 	staged->goes_on[t] = same_process(old->process, its->process);
 	if (!staged->goes_on[t])
 		r = damon_target_open(ctx, target, its->process);
-	/* Another process goes on with the regions, fitted to new ones if there are. */
+	/* Another process takes the old regions over, fitted to new ones if any. */
 	if (!r && (!staged->goes_on[t] || its->nr_ranges))
 		r = copy_regions(old, target);
 	if (!r && its->nr_ranges)
@@ -126,7 +126,7 @@ static size_t nr_staged(const struct damon_ctx *ctx, const struct staged *staged
 								   staged->targets[t].nr_regions;
 }
 
-/* Whether anything will be seen.  What goes on, and is, is not asked about. */
+/* Whether anything will be seen: one target that goes on and is not blind is enough. */
 static int see_staged(const struct damon_ctx *ctx, const struct staged *staged)
 {
 	for (size_t t = 0; t < staged->nr_targets; t++)
@@ -155,7 +155,7 @@ static int stage(struct damon_ctx *ctx, const struct damon_desc *desc, struct st
 	return r ? r : see_staged(ctx, staged);
 }
 
-/* The target that was there goes on, by the name of who commits, with the regions of STAGED. */
+/* Continues the OLD target in the committer's name, with the regions of STAGED. */
 static void continue_target(struct damon_target *staged, struct damon_target *old,
 			    struct damon_target_desc *desc)
 {
@@ -176,7 +176,7 @@ static void continue_target(struct damon_target *staged, struct damon_target *ol
 	*old = (struct damon_target){ 0 };
 }
 
-/* Schemes whose last window stopped in a target that is gone begin the next one at the start. */
+/* Schemes whose last window stopped in a removed target begin the next one at the start. */
 static void forget_target(struct damon_ctx *ctx, size_t t)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
@@ -204,7 +204,7 @@ static bool same_attrs(const struct damon_attrs *a, const struct damon_attrs *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
-/* Since Linux 6.15 those that are the same change nothing, and commits come at any time. */
+/* Since Linux 6.15 equal attributes change nothing, and commits come at any time. */
 static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 {
 	bool any_time = abi_commits_at_any_time(ctx->abi);
@@ -214,14 +214,14 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 	damon_set_attrs(ctx, attrs, any_time && ctx->passed < ctx->next_aggr);
 }
 
-/* Makes what is to be committed, as the one in whose name that is. */
+/* Stages the commit, as the one in whose name it is made. */
 static int commit_prepare(struct damon_ctx *ctx, const struct damon_desc *desc,
 			  struct staged *staged)
 {
 	const struct damon_ctx was = *ctx;
 	int r;
 
-	/* Targets are named for the operations that come, and have their units. */
+	/* Targets are opened for the new operations and in their units. */
 	damon_ctx_set_operations(ctx, desc);
 	ctx->max_total_regions = desc->max_total_regions;
 	r = stage(ctx, desc, staged);

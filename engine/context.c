@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A monitoring context and the order of what is done in it.  Source: kdamond_fn() of
- * mm/damon/core.c, Linux 6.12, restated in docs/abi/engine.md section 2; intervals are counted in
- * samples, as there.
+ * A monitoring context and the order of its steps.  Source: kdamond_fn() of mm/damon/core.c, Linux
+ * 6.12, restated in docs/abi/engine.md section 2; intervals are counted in samples, as there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -108,7 +107,7 @@ bool damon_ctx_valid(const struct damon_ctx *ctx)
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		const struct damon_target *target = &ctx->targets[t];
 
-		/* A process that was just sampled is there: no need to ask. */
+		/* A process that was just sampled exists: no need to ask. */
 		if ((ctx->prepared && !target->unsure) ||
 		    (target->process && process_exists(target->process)))
 			return true;
@@ -125,7 +124,7 @@ uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
 	return next > ctx->passed ? next - ctx->passed : 0;
 }
 
-/* The end of an aggregation but for what schemes do before it: tune, report, reset, split. */
+/* Ends an aggregation, after its schemes: tune, report, reset, split. */
 static void end_aggregation(struct damon_ctx *ctx)
 {
 	damon_tune_intervals(ctx);
@@ -141,7 +140,7 @@ static void begin_next_aggregation(struct damon_ctx *ctx)
 	ctx->next_aggr = add_sat(ctx->next_aggr, ctx->attrs.aggr_interval / sample);
 }
 
-/* The update of regions that was due at DUE. */
+/* Updates the regions, which was due at DUE. */
 static void update_operations(struct damon_ctx *ctx, uint64_t due)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
@@ -153,8 +152,8 @@ static void update_operations(struct damon_ctx *ctx, uint64_t due)
 }
 
 /*
- * Where nothing comes between this check and the next preparing, both are one round of the access
- * method.  Return: whether it was so, and is done.
+ * If nothing is due between this check and the next preparation, does both in one round of the
+ * access method.  Return: whether it did.
  */
 static bool step_simply(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 {
@@ -167,7 +166,7 @@ static bool step_simply(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	return true;
 }
 
-/* What is due after a check, in the kernel's order.  Return: as damon_ctx_step(). */
+/* Does what is due after a check, in the kernel's order.  Return: as damon_ctx_step(). */
 static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
 {
 	bool aggregated = ctx->passed >= ctx->next_aggr, updates;
@@ -183,7 +182,7 @@ static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
 	if (r)
 		return r;
 	damos_apply_schemes(ctx, now);
-	/* Tuning begins all countdowns anew: what is due now is, nevertheless. */
+	/* Tuning restarts all countdowns, but what is due now stays due. */
 	due = ctx->next_ops_update;
 	updates = ctx->passed >= due;
 	if (updates || (aggregated && now >= ctx->next_check))

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DAMON for programs: what DAMON's kernel-space interface is to kernel programmers.
+ * DAMON for programs, like DAMON's kernel-space interface for kernel code.
  *
- * A program describes what it wants in plain structs (struct damon_desc), starts a kdamond on that
- * description and sends it commands, which the kdamond's own thread carries out at the points of
- * its loop where the kernel's would, and answers by call-back.  The description is checked when it
- * is used, with the kernel's errno for each mistake.
+ * A program fills in plain structs (struct damon_desc), starts a kdamond on them and sends it
+ * commands.  The kdamond's thread carries them out at the points of its loop where the kernel's
+ * would, and answers by call-back.  A description is checked when it is used, with the kernel's
+ * errno for each mistake.
  *
- * Sizes and addresses are bytes, intervals microseconds unless a name says otherwise.
+ * Sizes and addresses are bytes, intervals microseconds, unless a name says otherwise.
  */
 #ifndef DAMONFS_ENGINE_DAMON_H
 #define DAMONFS_ENGINE_DAMON_H
@@ -19,15 +19,15 @@
 
 #include "access/proc/process.h"
 
-/* A kernel version of which the rules are wanted. */
+/* The kernel version whose rules apply. */
 #define DAMON_ABI(major, minor) ((major)*1000 + (minor))
 
 enum damon_ops_id { DAMON_OPS_VADDR, DAMON_OPS_FVADDR, DAMON_OPS_PADDR, NR_DAMON_OPS };
 
-/* Whether what OPS needs is allowed here: physical memory needs to see the numbers of frames. */
+/* Whether we may use OPS: physical memory requires seeing frame numbers. */
 bool damon_ops_available(enum damon_ops_id ops);
 
-/* What the intervals are tuned to, every `aggrs' aggregations; 0: they are not. */
+/* Goal of interval tuning, every `aggrs' aggregations; 0: no tuning. */
 struct damon_intervals_goal {
 	uint64_t access_bp; /* share of all accesses that could be seen, in 1/10000 */
 	uint64_t aggrs;
@@ -43,7 +43,7 @@ struct damon_attrs {
 	uint64_t max_nr_regions;
 };
 
-/* Those of a new context. */
+/* Attributes of a new context. */
 extern const struct damon_attrs damon_default_attrs;
 
 struct damon_addr_range {
@@ -83,11 +83,11 @@ struct damos_quota_goal {
 	enum damos_quota_goal_metric metric;
 	uint64_t target_value;
 	uint64_t current_value;
-	int nid; /* of the metrics of a node */
+	int nid; /* for node metrics */
 	uint64_t last_psi_total; /* the engine's */
 };
 
-/* What a scheme may do in a window of time; 0 is no limit. */
+/* A scheme's limits per window of time; 0: no limit. */
 struct damos_quota_desc {
 	uint64_t ms;
 	uint64_t sz;
@@ -118,20 +118,20 @@ enum damos_filter_type {
 };
 
 /*
- * Those for addresses and targets are core filters: they see regions.  The others are the
- * operations': they see pages.  Of each sort the first that matches decides.
+ * Address and target filters are core filters: they see regions.  The others belong to the
+ * operations: they see pages.  In each group the first match decides.
  */
 struct damos_filter {
 	enum damos_filter_type type;
 	bool matching;
-	bool allow; /* what matches passes; else it is kept out */
+	bool allow; /* a match passes; else it is kept out */
 	uint64_t memcg_id; /* inode number of the cgroup */
 	struct damon_addr_range addr_range; /* not checked for alignment */
 	int target_idx;
 	uint64_t min_sz, max_sz; /* of a huge page; both included */
 };
 
-/* Where a part of what is migrated goes. */
+/* A migration destination and its share. */
 struct damos_dest {
 	uint32_t node, weight;
 };
@@ -148,84 +148,83 @@ struct damos_desc {
 	enum damos_action action;
 	uint64_t apply_interval; /* 0: the aggregation interval */
 	int target_nid;
-	struct damos_dest *dests; /* of pages of virtual addresses, instead of target_nid */
+	struct damos_dest *dests; /* for virtual addresses, instead of target_nid */
 	size_t nr_dests;
 	struct damos_quota_desc quota;
 	struct damos_watermarks wmarks;
 	struct damos_filter *filters;
 	size_t nr_filters;
 	/*
-	 * Counters that the kdamond adds to as it goes, beside its own, or NULL.  They belong to
-	 * whoever set them, outlive the kdamond, and may be read meanwhile by damos_stat_read().
+	 * NULL, or counters that the kdamond updates along with its own.  They belong to whoever
+	 * set them, outlive the kdamond, and can be read meanwhile by damos_stat_read().
 	 */
 	struct damos_stat *live;
 };
 
 struct damon_target_desc {
-	/* What the caller of the description calls its process: for damon_desc_open(). */
+	/* The process, as the description's caller numbers it; for damon_desc_open(). */
 	pid_t pid;
 	struct process *process; /* a reference; NULL for paddr */
-	/* The ranges are the first regions as they stand, not fitted to pages. */
+	/* Use the ranges as the first regions unchanged, not fitted to pages. */
 	bool as_they_stand;
 	struct damon_addr_range *ranges;
 	size_t nr_ranges;
 };
 
-/* Owns all that it points to; made by damon_desc_new(), ended by damon_desc_free(). */
+/* Owns all that it points to; made by damon_desc_new(), freed by damon_desc_free(). */
 struct damon_desc {
-	unsigned int abi; /* whose rules */
-	/* A reference: in whose name it is done, see caller.h.  NULL: the program's own. */
+	unsigned int abi; /* DAMON_ABI() of the rules */
+	/* A reference to who it is done for, see caller.h.  NULL: the program itself. */
 	struct caller *caller;
 	enum damon_ops_id ops;
-	uint64_t addr_unit; /* bytes of physical memory that an address of paddr stands for */
+	uint64_t addr_unit; /* bytes of physical memory per address of paddr */
 	struct damon_attrs attrs;
 	/*
-	 * The most regions that all targets together may have; 0: any number.  More than that given
-	 * are -ENOMEM; what is there is not split any further than to as many.
+	 * Maximum regions of all targets together; 0: no limit.  Giving more is -ENOMEM; splitting
+	 * stops at the limit.
 	 */
 	size_t max_total_regions;
 	struct damon_target_desc *targets;
 	size_t nr_targets;
 	struct damos_desc *schemes;
 	size_t nr_schemes;
-	/* What was found to be wrong behind the targets: told once they have been opened. */
+	/* An error in what follows the targets, reported once they are open. */
 	int error;
 };
 
 /*
- * An empty description with room for so many targets and schemes, zeroed.
- * Return: the description, or NULL if there is no memory.
+ * Makes an empty description with room for NR_TARGETS and NR_SCHEMES, zeroed.
+ * Return: it, or NULL if there is no memory.
  */
 struct damon_desc *damon_desc_new(size_t nr_targets, size_t nr_schemes);
 struct damon_desc *damon_desc_free(struct damon_desc *desc);
 
 /*
- * Opens the process of each target in the name of the caller of DESC: by its pid, or one that is
- * held in somebody else's name anew.  The kernel is asked whether the caller may watch it, which
- * may take long. Return: 0, or what process_open() or process_for() said of the first one that
- * cannot be had, or what else is wrong with DESC.
+ * Opens each target's process in the name of DESC's caller: by pid, or again if it is held in
+ * another's name.  Asks the kernel whether the caller may watch it, which may take long.
+ * Return: 0, the error of process_open() or process_for() for the first failure, or DESC's own.
  */
 int damon_desc_open(struct damon_desc *desc);
 
-/* Frees what DESC owns, not itself, and zeroes it. */
+/* Frees what DESC owns, but not DESC, and zeroes it. */
 void damon_desc_clear(struct damon_desc *desc);
 void damon_target_desc_clear(struct damon_target_desc *target);
 
 /* Return: a copy with references of its own, or NULL if there is no memory. */
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc);
 
-/* A copy of counters that a kdamond may be adding to: see damos_desc.live. */
+/* Copies counters that a kdamond may be updating: see damos_desc.live. */
 struct damos_stat damos_stat_read(const struct damos_stat *live);
 
 /*
- * The smallest region, and what bounds of regions are aligned to, in units of addresses: a page, or
- * where a unit of paddr is more than that, one unit.
+ * Minimum region size and alignment of region bounds, in units of addresses: a page, or one unit of
+ * paddr if that is larger.
  */
 uint64_t damon_min_sz_region(enum damon_ops_id ops, uint64_t addr_unit);
 
 /*
- * The checks that the kernel makes of attributes, of the unit of addresses, and of a target's
- * ranges. Return: 0 or -EINVAL.
+ * The kernel's checks of attributes, the address unit and a target's ranges.
+ * Return: 0 or -EINVAL.
  */
 int damon_check_addr_unit(enum damon_ops_id ops, uint64_t addr_unit);
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi);
@@ -239,7 +238,7 @@ struct damos_tried_region {
 	uint64_t sz_filter_passed;
 };
 
-/* How a kdamond is doing. */
+/* The state of a kdamond. */
 struct damon_report {
 	uint64_t sample_interval, aggr_interval;
 	size_t nr_schemes;
@@ -250,8 +249,8 @@ struct damon_report {
 void damon_report_clear(struct damon_report *report);
 
 enum damon_command_kind {
-	DAMON_COMMIT, /* take over `desc' */
-	DAMON_COMMIT_QUOTA_GOALS, /* take over the goals of `desc' */
+	DAMON_COMMIT, /* apply `desc' */
+	DAMON_COMMIT_QUOTA_GOALS, /* apply the goals of `desc' */
 	DAMON_REPORT, /* fill `report' */
 	DAMON_COLLECT_TRIED, /* fill `tried', in one application round of each scheme */
 };
@@ -262,7 +261,7 @@ enum damon_command_kind {
 struct damon_command {
 	enum damon_command_kind kind;
 	struct damon_desc *desc; /* COMMIT: NULL fails with `error' */
-	/* How it went; -ECANCELED if the kdamond ended meanwhile. */
+	/* The result; -ECANCELED if the kdamond ended meanwhile. */
 	int error;
 
 	/* Answers; allocated by the engine, freed by damon_command_clear(). */
@@ -273,10 +272,9 @@ struct damon_command {
 	bool too_many_tried; /* there were more: not all are in `tried' */
 
 	/*
-	 * Called by the kdamond's thread when the command is done, or when the kdamond ended
-	 * without getting to it; must not block.  With the rules of kernels before 6.14 a command
-	 * that fails (COMMIT of something invalid, no memory) ends the kdamond; it is called when
-	 * that has happened.
+	 * Called by the kdamond's thread when the command is done, or when the kdamond ended before
+	 * it; must not block.  Under the rules before 6.14 a failing command (invalid COMMIT, no
+	 * memory) ends the kdamond; the call comes after that.
 	 */
 	void (*done)(struct damon_command *command);
 	struct damon_command *next; /* the engine's */
@@ -287,16 +285,15 @@ void damon_command_clear(struct damon_command *command);
 struct damon_kdamond;
 
 struct damon_callbacks {
-	/* Once, when the kdamond's thread has ended its work, whatever the reason. */
+	/* Called once, when the kdamond's thread has finished, for whatever reason. */
 	void (*ended)(void *argument);
 	void *argument;
-	/* How `on' went; called once, before anything else: 0, or -EINVAL if no access method
-	 * works. */
+	/* Called once, first, with the result of `on': 0, or -EINVAL if no access method works. */
 	void (*started)(void *argument, int result);
 };
 
 /*
- * Starts a kdamond on DESC, of which it takes ownership also when it fails, named kdamond.NUMBER.
+ * Starts a kdamond named kdamond.NUMBER on DESC, which it owns from now on, even on failure.
  * METHOD names the access method.  Call-backs come from its thread.
  *
  * Return: 0 and *OUT, or a negative errno.
@@ -308,16 +305,16 @@ int damon_start(struct damon_desc *desc, const char *method, unsigned int number
 void damon_stop(struct damon_kdamond *kdamond);
 
 /*
- * Hands COMMAND to the kdamond; `done' is called in any case but an error.
+ * Hands COMMAND to the kdamond; `done' is called unless this fails.
  * Return: 0, or -EINVAL if the kdamond is ending or has ended.
  */
 int damon_call(struct damon_kdamond *kdamond, struct damon_command *command);
 
-/* It is to make a report every MS milliseconds from now on; 0: none. */
+/* Makes the kdamond report every MS milliseconds from now on; 0: never. */
 void damon_set_refresh(struct damon_kdamond *kdamond, uint64_t ms);
 
 /*
- * The newest report that was made so, if nobody has taken it yet.
+ * Takes the newest such report, if nobody has yet.
  * Return: whether there is one; then it is in *OUT, for damon_report_clear().
  */
 bool damon_take_report(struct damon_kdamond *kdamond, struct damon_report *out);
@@ -325,10 +322,10 @@ bool damon_take_report(struct damon_kdamond *kdamond, struct damon_report *out);
 /* The thread id, in our pid namespace. */
 pid_t damon_kdamond_tid(struct damon_kdamond *kdamond);
 
-/* Waits for the thread, which makes no call-back afterwards.  Short once `ended' was called. */
+/* Waits for the thread, which then makes no more call-backs.  Short once `ended' was called. */
 void damon_wait(struct damon_kdamond *kdamond);
 
-/* Frees a kdamond whose thread was waited for. */
+/* Frees a kdamond after damon_wait(). */
 void damon_free(struct damon_kdamond *kdamond);
 
 #endif

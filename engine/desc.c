@@ -49,7 +49,7 @@ int damon_desc_open(struct damon_desc *desc)
 {
 	int r = 0;
 
-	/* A target without a process has no accesses: the debugfs files have such. */
+	/* A target without a process has no accesses: the debugfs files allow such. */
 	for (size_t i = 0; !r && desc->ops != DAMON_OPS_PADDR && i < desc->nr_targets; i++)
 		if (desc->targets[i].process || desc->targets[i].pid)
 			r = open_process(&desc->targets[i], desc->caller);

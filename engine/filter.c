@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Filters: core ones by address and by target, which are asked before an action sees the region,
- * and the operations' own by page.  Of each sort the first that matches decides; what none matches
- * is kept out if the last of them lets something in.  Sources: damos_filter_out() of
- * mm/damon/core.c of Linux 6.12, restated in docs/abi/engine.md section 13; docs/kernel-6.18.md
- * section 2.5 for `allow', without which both are the same.
+ * Filters: core ones, by address and target, run before an action sees the region; the operations'
+ * own run by page.  In each group the first match decides; what none matches is kept out if the
+ * last filter lets something in.  Sources: damos_filter_out() of mm/damon/core.c of Linux 6.12,
+ * restated in docs/abi/engine.md section 13; docs/kernel-6.18.md section 2.5 for `allow', without
+ * which both are the same.
  */
 #include <errno.h>
 
@@ -12,7 +12,7 @@
 #include "engine/region.h"
 
 /*
- * Whether the region is in the range; cut so that it is either in or out.
+ * Whether the region is in the range, after cutting it to be either in or out.
  * Return: 1, 0, or -ENOMEM if it cannot be cut.
  */
 static int in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_addr_range range)
@@ -69,7 +69,7 @@ bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, stru
 		if (!is_core(filter))
 			continue;
 		matched = core_matches(ctx, target, index, filter);
-		/* Part of it may be what the user has kept out. */
+		/* Part of it may be what the user keeps out. */
 		if (matched < 0)
 			return true;
 		if (matched != filter->matching)

@@ -6,19 +6,19 @@
 #include "access/act/page_walk.h"
 #include "engine/types.h"
 
-/* What happens to what no filter matches: to be set whenever the filters have changed. */
+/* Sets what happens to what no filter matches; call it whenever the filters change. */
 void damos_set_filter_defaults(struct damos *scheme);
 
 /*
- * Whether the core filters of SCHEME keep it away from region INDEX of target number TARGET; cuts
- * the region at the bound of an address filter that it crosses.  One that cannot be cut is kept
- * away from as a whole.
+ * Whether the core filters of SCHEME keep it away from region INDEX of target number TARGET.  Cuts
+ * the region at the bound of an address filter that it crosses; if it cannot, keeps away from all
+ * of it.
  */
 bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme);
 
 /*
- * Whether the operations' filters let a page of the region that was asked for last pass; with
- * SPARE_YOUNG as if there were one at their end that keeps young pages out.
+ * Whether the operations' filters pass a page of the region last given to damos_filtered_out();
+ * SPARE_YOUNG appends a filter that keeps young pages out.
  */
 bool damos_page_passes(const struct damos *scheme, const struct page_info *info, bool spare_young);
 

@@ -2,11 +2,11 @@
 /*
  * A kdamond: the worker thread of a context, its clock and its mailbox of commands.
  *
- * The context belongs to the thread alone.  Commands are put into the mailbox by others and carried
- * out while the thread sleeps between two samples, but for DAMON_COMMIT, which waits for the end of
- * an aggregation, or since Linux 6.15 for that of the sampling interval.  Deadlines are absolute,
- * but what was prepared is given its time before it is checked: a round that takes too long delays
- * the next one, and intervals that were missed are counted with the answers of the round that came,
+ * The context belongs to the thread alone.  Others put commands into the mailbox; the thread
+ * carries them out while it sleeps between two samples, except DAMON_COMMIT, which waits for the
+ * end of an aggregation, or since Linux 6.15 of the sampling interval.
+ * Deadlines are absolute, but prepared regions get their time before they are checked: a round that
+ * takes too long delays the next one.  Missed intervals count with the answers of the late round,
  * so that an aggregation always spans its time.
  */
 #include <errno.h>
@@ -33,11 +33,9 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 
-/* A shorter sampling interval is none: then the thread rests for as long as keeps it from spinning.
- */
+/* A shorter sampling interval counts as none: then the thread rests enough not to spin. */
 #define SHORTEST_SAMPLE_US 50
-/* That is so many times what its work took, in these bounds; watermarks are asked no oftener
- * either. */
+/* That rest is this many times its work, within these bounds; watermark checks rest so, too. */
 #define REST_SHARE	 49
 #define SHORTEST_REST_US 1000
 #define LONGEST_REST_US	 1000000
@@ -48,13 +46,13 @@ struct damon_kdamond {
 	char *method;
 	struct damon_desc *desc; /* the thread's once it runs */
 	struct damon_callbacks callbacks;
-	int event; /* an eventfd: there is mail, or it is to stop */
+	int event; /* an eventfd: new mail, or a request to stop */
 	atomic_int tid;
 	atomic_bool stopping;
 	atomic_bool commit_waits; /* there is one in the mailbox */
 	_Atomic uint64_t refresh_ms;
 
-	pthread_mutex_t lock; /* of the four below */
+	pthread_mutex_t lock; /* protects the four below */
 	struct damon_command *queue; /* first come first */
 	bool closed; /* takes no more commands */
 	bool has_report; /* that nobody has taken yet */
@@ -62,7 +60,7 @@ struct damon_kdamond {
 
 	/* The thread's: */
 	struct access_sessions *sessions;
-	struct damon_command *failed; /* answered when it has ended */
+	struct damon_command *failed; /* answered when the thread has ended */
 	uint64_t next_refresh; /* us */
 };
 
@@ -80,8 +78,8 @@ void damon_command_clear(struct damon_command *command)
 }
 
 /*
- * Takes the first command that may be carried out now, or NULL: commits if COMMITS, collections if
- * COLLECTS.
+ * Takes the first command that may run now: a commit only if COMMITS, a collection only if
+ * COLLECTS.  Return: it or NULL.
  */
 static struct damon_command *take_command(struct damon_kdamond *k, bool commits, bool collects)
 {
@@ -100,7 +98,7 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 	return command;
 }
 
-/* Into a report that may be an older one.  Return: 0 or -ENOMEM. */
+/* Fills REPORT, which may hold an older one.  Return: 0 or -ENOMEM. */
 static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 {
 	if (!report->stats || report->nr_schemes != ctx->nr_schemes) {
@@ -122,7 +120,7 @@ static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 	return 0;
 }
 
-/* Makes a report for whoever takes it, now and then. */
+/* Makes a report every refresh_ms, for whoever takes it. */
 static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
 	uint64_t ms = atomic_load_explicit(&k->refresh_ms, memory_order_relaxed);
@@ -159,7 +157,7 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 	return -EINVAL;
 }
 
-/* What was reported before a commit is no more. */
+/* A commit outdates the last report. */
 static void drop_report(struct damon_kdamond *k)
 {
 	pthread_mutex_lock(&k->lock);
@@ -167,7 +165,7 @@ static void drop_report(struct damon_kdamond *k)
 	pthread_mutex_unlock(&k->lock);
 }
 
-/* Whether the kdamond goes on after a command that failed: since Linux 6.14. */
+/* Whether the kdamond survives a failed command: since Linux 6.14. */
 static bool survives(const struct damon_ctx *ctx)
 {
 	return abi_reports_command_errors(ctx->abi) && !ctx->stranded;
@@ -219,7 +217,7 @@ static int commit_after_merge(struct damon_ctx *ctx, void *argument)
 	return handle_commands(argument, ctx, true);
 }
 
-/* Sleeps until DEADLINE, or until it is to stop; carries out commands meanwhile. */
+/* Sleeps until DEADLINE, or until asked to stop; carries out commands meanwhile. */
 static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t deadline,
 		       bool commits)
 {
@@ -246,9 +244,9 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 }
 
 /*
- * How many sampling intervals the coming step stands for, and moves the deadline on by those beyond
- * the first.  No more than are left until something is due, and none if so many were missed that
- * the machine must have been suspended.
+ * Counts the sampling intervals that were missed, and moves the deadline on by them: at most those
+ * left until something is due, and none if so many were missed that the machine must have been
+ * suspended.
  */
 static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_t *deadline)
 {
@@ -262,7 +260,7 @@ static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_
 	missed = late / sample;
 	left = max_ul(damon_ctx_until_due(ctx), 1) - 1;
 	if (missed > left) {
-		/* The next aggregation is not to be short because this one was long. */
+		/* The next aggregation must not be short because this one was long. */
 		*deadline = now;
 		return left;
 	}
@@ -270,17 +268,17 @@ static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_
 	return missed;
 }
 
-/* How long to rest after work that began at BEGAN, where no interval says it. */
+/* How long to rest after work that began at BEGAN, if no interval says so. */
 static uint64_t rest_after(uint64_t began)
 {
 	return max_ul(SHORTEST_REST_US, min_ul((now_us() - began) * REST_SHARE, LONGEST_REST_US));
 }
 
-/* When to look again at what has just been prepared: at DEADLINE, if it has had its time by then. */
+/* When to check what was just prepared: at DEADLINE, or later to give it its time. */
 static uint64_t next_look(const struct damon_ctx *ctx, uint64_t deadline, uint64_t began)
 {
 	uint64_t sample = ctx->attrs.sample_interval;
-	/* What is touched now and then must have the time to be. */
+	/* Memory needs time to be touched before it is checked. */
 	uint64_t least = sample < SHORTEST_SAMPLE_US ? rest_after(began) : sample / 4 * 3;
 
 	return max_ul(deadline, add_sat(now_us(), least));
@@ -300,7 +298,7 @@ static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t re
 	return sleep_until(k, ctx, add_sat(now_us(), rest), true);
 }
 
-/* Commands that were not carried out while it slept. */
+/* Carries out the commands that had to wait while it slept. */
 static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
 {
 	bool commits = abi_commits_at_any_time(ctx->abi) &&
@@ -314,7 +312,7 @@ static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
 	return handle_commands(k, ctx, commits);
 }
 
-/* One sampling interval.  *DEADLINE is its beginning, and *BEGAN when the work of it began. */
+/* Runs one sampling interval.  *DEADLINE is its start, and *BEGAN when its work began. */
 static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t *deadline,
 		       uint64_t *began)
 {
@@ -392,10 +390,10 @@ static void *kdamond_main(void *argument)
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	stop_listen(&k->stopping);
 	atomic_store(&k->tid, gettid());
-	/* Methods are the daemon's; whatever they are used on is opened in the name of who asks. */
+	/* Methods are opened as the daemon; what they are used on, in the caller's name. */
 	caller_become(NULL);
 	r = access_sessions_open(k->method, &k->sessions);
-	/* Whoever turns it on is told that monitoring is not available, as for operations. */
+	/* `on' fails as it does for operations that are not available. */
 	if (r && !access_is_fatal(r))
 		r = -EINVAL;
 	if (!r)
@@ -478,7 +476,7 @@ static void wake(struct damon_kdamond *k)
 	do {
 		r = write(k->event, &one, sizeof(one));
 	} while (r < 0 && errno == EINTR);
-	/* It can only fail by being full, and then the thread is woken already. */
+	/* It fails only when full, and then the thread is already woken. */
 	if (r < 0 && errno != EAGAIN)
 		log_error("%s: cannot be woken: %s", k->name, strerror(errno));
 }

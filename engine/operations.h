@@ -7,19 +7,19 @@
 #include "engine/types.h"
 
 struct damon_operations {
-	bool has_process; /* its targets are processes, and it ends with the last of them */
+	bool has_process; /* targets are processes; it ends with the last of them */
 
 	/*
-	 * Both may be NULL: regions are the user's alone.  What there is no memory or no room for
-	 * stays as it is, until the next update.
+	 * Both may be NULL: then only the user makes regions.  Without memory or room, regions stay
+	 * as they are until the next update.
 	 */
 	void (*init)(struct damon_ctx *ctx);
 	void (*update)(struct damon_ctx *ctx);
 
 	/*
 	 * Applies a scheme to a region; NULL: no action does anything.
-	 * Return: how much it was applied to, and how much passed the filters for pages, in units
-	 * of addresses.
+	 * Return: how much was applied, and how much passed the page filters, in units of
+	 * addresses.
 	 */
 	struct page_walk_result (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
 						const struct damon_region *region,
@@ -38,13 +38,13 @@ extern const struct damon_operations damon_paddr_ops;
 const struct damon_operations *damon_operations_of(enum damon_ops_id id);
 
 /*
- * The three ranges that hold all mappings but the two largest gaps between them (docs/abi/engine.md
- * section 3; kernel: __damon_va_three_regions()).
+ * The three ranges that hold all mappings, without the two largest gaps (docs/abi/engine.md section
+ * 3; kernel: __damon_va_three_regions()).
  * Return: 0, or -EINVAL if there are fewer than two gaps.
  */
 int damon_three_regions(const struct maps *maps, struct damon_addr_range ranges[3]);
 
-/* The node for folio number INDEX, or a negative number: it stays. */
+/* The node for folio number INDEX; negative: the folio stays. */
 int damos_dest_of(const struct damos_desc *desc, uint64_t index);
 
 #endif

@@ -41,8 +41,8 @@ static bool paddr_match(const struct page_info *info, void *argument)
 	const struct damos *scheme = argument;
 
 	/*
-	 * What is in use is not paged out, unless the user has an opinion of their own: the kernel
-	 * adds a filter at the end for the time being.
+	 * Young pages are not paged out, unless the user has a filter for them: the kernel appends
+	 * a temporary one.
 	 */
 	return damos_page_passes(scheme, info,
 				 scheme->desc.action == DAMOS_PAGEOUT &&
@@ -55,7 +55,7 @@ static int paddr_node_of(uint64_t index, void *argument)
 	return ((const struct damos *)argument)->desc.target_nid;
 }
 
-/* What passes is told since Linux 6.14, and of `stat' where there are filters only. */
+/* `stat' walks only since Linux 6.14, and only with filters, to report what passes. */
 static bool is_of_interest(const struct damon_ctx *ctx, const struct damos *scheme)
 {
 	return actions[scheme->desc.action].is &&

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Schemes that see pages: what the operations have in common of walking them, for filters and for
- * actions.
- */
+/* Schemes that see pages: the page walk that the operations share, for filters and actions. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,7 +7,7 @@
 #include "engine/pages.h"
 #include "util/log.h"
 
-/* What may be better the next time. */
+/* Whether the next try may succeed. */
 static bool is_passing(int r)
 {
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
@@ -26,7 +23,7 @@ struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pag
 
 	if (!ctx->sessions || pages->failed)
 		return (struct page_walk_result){ 0 };
-	/* Whether pages are young is seen as the target is. */
+	/* Young pages are seen the way the target is. */
 	if (!pages->frames)
 		r = page_walk_open(target->space ? target->space->source : NULL, process,
 				   &pages->frames);
@@ -40,7 +37,7 @@ struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pag
 		pages->told = true;
 		return (struct page_walk_result){ 0 };
 	}
-	/* A round of schemes, of many regions, takes the mappings as they were when it began. */
+	/* A round of schemes, over many regions, uses the mappings as of its start. */
 	if (pages->round != ctx->passed)
 		frames_renew(pages->frames);
 	pages->round = ctx->passed;

@@ -7,10 +7,10 @@
 #include "engine/types.h"
 
 /*
- * Walks RANGE (bytes) of TARGET, or of physical memory where that has no process, for SCHEME: its
- * filters say what CHOICE wants, and it is the argument of CHOICE's functions.  PAGES is where that
- * memory's are kept. Return: as page_walk_apply(); nothing where the pages cannot be seen, which
- * the log tells.
+ * Walks RANGE (bytes) of TARGET, or of physical memory if it has no process, for SCHEME.  SCHEME's
+ * filters set what CHOICE wants, and SCHEME is the argument of CHOICE's functions.  PAGES keeps
+ * that memory's state.
+ * Return: as page_walk_apply(); nothing if the pages cannot be seen, which is logged.
  */
 struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
 					 const struct damon_target *target, enum page_action action,

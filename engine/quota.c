@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Quotas: how much a scheme may do in a window of time, what of it the goals allow, and which
+ * Quotas: how much a scheme may do in a window of time, how much of that the goals allow, and which
  * regions come first.  Source: damos_adjust_quota(), damos_set_effective_quota() of mm/damon/core.c
  * and damon_hot_score() of mm/damon/ops-common.c, Linux 6.12, restated in docs/abi/engine.md
  * section 11.
@@ -173,7 +173,7 @@ uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region 
 	int log_age = (int)significant_bits(sec);
 	uint32_t age, hot;
 
-	/* What was not accessed is the colder the longer that lasts. */
+	/* Without accesses, a higher age means colder. */
 	if (!freq)
 		log_age = -log_age;
 	age = (uint32_t)(log_age + 32) * 100 / 32 / 2;

@@ -5,10 +5,10 @@
 
 #include "engine/types.h"
 
-/* Begins a new window if it is time, and finds the least score that the quota has room for. */
+/* Begins a new window if it is time, and finds the lowest score that fits the quota. */
 void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now);
 
-/* The goal tuner's next value of X after a score of SCORE, both in 1/10000. */
+/* The goal tuner's next value of X after SCORE, both in 1/10000. */
 uint64_t damos_feed_loop_next(uint64_t x, uint64_t score);
 
 /* How hot or cold a region is, 0 to DAMOS_MAX_SCORE, by the scheme's weights. */

@@ -154,7 +154,7 @@ static bool intersect(const struct damon_region *region, const struct damon_addr
 	return region->start < range->end && range->start < region->end;
 }
 
-/* What of the old regions is still of use: those that meet a range.  Both ascend. */
+/* Drops the old regions that meet no range.  Both ascend.  Return: how many are left. */
 static size_t drop_outside(struct damon_region *regions, size_t nr,
 			   const struct damon_addr_range *ranges, size_t nr_ranges)
 {

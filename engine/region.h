@@ -28,28 +28,28 @@ int damon_reserve_regions(struct damon_target *target, size_t nr);
 int damon_insert_region(struct damon_target *target, size_t index, uint64_t start, uint64_t end);
 
 /*
- * Cuts region INDEX after SZ bytes, 0 < SZ < its size; the right part comes behind it.
+ * Splits region INDEX after SZ bytes, 0 < SZ < its size; the right part follows it.
  * Return: 0 or -ENOMEM.
  */
 int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz);
 
-/* How many regions more than it has CTX may have; SIZE_MAX: any number. */
+/* How many more regions CTX may have; SIZE_MAX: any number. */
 size_t damon_regions_left(const struct damon_ctx *ctx);
 
 /*
- * The same for a region of CTX, whose number of regions has a limit; what stands in the way is told
- * to the log, once.  Return: 0, or -ENOMEM and nothing changed.
+ * As damon_split_region_at(), within the region limit of CTX; logs once what prevents it.
+ * Return: 0, or -ENOMEM and nothing changed.
  */
 int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t index, uint64_t sz);
 
-/* Tells the log, once, that there may not be more regions, or that there is no memory for them. */
+/* Logs, once, that the region limit is reached, or that there is no memory for more. */
 void damon_tell_full(struct damon_ctx *ctx);
 void damon_tell_short(struct damon_ctx *ctx);
 
 /*
  * Fits the target's regions to NR ascending ranges, whose bounds are aligned to MIN_SZ
  * (docs/abi/engine.md section 4; kernel: damon_set_regions()).
- * Return: 0; or, and nothing changed, -EINVAL, -ENOMEM, or -ENOSPC if they would be more than MOST.
+ * Return: 0; or, with nothing changed, -EINVAL, -ENOMEM, or -ENOSPC for more than MOST regions.
  */
 int damon_set_regions(struct damon_target *target, const struct damon_addr_range *ranges, size_t nr,
 		      uint64_t min_sz, size_t most);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A sampling round: a random address of each region is handed to the access method, and its answer
- * counted.  No allocation, no lock and no log line in here.
+ * A sampling round: the access method gets a random address of each region, and its answer is
+ * counted.  No allocation, lock or log line in here.
  */
 #include <errno.h>
 #include <string.h>

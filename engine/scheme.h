@@ -8,7 +8,7 @@
 /* Takes over what DESC owns. */
 void damos_init(struct damos *scheme, struct damos_desc *desc);
 
-/* The same but for the quota, in a scheme that goes on. */
+/* The same without the quota, for a scheme that goes on. */
 void damos_take_desc(struct damos *scheme, struct damos_desc *desc);
 
 void damos_clear(struct damos *scheme);
@@ -19,7 +19,7 @@ void damos_count(struct damos *scheme, const struct damos_stat *more);
 /* The scheme's apply interval, in sampling intervals. */
 uint64_t damos_apply_interval(const struct damon_ctx *ctx, const struct damos *scheme);
 
-/* Begins it anew. */
+/* Restarts it. */
 void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
 
 /* Whether size, accesses and age of REGION lie in PATTERN, bounds included. */

@@ -13,15 +13,15 @@
 #include "util/log.h"
 #include "util/stop.h"
 
-/* It is asked so often at least; an update of regions and schemes that act ask besides. */
+/* Targets are checked at least this often, and by region updates and acting schemes. */
 #define CHECK_INTERVAL_US 1000000
 /* How long an agent may take to answer. */
 #define ASK_MS 50
 
-/* One that executes program after program is told of so often at most. */
+/* A target that executes program after program is logged at most this often. */
 #define TELL_INTERVAL_US 60000000
 
-/* Return: 0, also if it cannot be seen, or a negative errno that is fatal. */
+/* Return: 0, even if it cannot be seen, or a fatal negative errno. */
 static int target_open_space(struct damon_ctx *ctx, struct damon_target *target, bool tell)
 {
 	int r = access_space_open(ctx->sessions, target->process, tell, &target->space);
@@ -60,7 +60,7 @@ int damon_targets_seen(const struct damon_target *targets, size_t nr)
 	return -EINVAL;
 }
 
-/* As they were given, from the debugfs files, which have been checked. */
+/* Takes the ranges of the debugfs files as given: they have been checked. */
 static int take_ranges(struct damon_target *target, const struct damon_target_desc *desc)
 {
 	int r = damon_reserve_regions(target, desc->nr_ranges + 1);
@@ -98,7 +98,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 				     damon_target_set_ranges(ctx, target, desc, most);
 }
 
-/* What it is seen by. */
+/* Closes what sees it. */
 static void close_space(struct damon_target *target)
 {
 	page_walk_close(target->pages.frames);
@@ -107,7 +107,7 @@ static void close_space(struct damon_target *target)
 	target->space = NULL;
 }
 
-/* Nothing is left of it but its place. */
+/* Empties the target, but keeps its place. */
 static void drop(struct damon_target *target)
 {
 	close_space(target);
@@ -118,7 +118,7 @@ static void drop(struct damon_target *target)
 	target->failed = 0;
 }
 
-/* Looks at it anew: it executes another program, or cannot be seen yet, or any more. */
+/* Reopens a target that executes another program, or is not seen yet or any more. */
 static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64_t now)
 {
 	bool tell = now >= target->next_tell, was_blind = target->blind;
@@ -128,7 +128,7 @@ static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64
 		log_info("pid %d: the method %s fails on it: %s", target->process->pid,
 			 target->space->session->method->name, strerror(-target->failed));
 	close_space(target);
-	/* That it is still not seen has been told. */
+	/* It was logged before that it is not seen. */
 	r = target_open_space(ctx, target, tell && !was_blind);
 	if (r && tell && !was_blind)
 		log_info("pid %d cannot be watched for now: %s", target->process->pid,
@@ -145,7 +145,7 @@ static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64
 		target->next_tell = now + TELL_INTERVAL_US;
 }
 
-/* It is neither looked at nor acted upon while it is not known whether it may be. */
+/* Leaves the target alone while it is unknown whether it may be watched. */
 static void suspend(struct damon_target *target, int error, uint64_t now)
 {
 	if (!target->unanswered && now >= target->next_tell) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is told to the outside: calls of functions that do nothing, with the fields of the kernel's
- * events damon:*.  A uprobe on them sees everything (fs/exec/tracing.c makes it the kernel's event),
- * or on their USDT notes, where sys/sdt.h was there to build with.  Nobody listening costs a call.
+ * Events are calls to these empty functions, with the fields of the kernel's events damon:*.  A
+ * uprobe sees all fields, on the function (fs/exec/tracing.c makes it the kernel's event) or on its
+ * USDT probe, if built with sys/sdt.h.  Without a listener an event costs one call.
  */
 #include "engine/trace.h"
 #include "engine/types.h"
@@ -17,7 +17,7 @@
 #define DTRACE_PROBE7(...)
 #endif
 
-/* Called as it stands, with all of its arguments where the calling convention has them. */
+/* Never inlined or changed: all arguments are where the calling convention has them. */
 #if defined(__clang__)
 #define PROBED __attribute__((noinline, used))
 #else

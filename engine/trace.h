@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Functions that are there to be probed: see trace.c. */
+/* Functions to be probed: see trace.c. */
 #ifndef DAMONFS_ENGINE_TRACE_H
 #define DAMONFS_ENGINE_TRACE_H
 
@@ -22,7 +22,7 @@ void damonfs_damos_esz(size_t scheme_idx, uint64_t esz);
 /* damon:damon_monitor_intervals_tune: the sampling interval (us) from now on. */
 void damonfs_damon_monitor_intervals_tune(uint64_t sample_us);
 
-/* Tells the outside what damon:damon_aggregated would. */
+/* Emits damon:damon_aggregated for each region. */
 void damon_trace_aggregated(const struct damon_ctx *ctx);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Intervals that tune themselves: so long that a wanted share of all accesses that could be seen is
- * seen, and both in the same proportion as they were given.  Source: kdamond_tune_intervals() of
- * mm/damon/core.c, Linux 6.18, restated in docs/abi/engine.md section 17.
+ * Intervals that tune themselves: long enough to see a wanted share of all accesses that could be
+ * seen, with their proportion kept.  Source: kdamond_tune_intervals() of mm/damon/core.c, Linux
+ * 6.18, restated in docs/abi/engine.md section 17.
  */
 #include "engine/attrs.h"
 #include "engine/quota.h"
@@ -41,10 +41,10 @@ uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score)
 	uint64_t factor = damos_feed_loop_next(100000000, score) / 10000;
 	unsigned __int128 next;
 
-	/* Shorter by half at most, longer by as much again. */
+	/* At most halved or doubled. */
 	if (factor <= 10000)
 		factor = 5000 + factor / 2;
-	/* The least of all is one, so that there is an interval to count. */
+	/* At least 1, so that there is an interval to count. */
 	next = (unsigned __int128)attrs->sample_interval * factor / 10000;
 	return max_ul(next > goal->max_sample_us ? goal->max_sample_us :
 						   max_ul((uint64_t)next, goal->min_sample_us),
@@ -66,7 +66,7 @@ void damon_tune_intervals(struct damon_ctx *ctx)
 	tuned.sample_interval = damon_tuned_sample(&ctx->attrs, its);
 	tuned.aggr_interval = mul_sat(tuned.sample_interval, samples);
 	damonfs_damon_monitor_intervals_tune(tuned.sample_interval);
-	/* The bounds may have left it as it is: then counters are not rounded for nothing. */
+	/* If the bounds left it unchanged, do not round counters for nothing. */
 	if (tuned.sample_interval != ctx->attrs.sample_interval)
 		damon_set_attrs(ctx, &tuned, false);
 }

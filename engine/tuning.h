@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Intervals that find themselves. */
+/* Intervals that tune themselves. */
 #ifndef DAMONFS_ENGINE_TUNING_H
 #define DAMONFS_ENGINE_TUNING_H
 
 #include "engine/types.h"
 
-/* At the end of an aggregation: brings the intervals nearer to their goal, if it is time. */
+/* At the end of an aggregation, if it is time, moves the intervals towards their goal. */
 void damon_tune_intervals(struct damon_ctx *ctx);
 
-/* The sampling interval that comes after one whose accesses had a SCORE (10000: as wanted). */
+/* The next sampling interval, given the SCORE of the last one's accesses (10000: as wanted). */
 uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score);
 
 #endif

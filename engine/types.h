@@ -3,7 +3,7 @@
  * The engine's own view of a monitoring context: targets with their regions, schemes with their
  * state.  It belongs to one thread, the kdamond's, and has no locks.
  *
- * What is done with them is in a header for each noun: region.h, target.h, scheme.h...
+ * Each noun has a header with its functions: region.h, target.h, scheme.h...
  */
 #ifndef DAMONFS_ENGINE_TYPES_H
 #define DAMONFS_ENGINE_TYPES_H
@@ -12,7 +12,7 @@
 #include "engine/damon.h"
 #include "util/macros.h"
 
-/* Minimum size of a region, and what bounds are aligned to: a page; see damon_min_sz_region(). */
+/* Minimum size of a region and alignment of its bounds: a page; see damon_min_sz_region(). */
 #define DAMON_MIN_REGION PAGE
 
 /* Scores for prioritisation go from 0 to this. */
@@ -30,25 +30,25 @@ struct damon_region {
 
 /* Memory that schemes look at page by page. */
 struct damos_pages {
-	struct page_walk *frames; /* NULL until one does */
-	uint64_t round; /* damon_ctx.passed when they were looked at last */
-	bool failed; /* it cannot be, and will not */
-	bool told; /* the log knows why */
+	struct page_walk *frames; /* NULL until first used */
+	uint64_t round; /* damon_ctx.passed of the last look */
+	bool failed; /* cannot be opened, now or later */
+	bool told; /* why was logged */
 };
 
 struct damon_target {
 	struct process *process; /* a reference; NULL for paddr */
 	struct access_space *space; /* NULL where nothing can be seen */
-	bool blind; /* it is there, and no access method can see it */
-	bool unanswered; /* so is it while nobody answers whether it may be watched */
-	int failed; /* errno of a round of the space, which has to be opened anew */
-	uint64_t next_tell; /* us: when the log may be told of it again */
-	struct damos_pages pages; /* its own, by which schemes see them */
+	bool blind; /* it exists, but no access method can see it */
+	bool unanswered; /* blind because nobody answers whether it may be watched */
+	int failed; /* errno of a failed round: the space has to be reopened */
+	uint64_t next_tell; /* us: it is not logged again before */
+	struct damos_pages pages; /* of its process, for schemes */
 	bool unsure; /* the last round did not show that the process exists */
 	bool replaced; /* the process has executed another program since its space was opened */
 	struct damon_region *regions;
 	size_t nr_regions, room;
-	struct access_probe *probes; /* as much room as regions: a round's */
+	struct access_probe *probes; /* of a round; as much room as regions */
 	size_t probe_room;
 };
 
@@ -59,7 +59,7 @@ struct damos_quota {
 	uint64_t charged_from; /* ms: when this window began */
 	bool has_window;
 	uint64_t total_charged_sz, total_charged_ns;
-	/* Where to go on in the next window. */
+	/* Where the next window resumes. */
 	bool resumes;
 	size_t resume_target;
 	uint64_t resume_addr;
@@ -73,8 +73,8 @@ struct damos {
 	struct damos_stat stat;
 	bool active; /* by watermarks */
 	bool has_ops_filters;
-	bool core_default_reject, ops_default_reject; /* of what no filter matches */
-	bool allowed_by_core; /* a core filter let the region that was asked for last in */
+	bool core_default_reject, ops_default_reject; /* for what no filter matches */
+	bool allowed_by_core; /* a core filter let the last checked region in */
 	uint64_t next_apply; /* in sampling intervals, as damon_ctx.passed */
 	bool due; /* in this round */
 	bool tried_done; /* had an application round since the collection began */
@@ -88,7 +88,7 @@ struct damon_ctx {
 	struct damon_attrs attrs;
 	size_t max_total_regions; /* of all targets together; 0: any number */
 	uint64_t next_tune; /* in sampling intervals, as `passed' */
-	uint64_t addr_unit; /* bytes that an address stands for; 1 but for paddr */
+	uint64_t addr_unit; /* bytes per address; 1 except for paddr */
 	uint64_t min_sz_region; /* see damon_min_sz_region() */
 	const struct damon_operations *ops;
 	struct damon_target *targets;
@@ -97,7 +97,7 @@ struct damon_ctx {
 	size_t nr_schemes;
 
 	struct access_sessions *sessions; /* borrowed; NULL in tests: nothing is seen */
-	struct damos_pages pages; /* of physical memory: what paddr's schemes see and act by */
+	struct damos_pages pages; /* of physical memory, for paddr's schemes */
 	uint64_t rng[4]; /* of random.h */
 
 	/* Counted in sampling intervals since the start. */
@@ -105,19 +105,19 @@ struct damon_ctx {
 	uint64_t next_aggr;
 	uint64_t next_ops_update;
 
-	bool told_full, told_short; /* the log knows that there is no room for more regions */
-	bool stranded; /* the thread could not go back to who it works for, and has to end */
+	bool told_full, told_short; /* logged: the region limit is reached, there is no memory */
+	bool stranded; /* the thread could not return to who it works for, and must end */
 
 	uint64_t sz_limit; /* of a merged region */
 	size_t last_split_nr_regions;
-	bool prepared; /* the regions' sampling addresses are */
-	bool any_replaced; /* of the targets */
-	uint64_t next_check; /* us: when it is asked again whether they may be watched */
+	bool prepared; /* the regions' sampling addresses are ready */
+	bool any_replaced; /* any target is `replaced' */
+	uint64_t next_check; /* us: when to check again whether they may be watched */
 
 	struct damon_command *collecting; /* the DAMON_COLLECT_TRIED under way */
 	uint64_t collect_until; /* in sampling intervals */
 
-	/* Asked at the points of the loop where commands are carried out; see kdamond.c. */
+	/* Called where the loop carries out commands; see kdamond.c. */
 	int (*after_merge)(struct damon_ctx *ctx, void *argument);
 	void *argument;
 };

@@ -55,7 +55,7 @@ static int read_three_regions(const struct damon_target *target, struct damon_ad
 	return r ? r : damon_three_regions(&maps, ranges);
 }
 
-/* The size of the even pieces that make min_nr_regions of the ranges, but not more than MOST. */
+/* The size of even pieces that make min_nr_regions of the ranges, but not more than MOST. */
 static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_range ranges[3],
 			       size_t most)
 {
@@ -66,14 +66,14 @@ static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_ra
 	piece = max_ul(sz / max_ul(ctx->attrs.min_nr_regions, 1), DAMON_MIN_REGION);
 	if (most == SIZE_MAX)
 		return piece;
-	/* A range that is smaller than a piece is one by itself. */
+	/* A range smaller than a piece is a piece by itself. */
 	least = most > 3 ? sz / (most - 3) + 1 : UINT64_MAX;
 	if (piece < least)
 		damon_tell_full(ctx);
 	return max_ul(piece, least);
 }
 
-/* Three regions, in even pieces; what there is no memory for is made at the next update. */
+/* Makes three regions, in even pieces; without memory, the next update makes the rest. */
 static void init_target(struct damon_ctx *ctx, struct damon_target *target, size_t most)
 {
 	struct damon_addr_range ranges[3];
@@ -97,7 +97,7 @@ static void init_target(struct damon_ctx *ctx, struct damon_target *target, size
 		damon_tell_short(ctx);
 }
 
-/* Targets that have none yet share what regions there may be. */
+/* Targets without regions share those that may still be made. */
 static void vaddr_init(struct damon_ctx *ctx)
 {
 	size_t without = 0, left;
@@ -131,7 +131,7 @@ static void vaddr_update(struct damon_ctx *ctx)
 	}
 }
 
-/* What has no advice of its own is not for virtual addresses: tried, and not applied. */
+/* Actions without advice are not for virtual addresses: tried, but not applied. */
 static const struct {
 	bool is;
 	enum advice advice;
@@ -210,7 +210,7 @@ static struct page_walk_result walk(struct damon_ctx *ctx, struct damon_target *
 		(struct damon_addr_range){ region->start, region->end }, scheme,
 		(struct page_filter){ .match = vaddr_match, .node = vaddr_node_of });
 
-	/* What passes is told of `stat' only. */
+	/* What passes is reported for `stat' only. */
 	if (action == PAGE_MIGRATE)
 		result.passed = 0;
 	return result;

@@ -25,13 +25,13 @@ uint64_t damos_watermark_wait(struct damos *scheme, uint64_t metric)
 	if (metric > wmarks->high || metric < wmarks->low)
 		scheme->active = false;
 	else if (!scheme->active && metric >= wmarks->mid)
-		scheme->active = false; /* it comes back below the middle only */
+		scheme->active = false; /* it comes back only below `mid' */
 	else
 		scheme->active = true;
 	return scheme->active ? 0 : wmarks->interval;
 }
 
-/* A number that is no metric, which the debugfs files take, measures as an error does in 6.1. */
+/* The debugfs files take unknown metrics, which measure as an error does in 6.1. */
 static uint64_t wait_of(struct damos *scheme, uint64_t rate)
 {
 	switch (scheme->desc.wmarks.metric) {

@@ -10,7 +10,7 @@ bool damos_has_watermarks(const struct damon_ctx *ctx);
 
 /*
  * Switches the schemes on or off by their watermarks.
- * Return: 0 to go on monitoring, or for how long (us) to rest because none is active.
+ * Return: 0 to go on monitoring, or how long (us) to rest because no scheme is active.
  */
 uint64_t damos_check_watermarks(struct damon_ctx *ctx);
 

@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-/* All users of the small bounds together may take so many times what one may. */
+/* All users with small bounds together may take this many times the bound of one. */
 #define ALL_OTHERS 8
 
 const struct account_limits account_defaults_own = { {
@@ -89,7 +89,7 @@ static bool is_own(uid_t uid)
 	return !uid || uid == getuid();
 }
 
-/* Whether what UID takes counts for all others together: what these take is nothing to the owner. */
+/* Whether UID takes from the bound of all others together: users of large bounds do not. */
 static bool shares(const struct accounts *accounts, uid_t uid)
 {
 	return !is_own(uid) && uid != accounts->owner;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What each user has taken of the daemon: whatever somebody can create is charged to them, and has
- * a bound.
+ * Resource limits per user: whatever a user can create is charged to them, up to a bound.
  *
- * Root, and who started damonfs, have large bounds; others have small ones, and a bound for all of
- * them together.  What is over a bound is -ENOMEM, which the log tells, and changes nothing.
+ * Root and the user who started damonfs have large bounds; others have small ones, and one for all
+ * of them together.  Going over a bound is -ENOMEM, which is logged, and changes nothing.
  *
  * Every function may be called from any thread.
  */
@@ -21,7 +20,7 @@ enum account_resource {
 	ACCOUNT_KDAMONDS, /* with a thread */
 	ACCOUNT_REGIONS, /* that kdamonds may have, by nr_regions/max and what was given */
 	ACCOUNT_HANDLES, /* open files and directories */
-	ACCOUNT_BYTES, /* of text that is held for them */
+	ACCOUNT_BYTES, /* of text held for them */
 	NR_ACCOUNT_RESOURCES
 };
 
@@ -29,16 +28,15 @@ struct account_limits {
 	uint64_t of[NR_ACCOUNT_RESOURCES];
 };
 
-/* What one user may take by default: OWN for root and who started damonfs, others else. */
+/* Default bounds of one user: OWN for root and who started damonfs, OTHERS for anyone else. */
 extern const struct account_limits account_defaults_own, account_defaults_others;
 
 struct accounts;
 struct account;
 
 /*
- * Bounds of 0 in LIMITS, which may be NULL, are the defaults.  OWNER is the tree's, who has a bound
- * of their own, and no part in that of all others together: any number of other users can use that
- * up, as one user can be many.
+ * Bounds of 0 in LIMITS, which may be NULL, are the defaults.  OWNER owns the tree, and has a bound
+ * of their own, apart from the common one: one person can be many users, and use that up.
  * Return: NULL if there is no memory.
  */
 struct accounts *accounts_new(const struct account_limits *limits, uid_t owner);
@@ -46,8 +44,8 @@ struct accounts *accounts_new(const struct account_limits *limits, uid_t owner);
 struct accounts *accounts_free(struct accounts *accounts);
 
 /*
- * The account of user UID.  Where there are no ACCOUNTS (NULL) there is none, and nobody is
- * charged. Return: 0 and a reference in *OUT, or -ENOMEM.
+ * Gets the account of user UID.  Without ACCOUNTS (NULL) there is none, and nobody is charged.
+ * Return: 0 and a reference in *OUT, or -ENOMEM.
  */
 int account_get(struct accounts *accounts, uid_t uid, struct account **out);
 struct account *account_ref(struct account *account);
@@ -59,18 +57,19 @@ struct account *account_put(struct account *account);
  */
 int account_charge(struct account *account, enum account_resource resource, uint64_t nr);
 
-/* Gives NR back that were taken. */
+/* Gives back NR that were taken. */
 void account_refund(struct account *account, enum account_resource resource, uint64_t nr);
 
-/* What is held of one resource, of one account, as long as something stands; begins as zeros. */
+/* What something holds of one resource of one account while it exists; begins as zeros. */
 struct account_held {
 	struct account *account; /* a reference, or NULL */
 	uint64_t nr;
 };
 
 /*
- * Takes NR of RESOURCE of ACCOUNT instead of what is HELD; of the same account, what is held counts
- * as given back.  NR of 0 only gives back. Return: 0, or -ENOMEM and nothing changed.
+ * Replaces what is HELD by NR of RESOURCE of ACCOUNT.  For the same account, what is held counts as
+ * given back.  An NR of 0 only gives back.
+ * Return: 0, or -ENOMEM and nothing changed.
  */
 int account_hold(struct account_held *held, struct account *account, enum account_resource resource,
 		 uint64_t nr);

@@ -11,17 +11,17 @@
 struct answerer;
 struct run;
 
-/* What the files' functions share: one for a mount; struct tree.owner. */
+/* State that the files' functions share, one per mount: struct tree.owner. */
 struct damonfs {
 	const char *method; /* for damon_start() */
 	struct answerer *answerer;
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
 	/* Under the tree's lock: */
 	struct run *runs; /* with a thread */
-	unsigned int nr_running; /* of them, without those that were left behind */
-	unsigned int nr_errands; /* that are under way */
-	bool exclusive; /* they were started by the debugfs files: no others may be */
-	bool stopping; /* for good: no others may be either */
+	unsigned int nr_running; /* not counting those left behind */
+	unsigned int nr_errands; /* under way */
+	bool exclusive; /* the debugfs files started them: no others may start */
+	bool stopping; /* for good: none may start */
 };
 
 /* What the files of DIR's mount share. */

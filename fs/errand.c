@@ -43,7 +43,7 @@ int errand_start(struct tree *tree, struct errand *errand)
 
 	errand->tree = tree;
 	errand->event = (struct event){ .run = run_done, .finish = finish_done };
-	/* It is done under the lock that we hold: by then we know what thread it is. */
+	/* `done' needs the lock that we hold: by then errand->thread is set. */
 	r = pthread_create(&errand->thread, NULL, errand_main, errand);
 	if (!r)
 		damonfs->nr_errands++;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Errands: what may have to wait for somebody else.
+ * Errands: work that may have to wait for somebody else.
  *
- * Whether a caller may watch a process is a question to the kernel, which answers when the process
- * is not executing a program, or to an agent, which somebody may have stopped.  Neither the thread
- * that reads requests nor the tree's lock waits for that: a thread is made for each such question,
- * and the write that raised it is held.  There is one at a time for each kdamond, and for each
- * write to target_ids.
+ * The kernel or an agent says whether a caller may watch a process.  The kernel does not answer
+ * while the process executes a program, and somebody may have stopped the agent.  Neither the
+ * request thread nor the tree's lock waits for that: each such question gets a thread of its own,
+ * and the write that raised it is held.  There is one errand at a time for each kdamond, and for
+ * each write to target_ids.
  */
 #ifndef DAMONFS_FS_ERRAND_H
 #define DAMONFS_FS_ERRAND_H
@@ -16,7 +16,7 @@
 #include "fs/tree/answer.h"
 
 struct errand {
-	/* What may wait; a thread of its own does it, without the tree's lock. */
+	/* The part that may wait, in a thread of its own, without the tree's lock. */
 	void (*go)(struct errand *errand);
 	/* Afterwards, under the tree's lock. */
 	void (*done)(struct errand *errand);

@@ -15,16 +15,16 @@
 #include "fs/janitor.h"
 #include "util/cleanup.h"
 
-/* How long janitor_end() waits: cleaning up may take as long as somebody still uses it. */
+/* How long janitor_end() waits: a clean-up may wait for others who still use its object. */
 #define PATIENCE_MS 1000
 
 #define MAX_CLEAN_UPS 4
 
 struct janitor {
-	int socket; /* it hears on its end when we end, and we on ours when it has */
+	int socket; /* tells each side that the other has ended */
 };
 
-/* Closes all but so many descriptors. */
+/* Closes all descriptors but NR that are KEPT. */
 static void close_others(const int *kept, size_t nr)
 {
 	unsigned int from = 0;

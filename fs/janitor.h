@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A process that outlives us and cleans up what we leave, whatever ended us: it is nobody's child,
- * has a session of its own, and waits for nothing but our end.
+ * A process that outlives us and cleans up after us, however we end: it is nobody's child, has a
+ * session of its own, and waits only for our end.
  */
 #ifndef DAMONFS_FS_JANITOR_H
 #define DAMONFS_FS_JANITOR_H
 
 #include <stddef.h>
 
-/* Of privileges; the janitor keeps what the most demanding of its clean-ups needs. */
+/* Privileges: the janitor keeps those that its most demanding clean-up needs. */
 enum clean_up_needs {
-	NEEDS_NOTHING, /* but to be who started damonfs */
-	NEEDS_MOUNTS, /* CAP_SYS_ADMIN, and to find the way */
+	NEEDS_NOTHING, /* beyond being who started damonfs */
+	NEEDS_MOUNTS, /* CAP_SYS_ADMIN, and to reach the path */
 	NEEDS_ALL,
 };
 
 struct clean_up {
-	void (*run)(void *argument); /* in that process, as it was when the janitor was started */
+	void (*run)(void *argument); /* in the janitor, with our memory as of its start */
 	void *argument; /* allocated */
-	int fds[2]; /* that it needs, or -1: all others are closed */
+	int fds[2]; /* descriptors it needs, or -1: all others are closed */
 	enum clean_up_needs needs;
 };
 
 struct janitor;
 
 /*
- * Starts one, which runs so many clean-ups, in order, when our process ends, whatever it executes
- * until then; or before, if OUT is not NULL, by janitor_end().
+ * Starts a janitor, which runs NR clean-ups in order when our process ends, even if it executes
+ * another program; or earlier, by janitor_end(), if OUT is not NULL.
  * Return: 0 and *OUT, or a negative errno.
  */
 int janitor_start(const struct clean_up *clean_ups, size_t nr, struct janitor **out);

@@ -172,7 +172,7 @@ static int find_max_read(struct options *options)
 	return -EINVAL;
 }
 
-/* What one user may have at most; it cannot be nothing. */
+/* Bounds of one user; 0 is not allowed. */
 static int find_limits(struct options *options)
 {
 	for (enum account_resource i = 0; i < NR_ACCOUNT_RESOURCES; i++) {
@@ -226,7 +226,7 @@ static int add_max_read(struct options *options)
 	return fuse_opt_add_arg(&options->args, text);
 }
 
-/* What the mount is given without being asked for. */
+/* Adds the default options of the mount. */
 static int add_defaults(struct options *options)
 {
 	/* First, so that the user's own come later and win. */

@@ -24,17 +24,18 @@ struct options {
 	enum sandbox_mode sandbox;
 };
 
-/* What options_parse() answers besides an error. */
+/* What options_parse() returns besides an error. */
 enum { OPTIONS_DONE = 1 /* help or version was shown: exit with success */ };
 
 /*
  * Parses the command line.  Return: 0, OPTIONS_DONE, or -EINVAL after saying on stderr what is
- * wrong. options_free() is to be called in any case.
+ * wrong.  Call options_free() in any case.
  */
 int options_parse(int argc, char **argv, struct options *out);
 void options_free(struct options *options);
 
-/* What the kernel is to be told, and fusermount3; to be freed.  Return: NULL if there is no memory.
+/*
+ * Mount options for the kernel and fusermount3, to be freed.  Return: NULL if there is no memory.
  */
 char *options_for_mount(const struct options *options);
 

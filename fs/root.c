@@ -6,7 +6,7 @@
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
 
-/* No kdamond may run: also for the same number, or a larger one. */
+/* No kdamond may run, even if the number stays or grows. */
 static int check_nr_kdamonds(struct dir *dir, int count)
 {
 	const struct root_dir *root = (struct root_dir *)dir;
@@ -19,8 +19,8 @@ static int check_nr_kdamonds(struct dir *dir, int count)
 }
 
 /*
- * Some were renamed in 6.9, and the control files stopped to take positions.  6.14 has no such
- * interface; here it stays, by its first names.
+ * 6.9 renamed some, and its control files take no positions.  6.14 has no such interface; here it
+ * stays, under its first names.
  */
 static const struct file_type root_files[] = {
 	COUNT("admin/kdamonds/nr_kdamonds", 0600, struct root_dir, kdamonds, &kdamond_kind,

@@ -34,7 +34,7 @@ static int account_of(struct tree *tree, const struct damon_desc *desc, struct a
 	return desc->caller ? account_get(tree->accounts, desc->caller->uid, out) : 0;
 }
 
-/* One kdamond may have so much of what a user may have in all. */
+/* One kdamond may have 1/SHARE of what a user may have in all. */
 #define SHARE 8
 
 int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_held *held,
@@ -118,7 +118,7 @@ static void finish_started(struct event *event)
 	deferred_reply_send(on.pending, on.result);
 }
 
-/* For its owner, who may free it from now on; the tree is locked. */
+/* Ends it for its owner, who may free it from now on; the tree is locked. */
 static void be_over(struct run *run)
 {
 	struct damonfs *damonfs = run->tree->owner;
@@ -189,7 +189,7 @@ void run_stop(struct run *run)
 	damon_stop(run->kdamond);
 }
 
-/* From here on to its finish it may not be left behind: that would be finished after it is freed. */
+/* From now on it must not be left behind: that event would finish after the run is freed. */
 static void run_over(struct event *event)
 {
 	struct run *run = container_of(event, struct run, end);
@@ -201,7 +201,7 @@ static void finish_ended(struct event *event)
 {
 	struct run *run = container_of(event, struct run, end);
 
-	/* Its thread may still have commands to answer, which others than we know of wait for. */
+	/* Its thread may still have commands to answer, which others wait for. */
 	damon_wait(run->kdamond);
 	end(run);
 }
@@ -222,7 +222,7 @@ static int start_kdamond(struct run *run)
 					     .argument = run };
 	struct damonfs *damonfs = run->tree->owner;
 
-	/* Both events come through the tree's lock, which we hold: no hurry with the fields. */
+	/* Both events need the tree's lock, which we hold: the fields may be set later. */
 	return damon_start(steal_ptr(run->desc), damonfs->method, run->number, &callbacks,
 			   &run->kdamond);
 }
@@ -233,7 +233,7 @@ static void opened(struct errand *errand)
 	struct damonfs *damonfs = run->tree->owner;
 	int r = run->start_result;
 
-	/* Those of the debugfs files want to be alone; as in the kernel, that is asked last. */
+	/* Debugfs kdamonds run alone; as in the kernel, that is checked last. */
 	if (!r && (damonfs->stopping || (damonfs->exclusive && !run->exclusive)))
 		r = -EBUSY;
 	if (!r)

@@ -3,8 +3,8 @@
  * A run: a kdamond as the files of both interfaces see it, from the `on' that started it until its
  * thread has ended.
  *
- * The kdamond's call-backs post events to the answerer, which takes them into the tree and answers
- * the writes that were held for them.  A struct run is freed by its owner, once it is RUN_ENDED.
+ * The kdamond's call-backs post events to the answerer, which puts them into the tree and answers
+ * the writes held for them.  The owner frees a struct run once it is RUN_ENDED.
  */
 #ifndef DAMONFS_FS_RUN_H
 #define DAMONFS_FS_RUN_H
@@ -14,16 +14,16 @@
 #include "fs/errand.h"
 #include "fs/tree/node.h"
 
-/* One that failed to start still has to end. */
+/* A run that failed to start still has to end. */
 enum run_state { RUN_STARTING, RUN_FAILED, RUN_ON, RUN_ENDED };
 
-/* A write that is held until something has happened to a run, and what it will be told. */
+/* A write that is held until something happens to a run, and its result. */
 struct held {
 	struct deferred_reply *pending;
 	int result;
 };
 
-/* All of it is under the tree's lock, but for what says otherwise. */
+/* All of it is under the tree's lock, unless noted otherwise. */
 struct run {
 	struct tree *tree;
 	struct damon_kdamond *kdamond; /* NULL until its processes are open */
@@ -31,23 +31,22 @@ struct run {
 	int start_result; /* the errand's, then the kdamond's, until `start' is posted */
 	int result; /* the same, once the state is not RUN_STARTING */
 	struct held on, off; /* answered with the events */
-	bool left; /* behind: it has its thread still */
-	bool disowned; /* freed by itself once it has not */
+	bool left; /* left behind: it still has its thread */
+	bool disowned; /* frees itself once it has none */
 	/*
-	 * The owner's: opens the processes of the description, as damon_desc_open() does, and may
-	 * say otherwise what is wrong; called without the lock.
+	 * The owner's: opens the processes of the description like damon_desc_open(), but may
+	 * return other errors; called without the lock.
 	 */
 	int (*open)(struct damon_desc *desc);
 	/*
-	 * The owner's, or NULL: it is known how the start went, and the thread has ended or was
-	 * left behind.  They may still change `on' and `off'; the tree is locked.
+	 * The owner's, or NULL: the result of the start is known; the thread has ended or was left
+	 * behind.  They may still change `on' and `off'; the tree is locked.
 	 */
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
 	void *owner;
 	bool exclusive; /* of the debugfs files: see damonfs.exclusive */
-	/* What is charged to who started it, or committed to it last, for as long as it has a
-	 * thread. */
+	/* Charged to who started it, or last committed to it, while it has a thread. */
 	struct account_held kdamonds, regions;
 	struct event start, end, late; /* the answerer's */
 	struct errand errand; /* which opens the processes */
@@ -57,26 +56,25 @@ struct run {
 };
 
 /*
- * Starts a kdamond on DESC, whose processes are not open yet, and of which it takes ownership also
- * when it fails.  MODEL holds the owner's fields of the new run.
+ * Starts a kdamond on DESC, whose processes are not open yet; takes ownership of DESC, even on
+ * failure.  MODEL holds the owner's fields of the new run.
  * Return: 0 and *OUT, or a negative errno.
  */
 int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model,
 	      struct run **out);
 
 /*
- * Bounds the regions of DESC (max_total_regions), and charges as many to its caller instead of what
- * is HELD, but no fewer than AT_LEAST. Return: 0, or -ENOMEM if the caller may not have as many as
- * DESC begins with.
+ * Bounds the regions of DESC (max_total_regions), and charges that many, but at least AT_LEAST, to
+ * its caller instead of what is HELD.
+ * Return: 0, or -ENOMEM if the caller may not have as many as DESC begins with.
  */
 int run_hold_regions(struct tree *tree, struct damon_desc *desc, struct account_held *held,
 		     uint64_t at_least);
 
 /*
- * Asks RUN, which is on, to end, and if it does not within a second leaves it behind: the kernel
- * holds its thread up, in something that it asked about a process that it watches.  Then it is
- * RUN_ENDED for its owner, whose descriptions it may not use, and what is charged for it stays so
- * until its thread has ended.
+ * Asks RUN, which is on, to end.  If it has not within a second, leaves it behind: the kernel holds
+ * its thread up, in a question about a process that it watches.  It is then RUN_ENDED for its
+ * owner, whose descriptions it may not use; its charges stay until its thread has ended.
  */
 void run_stop(struct run *run);
 
@@ -86,10 +84,10 @@ static inline bool run_has_thread(const struct run *run)
 	return run && run->state != RUN_ENDED;
 }
 
-/* Frees a run, which may be NULL and is RUN_ENDED; the tree is locked.  Return: NULL. */
+/* Frees a RUN_ENDED run, or NULL; the tree is locked.  Return: NULL. */
 struct run *run_free(struct run *run);
 
-/* Asks every kdamond to end.  Return: whether there is none any more. */
+/* Asks every kdamond to end.  Return: whether all have. */
 bool runs_stop(struct tree *tree);
 
 /*

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 /*
- * Makes room for one element behind the NR of ARRAY, a pointer from malloc() or NULL.  The room is
- * the power of two that follows from NR, so ARRAY may only have grown so.
+ * Makes room for one element after the NR of ARRAY, a pointer from malloc() or NULL.  The room is a
+ * power of two that follows from NR, so nothing else may have grown ARRAY.
  * Return: 0, or -ENOMEM and nothing changed.
  */
 #define array_more(array, nr)                                                             \
@@ -24,7 +24,7 @@
 	})
 
 /*
- * The same of an array whose ROOM is kept, because elements go, too; its first room is LEAST.
+ * The same for an array that keeps its ROOM, because elements go, too; its first room is LEAST.
  * Return: 0, or -ENOMEM and nothing changed.
  */
 #define array_room(array, room, nr, least)                                    \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Things that end by themselves when their variable goes out of scope. */
+/* Clean-up of variables that go out of scope. */
 #ifndef DAMONFS_UTIL_CLEANUP_H
 #define DAMONFS_UTIL_CLEANUP_H
 
@@ -11,7 +11,7 @@
 
 #include "util/macros.h"
 
-/* For the attribute; by the words below. */
+/* For the attribute; use the macros below. */
 static inline void cleanup_free(void *p)
 {
 	free(*(void **)p);
@@ -43,7 +43,7 @@ static inline void cleanup_closedir(DIR **dir)
 #define _cleanup_fclose_   __attribute__((cleanup(cleanup_fclose)))
 #define _cleanup_closedir_ __attribute__((cleanup(cleanup_closedir)))
 
-/* The value of a variable whose cleanup is handed to somebody else. */
+/* The value of a variable, taken away from its cleanup to hand it to somebody else. */
 #define steal_ptr(p)                         \
 	({                                   \
 		__typeof__(p) stolen_ = (p); \

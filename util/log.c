@@ -11,13 +11,12 @@
 
 #include "util/log.h"
 
-/* Global because a log is one for a process; written only by log_setup(), before there are threads.
- */
+/* Global because a process has one log; only log_setup() writes it, before there are threads. */
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool use_syslog;
-static bool in_journal; /* stderr is: it puts our name before each line by itself */
+static bool in_journal; /* stderr is the journal, which puts our name before each line itself */
 
-/* Of all sites: lines are rare. */
+/* For all sites, because lines are rare. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool stderr_is_journal(void)
@@ -60,7 +59,7 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec;
 }
 
-/* Gives SITE the lines back that time has brought; the lock is held. */
+/* Gives SITE the lines that it has earned by waiting; the lock is held. */
 static void refill(struct log_site *site)
 {
 	uint64_t back = (now() - site->since) / LOG_PAUSE;
@@ -74,7 +73,7 @@ static void refill(struct log_site *site)
 	}
 }
 
-/* Whether SITE may speak, and what it left out before that. */
+/* Whether SITE may log, and how many lines it left out before that. */
 static bool may_tell(struct log_site *site, unsigned long *left_out)
 {
 	bool may;

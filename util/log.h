@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What damonfs tells its operator: one line for what happened, to what, and what to do about it.
+ * Messages to the operator: one line for what happened, to what, and what to do about it.
  *
  * Lines go to stderr while the program is in the foreground and to syslog once it is not.  No place
- * in the code can flood them, whoever makes it speak: it has LOG_BURST lines, and one more every
- * LOG_PAUSE seconds; what is left out is counted and told.  The level debug has no such limit.
+ * in the code can flood the log, whoever triggers it: it has LOG_BURST lines, and one more every
+ * LOG_PAUSE seconds; lines left out are counted and reported.  The level debug has no such limit.
  *
- * It is never called from a sampling round.  Every function here may be called from any thread.
+ * Sampling rounds never log.  Any thread may call every function here.
  */
 #ifndef DAMONFS_UTIL_LOG_H
 #define DAMONFS_UTIL_LOG_H
@@ -19,17 +19,17 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* A place in the code that tells something; begins as zeros. */
+/* A place in the code that logs; starts as zeros. */
 struct log_site {
 	unsigned int used; /* lines of its burst */
 	unsigned long left_out; /* since the last line */
 	uint64_t since; /* when `used' was right, in seconds */
 };
 
-/* Sets what is told and where; call it while the program has one thread. */
+/* Sets what is logged and where; call it while the program has one thread. */
 void log_setup(enum log_level level, bool to_syslog);
 
-/* Tells one line from SITE; control characters in it become question marks. */
+/* Logs one line from SITE; control characters in it become question marks. */
 void log_from(struct log_site *site, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* X with its bits moved K to the left, round. */
+/* X rotated to the left by K bits. */
 static inline uint64_t random_rotate(uint64_t x, int k)
 {
 	return x << k | x >> (64 - k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Arithmetic that stops at the largest number.  Users give intervals and sizes of up to 2^64-1:
- * what is to come in such a time never comes, where a sum that wraps would say that it is overdue.
+ * Arithmetic that stops at the largest number.  Users give intervals and sizes of up to 2^64-1: an
+ * event that far ahead never comes, but a sum that wraps would make it overdue.
  */
 #ifndef DAMONFS_UTIL_SATURATE_H
 #define DAMONFS_UTIL_SATURATE_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether the thread is to end: for everything that may take long, however deep it is called from.
+ * Whether the thread has to end: for everything that may take long, however deep it is called from.
  *
- * A thread that can be told to end says once where it is told.  Loops whose length is somebody
- * else's choice (pages of a process, its mappings, regions) ask at each turn or at each hundredth,
- * and give up: what they return then is of no use to anybody any more.
+ * A thread that can be told to end registers its flag once.  Loops whose length others choose
+ * (pages of a process, its mappings, regions) check it at each turn or at each hundredth, and give
+ * up: nobody uses what they return then.
  */
 #ifndef DAMONFS_UTIL_STOP_H
 #define DAMONFS_UTIL_STOP_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The calling thread's; NULL: nobody tells it. */
+/* The calling thread's flag; NULL: nobody tells it to end. */
 extern _Thread_local const atomic_bool *stop_flag;
 
 /* FLAG, which is borrowed, tells the calling thread to end. */

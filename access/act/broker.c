@@ -2,9 +2,9 @@
 /*
  * The broker and its agents, each a process with one thread: see agent.h.
  *
- * They keep the privileges that damonfs was started with, because nobody but the daemon can tell
- * them anything, and what they do for it is little: say whether the kernel lets a caller look at a
- * process, and have one call madvise() for huge pages.  They have no system call filter: who has
+ * They keep the privileges that damonfs was started with, because they listen to nobody but the
+ * daemon and do little for it: say whether the kernel lets a caller look at a process, and make a
+ * process call madvise() for huge pages.  They have no system call filter, because a process with
  * one may not suspend another's (inject.c).
  */
 #include <errno.h>
@@ -30,7 +30,7 @@
 
 /* ---- asking ---- */
 
-/* The caller of REQUEST, as far as it came.  Its groups are the request's. */
+/* The caller of REQUEST, as far as it came.  Its groups are borrowed from the request. */
 static struct caller caller_of(struct agent_request *request, int user_ns_fd)
 {
 	return (struct caller){
@@ -54,7 +54,7 @@ static int write_label(const char *file, const char *prefix, const char *label)
 	return fd >= 0 && write(fd, text, (size_t)length) == length ? 0 : -EPERM;
 }
 
-/* Takes on the label of a security module: of AppArmor's, or of one whose are written as they are. */
+/* Takes on a label: AppArmor's, or that of a security module that takes labels as they are. */
 static int broker_take_label(const char *label)
 {
 	_cleanup_free_ char *now = NULL;
@@ -73,14 +73,14 @@ static int broker_take_label(const char *label)
 	return now && !strcmp(now, label) ? 0 : -EPERM;
 }
 
-/* Becomes CALLER for good, of whatever user namespace and label.  Return: 0 or a negative errno. */
+/* Becomes CALLER for good, in any user namespace and label.  Return: 0 or a negative errno. */
 static int become_for_good(const struct caller *caller)
 {
 	int r = caller_take_ids(caller);
 
 	if (!r && caller->label)
 		r = broker_take_label(caller->label);
-	/* Who enters a user namespace has all capabilities in it. */
+	/* A process that enters a user namespace has all capabilities in it. */
 	if (!r && caller->user_ns_fd >= 0 && setns(caller->user_ns_fd, CLONE_NEWUSER))
 		r = -errno;
 	return r ? r : caller_take_capabilities(caller);
@@ -97,7 +97,7 @@ static int open_in_the_name_of(const struct caller *caller, int dir, const char 
 	return fd < 0 ? -errno : 0;
 }
 
-/* Whoever is asked about may have the kernel wait: nobody waits for the answer by then. */
+/* The process asked about may make the kernel wait; later, nobody waits for the answer. */
 #define ASK_NS 1000000000LL
 
 static int64_t now_ns(void)
@@ -109,8 +109,8 @@ static int64_t now_ns(void)
 }
 
 /*
- * Waits for CHILD, and ends it if it takes too long, or this process where it cannot: a security
- * module may protect whom it has become.  Return: as waitpid().
+ * Waits for CHILD and kills it if it takes too long.  Ends this process if it cannot: a security
+ * module may protect what CHILD has become.  Return: as waitpid().
  */
 static pid_t broker_wait_for(pid_t child, int *status)
 {
@@ -131,7 +131,7 @@ static pid_t broker_wait_for(pid_t child, int *status)
 	return waitpid(child, status, 0);
 }
 
-/* By a process that ends: there is no way back from another user namespace. */
+/* Asks in a child process: there is no way back from another user namespace. */
 static int ask_elsewhere(const struct caller *caller, int dir, const char *name)
 {
 	int status, r;
@@ -169,7 +169,7 @@ struct asked {
 	int dir;
 };
 
-/* Whether the thread TID, which is stopped, may be made to do something. */
+/* Whether the caller may make thread TID do something. */
 static int may_control(pid_t tid, void *argument)
 {
 	const struct asked *asked = argument;
@@ -187,7 +187,7 @@ static bool is_known(const struct agent_request *request)
 	       (request->behavior == MADV_HUGEPAGE || request->behavior == MADV_NOHUGEPAGE);
 }
 
-/* REPLY says no, and does so still where nothing else can be said. */
+/* REPLY is a refusal on entry, and stays one if there is nothing else to say. */
 static void broker_serve(struct agent_request *request, const int *fds, size_t nr_fds,
 			 struct agent_reply *reply)
 {
@@ -244,8 +244,7 @@ static _Noreturn void agent_main(int socket)
 
 /* ---- the broker ---- */
 
-/* Whatever may be sent to it, it ends when the daemon does, and leaves nothing of the daemon's
- * open. */
+/* Blocks all signals, so that it ends when the daemon does, and closes the daemon's files. */
 static void broker_settle(int socket)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -268,8 +267,8 @@ static void broker_settle(int socket)
 }
 
 /*
- * A process may be in our hands, and stands still while we wait for a processor: others are to
- * wait, and to be ended first when memory is out.  Where we may say so.
+ * Asks for precedence, if we may: a process that we have stopped stands still while we wait for a
+ * processor, so others should wait, and be killed first when memory is out.
  */
 static void ask_for_precedence(void)
 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A system call in another process's name: see inject.h.
+ * A system call in another process: see inject.h.
  *
- * The thread is seized and interrupted, and stops where the kernel handles signals (1).  There it
- * is asked for whether it may be done, and whether it can.  The thread is given the registers of
- * the call, with no system call to restart, and a mask that blocks all signals but those of faults.
- * It runs to the entry of the call, which must be exactly ours: only from there to the exit is its
- * filter of system calls suspended, and none of its own code runs in between.  At the exit it is
- * interrupted again, so that it comes by the handling of signals once more before it is back in its
- * own code (2). It gets back what it had at (1) and is let go: so the kernel restarts its system
- * call, or delivers its signals, as if (1) had been the only stop.  Neither stop is a signal to the
- * process.  Who is frozen stops, but does not run: it is given back what it had where it is.
+ * We seize and interrupt a thread, and it stops where the kernel handles signals (1).  There we
+ * check whether the call is permitted and possible.  We give the thread the registers of the call,
+ * with no system call to restart, and a mask that blocks all signals but those of faults.  It runs
+ * to the entry of the call, which must be exactly ours: its system call filter is suspended only
+ * from there to the exit, and none of its own code runs in between.  At the exit we interrupt it
+ * again, so that it passes the kernel's signal handling once more before its own code (2).  There
+ * it gets back what it had at (1), and we let it go: the kernel restarts its system call, or
+ * delivers its signals, as if (1) had been the only stop.  Neither stop is a signal to the process.
+ * A frozen thread stops but does not run: it gets back what it had where it is.
  */
 #include <dirent.h>
 #include <elf.h>
@@ -109,7 +109,7 @@ static size_t rank_of(int directory, const char *name)
 	return rank ? (size_t)(rank - stoppable) : SIZE_MAX;
 }
 
-/* A thread of the process that can be stopped; the first, which has its name, may have ended. */
+/* Chooses a thread that can be stopped; the first, which has its name, may have ended. */
 static int choose_thread(struct injection *in)
 {
 	_cleanup_closedir_ DIR *directory = NULL;
@@ -137,8 +137,8 @@ static int choose_thread(struct injection *in)
 }
 
 /*
- * Whether the thread that was seized is one of the process: its number may have been another's by
- * then.  It cannot change any more.
+ * Whether the seized thread is one of the process: before that, its number may have become
+ * another's.  It cannot change any more.
  */
 static bool inject_is_ours(const struct injection *in)
 {
@@ -169,7 +169,7 @@ static int wait_for_stop(const struct injection *in, bool patiently)
 	return info.si_code == CLD_TRAPPED || info.si_code == CLD_STOPPED ? info.si_status : -ESRCH;
 }
 
-/* Waits for the stop that PTRACE_INTERRUPT asked for; signals on the way go where they were going. */
+/* Waits for the stop that PTRACE_INTERRUPT asked for; delivers signals that come before it. */
 static int wait_for_interrupt(const struct injection *in, bool patiently)
 {
 	int stop;
@@ -194,8 +194,8 @@ static int set(const struct injection *in, const struct user_regs_struct *regist
 }
 
 /*
- * A fault where the thread makes our call, or a signal of that sort: it gets back what it had.  A
- * fault is ours and comes to nothing; a signal goes on its way.
+ * Gives the thread back what it had after a fault in our call, or a signal of that kind.  A fault
+ * is ours and is dropped; a signal is delivered.
  * Return: -EOPNOTSUPP, or -EBUSY if it was a signal, which is what it was stopped for now.
  */
 static int give_up_at_signal(const struct injection *in, int number)
@@ -233,7 +233,7 @@ static int run_to_syscall(const struct injection *in, bool patiently)
 }
 
 /*
- * For a thread that does not come to the entry, as that of a frozen cgroup: stops it on its way.
+ * Stops a thread that does not come to the entry, as in a frozen cgroup.
  * Return: 0 if it came to the entry meanwhile, -EBUSY if it was given back what it had, or -ESRCH.
  */
 static int call_off(const struct injection *in)
@@ -259,7 +259,7 @@ static int call_off(const struct injection *in)
 
 /*
  * Whether the thread is in a restartable sequence, which the kernel would take for left after our
- * call.  Where that cannot be told there are none.
+ * call.  If the kernel cannot tell, there are none.
  */
 static bool in_restartable_sequence(const struct injection *in)
 {
@@ -279,7 +279,7 @@ static bool in_restartable_sequence(const struct injection *in)
 	       in->registers.rip - descriptor[1] < descriptor[2];
 }
 
-/* Whether system calls are handed to the process itself, where the kernel tells that. */
+/* Whether the process handles its own system calls, as far as the kernel tells. */
 static bool dispatches_syscalls(const struct injection *in)
 {
 	struct dispatch_config config = { 0 };
@@ -288,7 +288,7 @@ static bool dispatches_syscalls(const struct injection *in)
 	       config.mode;
 }
 
-/* Whether the thread's system calls are filtered, so that ours might be its end. */
+/* Whether the thread's system calls are filtered, so that ours might kill it. */
 static bool has_seccomp(const struct injection *in)
 {
 	char status[4096];
@@ -310,8 +310,8 @@ static bool suspend_seccomp(const struct injection *in, bool suspend)
 }
 
 /*
- * Finds a `syscall': the one that the thread is in, or one in the code that the kernel gave it. The
- * program cannot change any more.  Where that code was moved away, the call ends in a fault.
+ * Finds a `syscall' instruction: the one that the thread is in, or one in the vDSO.  The program
+ * cannot change any more.  If the vDSO was moved away, the call ends in a fault.
  * Return: 0 or a negative errno.
  */
 static int find_instruction(struct injection *in)
@@ -343,7 +343,7 @@ static int find_instruction(struct injection *in)
 	return 0;
 }
 
-/* At the first stop: what it has, and whether it can be done.  Return: 0 or a negative errno. */
+/* Saves the state at the first stop, if the call is possible.  Return: 0 or a negative errno. */
 static int save(struct injection *in)
 {
 	struct iovec registers = { &in->registers, sizeof(in->registers) };
@@ -369,7 +369,7 @@ static int save(struct injection *in)
 
 /* ---- the call ---- */
 
-/* All signals but those of faults, which would come to the process even so, as its end. */
+/* All signals but those of faults, which would kill the process if they were blocked. */
 static uint64_t mask_of_call(void)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
@@ -406,7 +406,7 @@ static bool is_our_call(const struct injection *in)
 	       info.entry.args[2] == (uint64_t)in->what->behavior;
 }
 
-/* The call that the thread is about to make is not made. */
+/* Cancels the call that the thread is about to make. */
 static int skip_call(const struct injection *in)
 {
 	struct user_regs_struct registers;
@@ -470,7 +470,7 @@ int inject_madvise(const struct inject *what, int64_t *result)
 	struct injection in = { .what = what };
 	int r = choose_thread(&in);
 
-	/* Before it is ours: Yama makes an exception of who traces it already. */
+	/* Ask before seizing it: Yama makes an exception for its tracer. */
 	if (!r)
 		r = what->may(in.tid, what->argument);
 	if (r)
@@ -482,14 +482,14 @@ int inject_madvise(const struct inject *what, int64_t *result)
 		return r;
 	if (!inject_is_ours(&in))
 		r = -ESRCH;
-	/* Now that it can neither change its credentials nor execute another program. */
+	/* Ask again, now that it can neither change its credentials nor execute another program. */
 	if (!r)
 		r = what->may(in.tid, what->argument);
 	if (!r)
 		r = save(&in);
 	if (!r)
 		r = call(&in, result);
-	/* It was let go already, or is gone, where that fails. */
+	/* If this fails, it was let go already or is gone. */
 	ptrace(PTRACE_DETACH, in.tid, 0, 0);
 	return r;
 }

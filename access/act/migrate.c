@@ -9,9 +9,9 @@
 #include "access/act/migrate.h"
 
 /*
- * move_pages() knows processes by their numbers only, which may be another's once a process has
- * been reaped: so it is asked for before and after, and what the call says of another counts for
- * nothing. Return: as move_pages().
+ * move_pages() takes a pid, which may be another's once a process has been reaped: check before and
+ * after that the process exists, and ignore an answer about another one.
+ * Return: as move_pages().
  */
 static long move_pages(const struct process *process, size_t nr, void **pages, const int *nodes,
 		       int *status)
@@ -24,7 +24,7 @@ static long move_pages(const struct process *process, size_t nr, void **pages, c
 	return process_exists(process) ? r : -1;
 }
 
-/* Those of WHICH that go to NODE.  Where it cannot be gone to, that is an error for all of them. */
+/* Moves those of WHICH that go to NODE.  If nothing can go there, the call fails for all. */
 static uint64_t move_to(const struct process *process, const struct migrant *migrants,
 			const size_t *which, size_t nr, int node)
 {

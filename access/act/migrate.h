@@ -17,8 +17,8 @@ struct migrant {
 };
 
 /*
- * Moves NR (up to MIGRATE_MAX) folios of PROCESS, as it might itself: not to where it may not be
- * (cpusets), nor to a node that has no memory.  What is shared stays.
+ * Moves NR (up to MIGRATE_MAX) folios of PROCESS, as it could itself: not to nodes that it may not
+ * use (cpusets), nor to a node that has no memory.  Shared pages stay.
  * Return: the pages that were not on their node before and are now.
  */
 uint64_t migrate(const struct process *process, const struct migrant *migrants, size_t nr);

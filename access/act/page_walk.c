@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Walking memory, a window of pages at a time: see page_walk.h.
+ * Walks memory, a window of pages at a time: see page_walk.h.
  *
- * First the frames of the window are found: those of physical memory are their own, those of a
- * process are scanned for (scan.h).  Then it is asked what is known of each and whether it is
- * taken; and what is taken is acted upon.  Physical memory is acted upon by the processes that have
- * it mapped: what is taken is sorted by process and handed over as ranges.  A page that several
- * processes share is left alone by MADV_PAGEOUT and MADV_COLD, so it is here, too.
+ * First it finds the frames of the window: physical memory is frames, and those of a process are
+ * scanned for (scan.h).  Then it looks up what is known of each page, and chooses.  Last it acts
+ * upon the chosen pages.  On physical memory it acts through the processes that map it: it sorts
+ * the pages by process and hands them over as ranges.  MADV_PAGEOUT and MADV_COLD leave alone a
+ * page that several processes share, so this code does, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@
 #include "util/stop.h"
 
 #define WINDOW 512 /* pages that are handled together */
-/* Of a process so many pages are looked at however little it uses: 64 GiB, a tenth of a second. */
+/* Pages of a process to look at however little it uses: 64 GiB, a tenth of a second. */
 #define LEAST_PAGES (1UL << 24)
 
 _Static_assert(WINDOW <= PAGE_YOUNG_MAX && WINDOW <= MIGRATE_MAX, "windows fit");
@@ -42,7 +42,7 @@ struct taken {
 	struct folio folio;
 };
 
-/* The pages of a window that there are. */
+/* The pages found in a window. */
 struct window {
 	uint64_t frame[WINDOW],
 		page[WINDOW]; /* numbers; of physical memory, both are the frame's */
@@ -61,7 +61,7 @@ struct page_walk {
 	struct process *process; /* a reference; NULL for physical memory */
 	struct folios *folios;
 	struct page_young *page_young; /* NULL until it is needed */
-	bool blind; /* nothing can be looked at */
+	bool blind; /* the access method cannot see young pages */
 
 	/* Physical memory: */
 	struct rmap_user user;
@@ -136,7 +136,7 @@ static void walk_add_page(struct window *window, uint64_t frame, uint64_t page)
 	window->page[window->nr++] = page;
 }
 
-/* All frames that the numbers go to; which of them are memory, their flags tell. */
+/* Adds all frames that exist by number; their flags tell which of them are memory. */
 static void walk_find_frames(struct page_walk *f, uint64_t *at, uint64_t last)
 {
 	uint64_t end = folios_exist(f->folios, *at) ? min_ul(last, *at + WINDOW) : *at;
@@ -146,7 +146,7 @@ static void walk_find_frames(struct page_walk *f, uint64_t *at, uint64_t last)
 	*at = end > *at ? end : last;
 }
 
-/* The next window of what is there from page *AT up to LAST; there may be nothing in it. */
+/* Finds the next window of present pages from *AT up to LAST; it may be empty. */
 static void walk_find_pages(struct page_walk *f, uint64_t *at, uint64_t last)
 {
 	size_t nr;
@@ -163,7 +163,7 @@ static void walk_find_pages(struct page_walk *f, uint64_t *at, uint64_t last)
 
 /* ---- choosing ---- */
 
-/* Sees which of the pages that it depends on are young.  Return: as page_young_see(). */
+/* Sees which of the undecided pages are young.  Return: as page_young_see(). */
 static int see(struct page_walk *f)
 {
 	int r = 0;
@@ -178,8 +178,8 @@ static int see(struct page_walk *f)
 }
 
 /*
- * Which of the pages that it depends on are young, and makes those old.
- * Return: whether that can be told, for now; where the method cannot tell it at all, none is.
+ * Sees which of the undecided pages are young, and makes those old.
+ * Return: whether that is known, for now; if the method can never tell, none is young.
  */
 static bool look(struct page_walk *f)
 {
@@ -195,7 +195,7 @@ static bool look(struct page_walk *f)
 	return f->blind || !r;
 }
 
-/* Where a page that is taken is to be acted upon.  Return: whether it can be. */
+/* Finds where to act on a page that is taken.  Return: whether that is possible. */
 static bool locate(const struct page_walk *f, size_t i, struct taken *out)
 {
 	struct rmap_mapping mappings[2];
@@ -210,7 +210,7 @@ static bool locate(const struct page_walk *f, size_t i, struct taken *out)
 	return true;
 }
 
-/* What is known of page I without looking whether it is young; what is on no list is not taken. */
+/* Judges page I without looking whether it is young; a page on no list is not taken. */
 static void judge(struct page_walk *f, size_t i, const struct page_filter *choice)
 {
 	struct window *w = &f->window;
@@ -240,8 +240,8 @@ static void judge(struct page_walk *f, size_t i, const struct page_filter *choic
 }
 
 /*
- * Looks at what it depends on only: a look makes pages old, and others' are to be left alone. Where
- * it fails, they are out, whichever was meant.
+ * Looks at undecided pages only: a look makes pages old, and others are to be left alone.  If the
+ * look fails, they are out, whatever the filter asks for.
  */
 static void walk_settle(struct page_walk *f, const struct page_filter *choice)
 {
@@ -289,7 +289,7 @@ static uint64_t choose(struct page_walk *f, const struct page_filter *choice)
 
 /* ---- acting ---- */
 
-/* How many of the NR pages, which are one process's, are mapped. */
+/* How many of the NR pages of one process are mapped. */
 static size_t count_mapped(struct process *process, const struct taken *taken, size_t nr)
 {
 	_cleanup_close_ int fd = process_open_file(process, "pagemap", O_RDONLY);
@@ -329,7 +329,7 @@ static size_t walk_advise(struct page_walk *f, struct process *process, const st
 		ssize_t bytes = syscall(SYS_process_madvise, process->pidfd, &f->ranges[done],
 					made - done, behavior, 0U);
 
-		/* It stops at what has gone since the map was made: on behind that. */
+		/* It stops at a range that has gone since the map was made: go on after that. */
 		if (bytes <= 0) {
 			done++;
 			continue;
@@ -353,8 +353,8 @@ static size_t page_out(struct page_walk *f, struct process *process, const struc
 }
 
 /*
- * A page that is read by others is marked as referenced, and the second time made active.  Its
- * process is read through its directory in /proc, which cannot come to be another's.
+ * When others read a page, the kernel marks it referenced, and active the second time.  The open
+ * /proc directory cannot become that of another process.
  */
 static size_t prioritize(struct page_walk *f, struct process *process, const struct taken *taken,
 			 size_t nr, const struct page_filter *choice)
@@ -380,7 +380,7 @@ static size_t deprioritize(struct page_walk *f, struct process *process, const s
 	return walk_advise(f, process, taken, nr, MADV_COLD);
 }
 
-/* The folios are counted from where the file, or the address space, begins. */
+/* Counts folios from the start of the file, or of the address space. */
 static uint64_t index_of(const struct page_walk *f, const struct taken *taken)
 {
 	unsigned int order = 63U - (unsigned int)__builtin_clzll(taken->folio.nr);
@@ -393,7 +393,7 @@ static uint64_t index_of(const struct page_walk *f, const struct taken *taken)
 	return (mapping->pgoff >> order) + ((page - mapping->start / PAGE) >> order);
 }
 
-/* Each folio once: with the first of its pages. */
+/* Moves each folio once, by the first of its pages. */
 static size_t migrate_pages(struct page_walk *f, struct process *process, const struct taken *taken,
 			    size_t nr, const struct page_filter *choice)
 {
@@ -456,7 +456,7 @@ static uint64_t walk_act(struct page_walk *f, enum page_action action,
 
 /* ---- walking ---- */
 
-/* The newest map; asks for one that has the frames too if this one has not. */
+/* Gets the newest map; asks for one that has these frames if it lacks them. */
 static void walk_renew_map(struct page_walk *f, uint64_t first, uint64_t last)
 {
 	uint64_t generation = rmap_generation();
@@ -469,7 +469,7 @@ static void walk_renew_map(struct page_walk *f, uint64_t first, uint64_t last)
 	f->generation = generation;
 }
 
-/* What has to be known of a process for ACTION. */
+/* Reads what ACTION has to know of a process. */
 static void renew_process(struct page_walk *f, enum page_action action)
 {
 	if (!f->scanned && scan_renew(&f->scan, f->process, LEAST_PAGES))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Walking memory page by page, for what filters and actions need to know of pages: a range of
+ * Walks memory page by page, for what filters and actions need to know about pages: a range of
  * physical memory, through the mappings of the processes that use it (rmap.h), or a range of a
- * process.  What nobody has mapped can be looked at, but is out of reach.
+ * process.  Pages that nobody has mapped can be looked at, but not acted upon.
  */
 #ifndef DAMONFS_ACCESS_ACT_PAGE_WALK_H
 #define DAMONFS_ACCESS_ACT_PAGE_WALK_H
@@ -18,24 +18,24 @@ enum page_action {
 	NR_PAGE_ACTIONS
 };
 
-/* What is known of a page that is on one of the lists of the kernel's reclaim. */
+/* What is known of a page on one of the lists of the kernel's reclaim. */
 struct page_info {
 	bool anon;
-	bool active; /* on the list of what is in use */
+	bool active; /* on the active list */
 	bool mapped;
-	bool young; /* used since it was looked at last; false if `wants_young' was */
+	bool young; /* used since the last look; false if `wants_young' was */
 	uint64_t folio_sz; /* bytes of the folio that it is part of */
 	uint64_t memcg_id; /* inode number of its cgroup; 0: none, not known here, or not wanted */
 };
 
-/* Which pages are meant. */
+/* Which pages to take. */
 struct page_filter {
 	bool wants_memcg;
-	bool wants_young; /* look; what was young is young no more afterwards */
+	bool wants_young; /* look whether pages are young, which makes them old */
 	bool (*match)(const struct page_info *info, void *argument);
 	/*
-	 * PAGE_MIGRATE: the node for a folio, negative: it stays.  INDEX counts folios of its
-	 * size from the beginning of what is mapped (a file), or of the address space.
+	 * PAGE_MIGRATE: the node for a folio; negative if it stays.  INDEX counts folios of its
+	 * size from the start of the mapped file, or of the address space.
 	 */
 	int (*node)(uint64_t index, void *argument);
 	void *argument;
@@ -44,30 +44,30 @@ struct page_filter {
 struct page_walk_result {
 	uint64_t passed; /* bytes of the pages that were taken */
 	/*
-	 * Bytes it was done to: of PAGE_PAGEOUT those that are no longer mapped, of
+	 * Bytes that the action changed: for PAGE_PAGEOUT those that are no longer mapped, for
 	 * PAGE_MIGRATE those that were not on their node before and are now.
 	 */
 	uint64_t applied;
 };
 
-/* A kdamond's; of its thread. */
+/* Belongs to the thread of a kdamond. */
 struct page_walk;
 
 /*
- * Makes what is needed to walk memory: physical memory if PROCESS is NULL, else that process's, and
- * only PAGE_COUNT and PAGE_MIGRATE.  Whether pages are young is seen by the method of SESSION,
- * which is borrowed, or not at all if that is NULL.
+ * Prepares to walk physical memory if PROCESS is NULL; else that process's, for PAGE_COUNT and
+ * PAGE_MIGRATE only.  The method of SESSION, which is borrowed, sees whether pages are young; with
+ * a NULL SESSION, nothing does.
  * Return: 0 and *OUT, or a negative errno.
  */
 int page_walk_open(struct access_session *session, struct process *process, struct page_walk **out);
 void page_walk_close(struct page_walk *frames);
 
-/* Forgets what was known of a process's mappings: before each round of walks. */
+/* Forgets what was known of a process's mappings; call it before each round of walks. */
 void frames_renew(struct page_walk *frames);
 
 /*
- * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  Of physical memory, a
- * first map has to be made before anything is done.  Gives up when the thread is told to end.
+ * Does ACTION to the pages from START to END (bytes) that CHOICE takes.  On physical memory, it
+ * does nothing before the first reverse map is made.  Gives up when the thread is told to end.
  */
 struct page_walk_result page_walk_apply(struct page_walk *frames, enum page_action action,
 					uint64_t start, uint64_t end,

@@ -11,7 +11,7 @@
 #define SAMPLE_US 1000000
 
 struct page_young {
-	struct access_space *space; /* of its own: what is prepared in there is the page_young's */
+	struct access_space *space; /* its own: nothing else prepares pages in it */
 	struct access_probe probes[PAGE_YOUNG_MAX];
 };
 
@@ -52,7 +52,7 @@ int page_young_see(struct page_young *page_young, const uint64_t *addresses, siz
 		if (young[i])
 			probes[found++] = probes[i];
 	}
-	/* Preparing makes old. */
+	/* Preparing a page makes it old. */
 	if (found)
 		access_space_round(page_young->space, probes, found, ACCESS_PREPARE,
 				   cost_clock_ns() / 1000, SAMPLE_US);

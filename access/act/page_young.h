@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether pages are young, beside the sampling of the same memory: what filters ask, with the same
- * access method and without getting into each other's way.
+ * Tells filters whether pages are young, by the access method that samples the same memory, without
+ * either getting in the other's way.
  */
 #ifndef DAMONFS_ACCESS_ACT_PAGE_YOUNG_H
 #define DAMONFS_ACCESS_ACT_PAGE_YOUNG_H
@@ -13,7 +13,7 @@
 struct page_young;
 
 /*
- * Of PROCESS, or of physical memory if that is NULL; SESSION is borrowed.
+ * For PROCESS, or physical memory if that is NULL; SESSION is borrowed.
  * Return: 0 and *OUT, or a negative errno.
  */
 int page_young_open(struct access_session *session, struct process *process,
@@ -21,8 +21,8 @@ int page_young_open(struct access_session *session, struct process *process,
 void page_young_close(struct page_young *page_young);
 
 /*
- * Sets YOUNG for each of the NR (up to PAGE_YOUNG_MAX) addresses, which ascend, and makes those
- * old. Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
+ * Sets YOUNG for each of the NR (up to PAGE_YOUNG_MAX) ascending addresses; makes the young old.
+ * Return: 0; or a negative errno, and none is young: -EOPNOTSUPP if the method cannot look.
  */
 int page_young_see(struct page_young *page_young, const uint64_t *addresses, size_t nr,
 		   bool *young);

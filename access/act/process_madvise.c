@@ -2,9 +2,9 @@
 /*
  * Advice for another process's memory: see process_madvise.h.
  *
- * process_madvise(2) gives most.  It refuses MADV_HUGEPAGE and MADV_NOHUGEPAGE, which change
- * mappings: these the process has to give itself (agent.h).  Where it cannot be made to, huge
- * pages are made at once by MADV_COLLAPSE instead; there is no such way out for the contrary.
+ * process_madvise(2) gives most advice.  It refuses MADV_HUGEPAGE and MADV_NOHUGEPAGE, which change
+ * mappings: the process has to give those itself (agent.h).  If it cannot be made to, MADV_COLLAPSE
+ * makes huge pages at once instead; MADV_NOHUGEPAGE has no such substitute.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -23,8 +23,8 @@
 #endif
 
 /*
- * In one call, process_madvise() takes less than 2 GiB, and it is to take about so long, so that
- * whoever is to end can.  Pieces end where huge pages do.
+ * One process_madvise() call takes less than 2 GiB, and should take about this long, so that a
+ * thread that is told to end can.  Pieces end where huge pages do.
  */
 #define LEAST_BYTES (2UL << 20)
 #define MOST_BYTES  (1UL << 30)
@@ -36,8 +36,8 @@
 static const struct {
 	int behavior; /* for madvise() */
 	bool injected;
-	int otherwise; /* what process_madvise() takes where that is not possible, or NO_WAY */
-	uint64_t first; /* bytes of the first piece, until it is known what they take */
+	int otherwise; /* for process_madvise() if that is not possible, or NO_WAY */
+	uint64_t first; /* bytes of the first piece, until their cost is known */
 } advices[NR_ADVICES] = {
 	[ADVICE_WILLNEED] = { MADV_WILLNEED, false, NO_WAY, 256UL << 20 },
 	[ADVICE_COLD] = { MADV_COLD, false, NO_WAY, 256UL << 20 },
@@ -55,8 +55,8 @@ static uint64_t next_size(uint64_t size, uint64_t ns)
 }
 
 /*
- * Like madvise(), what is not mapped is an error only when all the rest is done; and it is one to
- * be told to end before that.  SIZE is that of the first piece.
+ * Like madvise(), it reports unmapped memory only when all the rest is done; being told to end
+ * before that is an error.  SIZE is that of the first piece.
  */
 static int madvise_advise(const struct process *process, int behavior, uint64_t size,
 			  uint64_t start, uint64_t length)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is done to the memory of another process: madvise(2) on its behalf. */
+/* Acts on the memory of another process: madvise(2) on its behalf. */
 #ifndef DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H
 #define DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H
 
@@ -17,8 +17,8 @@ enum advice {
 };
 
 /*
- * Gives ADVICE for LENGTH bytes at START, both multiples of the page size.  Like madvise(2) it goes
- * on behind what is not mapped, and fails then.
+ * Gives ADVICE for LENGTH bytes at START, both multiples of the page size.  Like madvise(2), it
+ * goes on after a hole in the mappings, and fails then.
  *
  * Return: 0 if madvise(2) would return 0, or a negative errno: its own, or what stands in the way
  * (-EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH).

@@ -3,13 +3,13 @@
  * Guesses: what a method answers for a page that it could not afford to clear before looking.
  *
  * A bit that says "touched since it was cleared" tells the truth about the coming interval if it
- * was clear when the probe was prepared: because the page was not touched for long, or because it
- * was cleared for the probe.  Otherwise the probe answers what the last one of its region answered
- * that was in the same position, its page being touched already and then cleared: it is the same
- * conditional chance, where the region's last answer would lean to its cold part.
+ * was clear when the probe was prepared: the page was not touched for long, or it was cleared for
+ * the probe.  Otherwise the probe repeats the answer of its region's last page that was touched
+ * already, too, but was cleared.  That is the same conditional chance, while the last answer of the
+ * region, of whatever page, would lean towards its cold part.
  *
- * What a region knows expires when nothing but untouched pages were found in it for long.  All of
- * it is kept in access_probe.priv.
+ * What is known of a region expires when only untouched pages were found in it for long.  All of it
+ * is kept in access_probe.priv.
  */
 #ifndef DAMONFS_ACCESS_METHODS_ESTIMATE_H
 #define DAMONFS_ACCESS_METHODS_ESTIMATE_H

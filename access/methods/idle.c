@@ -2,17 +2,16 @@
 /*
  * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING.
  *
- * Writing a bit marks a frame idle, which clears its accessed bit in every mapping; reading tells
- * whether it still is.  So shared memory is right by nature, and nothing is done to the page but
- * that.  It is what the kernel's DAMON does, at the price of three system calls a check instead of
- * none.
+ * Writing a bit marks a frame idle, which clears its accessed bit in every mapping; reading the bit
+ * tells whether the frame still is.  So shared memory is right by nature, and nothing else is done
+ * to the page.  The kernel's DAMON does the same, but without the three system calls that a check
+ * costs here.
  *
- * Bits are reached by the frame, which /proc/PID/pagemap tells; neighbouring addresses share a
- * read. The bitmap is read and written in words of 64 frames: frames are sorted so that one word
- * serves its neighbours.  A frame that cannot be tracked reads as if it was accessed: the tail of a
- * huge page, which is tracked by its head, or a page that is on no list, like the zero page.  So
- * /proc/kpageflags is asked about those that look accessed, and about all in regions where tails
- * were found.
+ * /proc/PID/pagemap tells the frame of an address; neighbouring addresses share a read.  The bitmap
+ * is read and written in words of 64 frames, so frames are sorted for neighbours to share a word.
+ * A frame that cannot be tracked reads as accessed: the tail of a huge page, which is tracked by
+ * its head, or a page on no list, like the zero page.  So /proc/kpageflags is read for frames that
+ * look accessed, and for all frames in regions where tails were found.
  */
 #include <errno.h>
 #include <linux/kernel-page-flags.h>
@@ -34,8 +33,8 @@
 #define MAX_ORDER 9
 
 /*
- * What access_probe.priv holds: the order of the folio of which a tail was found last in the
- * region; 0: there were none.
+ * access_probe.priv holds the order of the folio whose tail was found last in the region, or 0 if
+ * there was none.
  */
 #define UNKNOWN_ORDER MAX_ORDER
 
@@ -54,7 +53,7 @@ struct idle_session {
 struct idle_space {
 	struct access_space base;
 	bool physical; /* addresses are those of frames */
-	struct pagemap pagemap; /* of the process, else */
+	struct pagemap pagemap; /* of the process, if there is one */
 	struct prepared_frame *prepared; /* ascending by frame */
 	size_t nr, room;
 };
@@ -109,8 +108,8 @@ static void idle_space_close(struct access_space *base)
 }
 
 /*
- * A frame is idle until anybody at all uses it, so it tells whoever watches one process what others
- * do with the memory that they share: it is for those only who may see everybody's.
+ * A frame is idle until anybody uses it, so it shows the watcher of one process what others do with
+ * memory that they share.  Only those who may see everybody's memory may use it.
  */
 static int idle_space_open(struct access_session *session, struct process *process,
 			   struct access_space **out, struct access_why *why)
@@ -137,7 +136,7 @@ static int idle_space_open(struct access_session *session, struct process *proce
 	return 0;
 }
 
-/* Return: whether there is one; errno is 0 if it is only that INDEX is behind the last frame. */
+/* Return: whether there is one; errno is 0 if INDEX is only past the last frame. */
 static bool read_word(int fd, uint64_t index, uint64_t *out)
 {
 	errno = 0;
@@ -170,8 +169,8 @@ static bool is_of_order(const struct idle_session *s, uint64_t frame, int order)
 }
 
 /*
- * The frame by which FRAME is tracked: the head of a larger folio, found by its alignment; that of
- * the order that was found last in the region is looked at first.
+ * The frame that tracks FRAME: the head of a larger folio, found by its alignment; the order that
+ * was found last in the region is tried first.
  */
 static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint16_t *memory)
 {
@@ -213,7 +212,7 @@ static int find_frame(struct idle_space *space, const struct access_probe *probe
 	return r;
 }
 
-/* Notes the frames of the N probes; what is not present has none. */
+/* Notes the frames of the N probes; pages that are not present have none. */
 static int idle_find_frames(struct idle_session *s, struct idle_space *space,
 			    struct access_probe *probes, size_t n)
 {

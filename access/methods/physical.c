@@ -2,12 +2,12 @@
 /*
  * Physical memory through mappings: see physical.h.
  *
- * Arming looks up who has the frame of each address mapped, sorts that by process, and hands each
- * process's addresses to a space of its own; checking asks the same spaces again.  A frame was
- * accessed if any of those that were asked says so.
+ * Preparing looks up which processes map the frame of each address, sorts that by process, and
+ * hands each process's addresses to a space of its own; checking asks the same spaces again.  A
+ * frame was accessed if any process that was asked says so.
  *
- * Spaces are opened when a process is met first, and kept as long as it is in the reverse map: that
- * is the one thing here that allocates after the beginning.
+ * It opens a space when it first meets a process, and keeps it while the process is in the reverse
+ * map: nothing else here allocates after the beginning.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 #include "util/cleanup.h"
 #include "util/stop.h"
 
-/* Of those who share a frame, so many are asked. */
+/* How many of the processes that share a frame are asked. */
 #define MAX_MAPPINGS 4
 
 /* A page of a process that was prepared for a probe. */
@@ -70,7 +70,7 @@ static struct access_space *take_space(struct physical_space *space, pid_t pid)
 	return NULL;
 }
 
-/* Goes over to a newer map, with the spaces of the processes that are in both. */
+/* Switches to a newer map, and keeps the spaces of the processes that are in both. */
 static int physical_renew_map(struct physical_space *space)
 {
 	uint64_t generation = rmap_generation();
@@ -96,7 +96,7 @@ static int physical_renew_map(struct physical_space *space)
 	return 0;
 }
 
-/* The next process's pages from AT on: how many; they go into the batch. */
+/* Copies the next process's pages, from AT on, to the batch.  Return: how many. */
 static size_t take_batch(struct physical_space *space, size_t at)
 {
 	size_t nr = 0;
@@ -228,7 +228,7 @@ static void want(struct physical_space *space, const struct access_probe *probes
 
 	if (first >= space->user.first && last <= space->user.last)
 		return;
-	/* Addresses are drawn anew each time: so that it does not grow by pages. */
+	/* Addresses are drawn anew each time: a margin keeps it from growing page by page. */
 	first -= min_ul(first, 1UL << 15);
 	rmap_want(&space->user, first, last + (1UL << 15));
 }

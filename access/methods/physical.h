@@ -6,9 +6,9 @@
 #include "access/access.h"
 
 /*
- * Opens a space of physical memory for the method of SESSION, which sees processes only: an address
- * is looked for in the reverse map (rmap.h), and the processes that have its frame mapped are
- * asked. What nobody has mapped was not accessed.
+ * Opens a space of physical memory for the method of SESSION, which sees processes only: it looks
+ * up an address in the reverse map (rmap.h) and asks the processes that map its frame.  A frame
+ * that nobody has mapped counts as not accessed.
  *
  * Return: 0 and *OUT, or a negative errno and WHY.
  */

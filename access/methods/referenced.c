@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The method `referenced': what /proc/PID/smaps says was referenced of each mapping since the bits
- * were cleared by clear_refs.  For where BPF may not be used.
+ * The method `referenced' reads in /proc/PID/smaps how much of each mapping was referenced since
+ * clear_refs cleared the bits.  For where BPF may not be used.
  *
- * It is one figure for a mapping: an address answers "accessed" with the chance that a resident
- * page of its mapping had.  Reading and clearing cost 30-40 ms a GiB, so they are done as seldom as
- * keeps them to 2 % of the time; an answer is that of the last such period, in which a page that
- * was touched once counts like one that was touched without pause.
+ * There is one figure per mapping: an address answers "accessed" with the chance that a resident
+ * page of its mapping had.  Reading and clearing cost 30-40 ms a GiB and are limited to 2 % of the
+ * time.  An answer is that of the last such period, in which a page that was touched once counts
+ * like one that was touched without pause.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +37,7 @@ static int referenced_session_open(const char *argument, struct access_session *
 				   struct access_why *why)
 {
 	(void)argument;
-	/* Ours is root's, because we may not be traced: whether it can be written says nothing. */
+	/* Root owns ours, because we may not be traced: whether we can write it says nothing. */
 	if (access("/proc/self/clear_refs", F_OK) && errno == ENOENT)
 		return access_because(why, -EOPNOTSUPP, "the kernel has no /proc/PID/clear_refs");
 	*out = calloc(1, sizeof(**out));
@@ -77,7 +77,7 @@ static int referenced_space_open(struct access_session *session, struct process 
 	return 0;
 }
 
-/* A write to clear_refs costs the process; that it could be opened for that is what is checked. */
+/* Does not write clear_refs, which costs the process: that it could be opened is the check. */
 static int referenced_attempt(struct access_space *space, const uint64_t *addresses, size_t nr,
 			      struct access_why *why)
 {
@@ -131,7 +131,7 @@ static int read_figures(struct referenced_space *space)
 			last->referenced_kb = a;
 		}
 	}
-	/* What is missing would look cold. */
+	/* A missing mapping would look cold. */
 	if (!feof(file))
 		return errno ? -errno : -EIO;
 	return 0;

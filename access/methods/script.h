@@ -6,7 +6,7 @@
  * us, ms, s and count from the start of monitoring (events without `at' are there from the start).
  *
  *     map 0x10000000 256M                  # a mapping appears
- *     access 0x10000000 32M 100%           # each page is touched in so many of the sampling rounds
+ *     access 0x10000000 32M 100%           # the share of sampling rounds that touch each page
  *     at 5s access 0x10000000 32M 0%       # later events override earlier ones
  *     at 5s access 0x18000000 32M 100%
  *     at 8s unmap 0x10000000 256M          # the mappings inside that range go
@@ -35,7 +35,7 @@ struct script {
 };
 
 /*
- * Reads a script.  On an error says in WHY, of SIZE bytes, what is wrong in which line.
+ * Reads a script.  On an error, WHY, of SIZE bytes, says what is wrong in which line.
  * Return: 0 and *OUT, to be freed by script_free(), or -EINVAL or -ENOMEM.
  */
 int script_read(FILE *file, struct script *out, char *why, size_t size);
@@ -49,7 +49,7 @@ int script_maps(const struct script *script, uint64_t time, struct maps *out);
 
 /*
  * Whether the page of ADDRESS is touched in the round at TIME: the last event about it counts.  The
- * same question has the same answer.
+ * answer depends on the arguments only.
  */
 bool script_accessed(const struct script *script, uint64_t address, uint64_t time);
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The method `softdirty': which pages were written since clear_refs was written to with 4, by bit
- * 55 of /proc/PID/pagemap.  For kernels with CONFIG_MEM_SOFT_DIRTY (Debian's have it) where BPF may
+ * The method `softdirty' sees which pages were written since 4 was written to clear_refs, by bit 55
+ * of /proc/PID/pagemap.  For kernels with CONFIG_MEM_SOFT_DIRTY (Debian's have it) where BPF may
  * not be used.
  *
- * It sees writes only; memory that is only read looks cold.  A clear write-protects every page that
- * the process has resident and costs it a fault for each page that it writes first afterwards, so
- * it is rationed as clear_refs.h has it.  A page that was written since the last one is taken to be
- * in use until the next: the faults slow the process down so much just after a clear that a look at
- * the first interval would tell less.
+ * It sees writes only; memory that is only read looks cold.  A clear write-protects every resident
+ * page of the process and costs it a fault for each page that it writes first afterwards, so
+ * clear_refs.h rations it.  A page that was written since the last clear counts as in use until the
+ * next: just after a clear, the faults slow the process down so much that a look at the first
+ * interval would tell less.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	(void)session;
 	if (!space)
 		return -ENOMEM;
-	/* Both, whatever comes of it: so both can be closed. */
+	/* Open both in any case, so that both can be closed. */
 	r = clear_refs_open(&space->refs, process);
 	opened = pagemap_open(&space->pagemap, process);
 	space->refs.stat_fd = process_open_file(process, "stat", O_RDONLY);
@@ -80,7 +80,7 @@ static int softdirty_space_open(struct access_session *session, struct process *
 	return 0;
 }
 
-/* As of `referenced': a clear costs the process more than a try is worth. */
+/* Like `referenced', without a clear: that costs the process more than a try is worth. */
 static int softdirty_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
 			     struct access_why *why)
 {

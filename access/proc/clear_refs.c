@@ -17,7 +17,7 @@
 /* A clear may cost this part of the time since the last one. */
 #define DUTY 50
 
-/* A try-out of soft-dirty bits: so many pages of our own. */
+/* Pages of our own to try soft-dirty bits on. */
 #define TRY_PAGES 64
 #define TRY_SIZE  (TRY_PAGES * 4096UL)
 
@@ -44,8 +44,8 @@ static void measure_fault(volatile char *memory)
 }
 
 /*
- * Writing 4 to clear_refs succeeds also where there are no such bits: touch a page and look.  What
- * cannot be tried now stays unknown, and is tried again.
+ * Writing 4 to clear_refs succeeds even without soft-dirty bits: touch a page and look.  If it
+ * cannot look now, the answer stays unknown and the next call tries again.
  */
 static void softdirty_try(void)
 {
@@ -115,8 +115,8 @@ void clear_refs_close(struct clear_refs *refs)
 }
 
 /*
- * The faults that the last clear cost: those since then, but no more than there are pages.
- * Keeps how many there were in all.
+ * The faults that the last clear cost: those since then, but at most one per page.  Keeps the total
+ * number for the next time.
  */
 static uint64_t faults_since(struct clear_refs *refs)
 {
@@ -142,7 +142,7 @@ bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample
 {
 	uint64_t wait = max_ul(sample, refs->cost_ns * DUTY / 1000);
 
-	/* It is in the future for the other batches of the round that cleared. */
+	/* last_us is in the future for the other batches of the round that cleared. */
 	return !refs->last_us || (now >= refs->last_us && now - refs->last_us >= wait);
 }
 
@@ -158,8 +158,8 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
 	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
 		return -errno;
 	/*
-	 * The first write leaves the TLB as it is, and a page that is in it would not be marked
-	 * again until it drops out.
+	 * The first write does not flush the TLB, and the processor would not mark a page again
+	 * while the TLB holds its entry.
 	 */
 	if (refs->flush && pwrite(refs->fd, "4", 1, 0) != 1)
 		return -errno;

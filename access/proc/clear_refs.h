@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clearing every accessed or soft-dirty bit of a process at once, by /proc/PID/clear_refs.
+ * Clears every accessed or soft-dirty bit of a process at once, by /proc/PID/clear_refs.
  *
- * It walks all that is resident (54-75 ns a page, with the process's mmap lock held for writing),
- * so it is rationed: a clear is due again only when a fiftieth of the time since the last one would
- * pay for it.  That bounds it to about 2 % of a processor, and the time for which page faults of
- * the process may have to wait to 2 % as well, whatever its size; what it cannot bound is the
- * length of a single wait, 15-20 ms/GiB.
+ * It walks all resident pages (54-75 ns each, holding the process's mmap lock for writing), so it
+ * is rationed: the next clear is due when a fiftieth of the time since the last one pays for it.
+ * That limits it to about 2 % of a processor, and the time that page faults of the process may have
+ * to wait to 2 % as well, whatever its size.  It cannot limit a single wait: 15-20 ms/GiB.
  *
  * A clear of soft-dirty bits also costs the process a fault for each page that it writes first
- * afterwards; those that the last one cost are part of the price.
+ * afterwards; the price includes the faults that the last clear caused.
  */
 #ifndef DAMONFS_ACCESS_PROC_CLEAR_REFS_H
 #define DAMONFS_ACCESS_PROC_CLEAR_REFS_H
@@ -28,7 +27,7 @@ enum clear_refs_what {
 
 struct clear_refs {
 	int fd; /* of clear_refs */
-	int stat_fd; /* of stat, for whoever clears soft-dirty bits; closed with the other; else -1 */
+	int stat_fd; /* of stat, to count faults of soft-dirty clears; else -1; closed with fd */
 	uint64_t nr_faults; /* at the last clear */
 	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
 	uint64_t cost_ns; /* of the last clear, and of the faults after the one before */
@@ -39,19 +38,18 @@ struct clear_refs {
 int clear_refs_open(struct clear_refs *refs, const struct process *process);
 void clear_refs_close(struct clear_refs *refs);
 
-/* Says in WHY what adds the right to clear them, after an error R of clear_refs_open().  Return: R.
- */
+/* Explains error R of clear_refs_open() in WHY, and what gives the right to clear.  Return: R. */
 int clear_refs_why(struct access_why *why, int r);
 
-/* Whether a clear can be afforded at NOW (us), at most one each SAMPLE us. */
+/* Whether the budget allows a clear at NOW (us): at most one every SAMPLE us. */
 bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample);
 
 /* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
 int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_t now);
 
 /*
- * Whether this kernel keeps soft-dirty bits: found out on pages of our own, once, and by a daemon
- * without privileges only as long as it may be traced.  False as well if it cannot be told now.
+ * Whether this kernel keeps soft-dirty bits.  Found out once, on pages of our own; a daemon without
+ * privileges can do so only while it may be traced.  Also false if it cannot be found out now.
  */
 bool softdirty_works(void);
 

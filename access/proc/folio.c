@@ -10,8 +10,8 @@
 #include "access/rights/caller.h"
 #include "util/cleanup.h"
 
-#define WINDOW	  512 /* frames that are read together, where one follows the other */
-#define PEEK	  16 /* and where they do not */
+#define WINDOW	  512 /* frames to read at once when they follow each other */
+#define PEEK	  16 /* and when they do not */
 #define MAX_ORDER 18 /* of a huge page of 1 GiB */
 
 /* A part of a file that has a word for each frame. */
@@ -46,7 +46,7 @@ int folios_open(struct folios **out)
 		return -ENOMEM;
 	folios->flags.fd = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
 	r = folios->flags.fd < 0 ? folios->flags.fd : 0;
-	/* Only kernels with memory cgroups have it; without it, no page is of any. */
+	/* Only kernels with memory cgroups have it; without it, no page has a cgroup. */
 	folios->cgroups.fd = caller_open_as_daemon(AT_FDCWD, "/proc/kpagecgroup", O_RDONLY);
 	if (!r && folios->cgroups.fd < 0 && folios->cgroups.fd != -ENOENT)
 		r = folios->cgroups.fd;
@@ -64,7 +64,7 @@ void folios_forget(struct folios *folios)
 	folios->last.nr = 0;
 }
 
-/* What the file does not have is 0. */
+/* Words that the file does not have are 0. */
 static void read_words(struct words *words, uint64_t first, size_t nr)
 {
 	ssize_t bytes = words->fd < 0 ? 0 :
@@ -96,7 +96,7 @@ bool folios_exist(const struct folios *folios, uint64_t frame)
 	return pread(folios->flags.fd, &word, 8, (off_t)(frame * 8)) == 8;
 }
 
-/* Of a frame that is not the first of its folio: folios are aligned to their size. */
+/* The head of the tail FRAME, found by alignment: folios are aligned to their size. */
 static uint64_t find_head(struct folios *folios, uint64_t frame)
 {
 	uint64_t head = frame;
@@ -116,7 +116,7 @@ static uint64_t find_head(struct folios *folios, uint64_t frame)
 	return frame;
 }
 
-/* Of HEAD: as many frames as follow as its tails. */
+/* The number of frames in the folio of HEAD: itself and the tails that follow. */
 static uint64_t count_frames(struct folios *folios, uint64_t head)
 {
 	struct folio *last = &folios->last;
@@ -144,7 +144,7 @@ void folios_find(struct folios *folios, uint64_t frame, struct folio *out)
 	}
 	if (last->flags >> KPF_COMPOUND_HEAD & 1)
 		last->nr = count_frames(folios, last->head);
-	/* Its head came or went while it was looked for. */
+	/* The folio appeared or went away during the search. */
 	if (frame - last->head >= last->nr)
 		*last = (struct folio){ .head = frame, .nr = 1, .flags = flags };
 	*out = *last;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel tells of page frames, and of the folios they are part of: /proc/kpageflags and
- * /proc/kpagecgroup.  Many frames are looked up at the price of one if they are near each other.
+ * What the kernel tells about page frames and their folios: /proc/kpageflags and /proc/kpagecgroup.
+ * Looking up many frames that are near each other costs as much as one.
  */
 #ifndef DAMONFS_ACCESS_PROC_FOLIO_H
 #define DAMONFS_ACCESS_PROC_FOLIO_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A huge page, or another of several frames, or one frame. */
+/* A huge page, another folio of several frames, or a single frame. */
 struct folio {
 	uint64_t head, nr; /* frames */
 	uint64_t flags; /* of the head, as bits of KPF_* */
@@ -24,20 +24,20 @@ static inline bool folio_has(const struct folio *folio, int bit)
 
 struct folios;
 
-/* Return: 0 and *OUT, or a negative errno: frames are not everybody's to look at. */
+/* Return: 0 and *OUT, or a negative errno: not everybody may look at frames. */
 int folios_open(struct folios **out);
 void folios_close(struct folios *folios);
 
-/* Forgets what was read: before each walk. */
+/* Forgets what was read; call it before each walk. */
 void folios_forget(struct folios *folios);
 
-/* Whether the numbers of frames go so far; what is memory and what is not is another matter. */
+/* Whether frame numbers go as far as FRAME; it need not be memory. */
 bool folios_exist(const struct folios *folios, uint64_t frame);
 
 /* The folio that FRAME is part of; its flags are 0 where there is no memory. */
 void folios_find(struct folios *folios, uint64_t frame, struct folio *out);
 
-/* The inode number of the cgroup that FOLIO is charged to; 0: none, or it cannot be told. */
+/* The inode number of the cgroup that FOLIO is charged to; 0: none, or unknown. */
 uint64_t folios_memcg(struct folios *folios, const struct folio *folio);
 
 #endif

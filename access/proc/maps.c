@@ -49,7 +49,7 @@ int maps_parse(int fd, struct maps *out)
 		if (r)
 			return r;
 	}
-	/* A part of them would be another address space; that memory is short is no error of FILE. */
+	/* A partial list would be another address space; FILE has no error if memory was short. */
 	if (!feof(file))
 		return errno ? -errno : -EIO;
 	*out = maps;

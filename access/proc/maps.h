@@ -10,7 +10,7 @@
 
 struct mapping {
 	uint64_t start, end; /* bytes, [start, end) */
-	uint64_t pgoff; /* page of the file that it begins with; of no file, that of the address */
+	uint64_t pgoff; /* first page within the file; without a file, page of the address */
 };
 
 struct maps {
@@ -26,7 +26,7 @@ struct maps {
  */
 int maps_read(const struct process *process, struct maps *out);
 
-/* The same from an open file of that format; takes the descriptor over. */
+/* The same from an open file of that format; takes over the descriptor. */
 int maps_parse(int fd, struct maps *out);
 
 void maps_free(struct maps *maps);

@@ -35,7 +35,7 @@ int meminfo_node(int nid, uint64_t *total, uint64_t *free)
 	file = fopen(path, "re");
 	if (!file)
 		return -errno;
-	/* libproc2 knows of no nodes' memory. */
+	/* libproc2 does not report memory by node. */
 	if (fscanf(file, " Node %*d MemTotal: %" SCNu64 " kB Node %*d MemFree: %" SCNu64, total,
 		   free) != 2)
 		return -EIO;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How much memory the system has, and how it is doing: what watermarks and quota goals go by. */
+/* How much memory the system has and how it is doing, for watermarks and quota goals. */
 #ifndef DAMONFS_ACCESS_PROC_MEMINFO_H
 #define DAMONFS_ACCESS_PROC_MEMINFO_H
 
@@ -14,7 +14,7 @@ int meminfo_free_rate(uint64_t *out);
  */
 int meminfo_node(int nid, uint64_t *total, uint64_t *free);
 
-/* Microseconds for which some task has waited for memory, since boot (PSI). */
+/* Microseconds since boot in which some task waited for memory (PSI). */
 int meminfo_some_stall_us(uint64_t *out);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /proc/PID/pagemap for the addresses of a round of probes: those that are near each other are
- * looked up by one read.
+ * /proc/PID/pagemap for the addresses of a round of probes; one read looks up those that are near
+ * each other.
  */
 #ifndef DAMONFS_ACCESS_PROC_PAGEMAP_H
 #define DAMONFS_ACCESS_PROC_PAGEMAP_H
@@ -10,7 +10,7 @@
 #include "access/proc/process.h"
 #include "access/why.h"
 
-/* Of an entry; the frame's number is 0 without CAP_SYS_ADMIN. */
+/* Parts of an entry; the frame number is 0 without CAP_SYS_ADMIN. */
 #define PAGEMAP_PRESENT	   (1ULL << 63)
 #define PAGEMAP_FILE	   (1ULL << 61) /* or shared memory: not anonymous */
 #define PAGEMAP_SOFT_DIRTY (1ULL << 55)
@@ -20,28 +20,28 @@
 
 struct pagemap {
 	int fd;
-	uint64_t entries[PAGEMAP_WINDOW], first, nr; /* what was read last: of which pages */
+	uint64_t entries[PAGEMAP_WINDOW], first, nr; /* what was read last, and for which pages */
 };
 
 /* Return: 0 or a negative errno. */
 int pagemap_open(struct pagemap *pagemap, struct process *process);
 void pagemap_close(struct pagemap *pagemap);
 
-/* Says in WHY what adds the right to read it, after an error R.  Return: R. */
+/* Explains error R in WHY, and what gives the right to read it.  Return: R. */
 int pagemap_why(struct access_why *why, int r);
 
-/* Forgets what was read: before each round. */
+/* Forgets what was read; call it before each round. */
 static inline void pagemap_forget(struct pagemap *pagemap)
 {
 	pagemap->nr = 0;
 }
 
-/* The address of a probe that is meant. */
+/* Which address of a probe to look up. */
 enum pagemap_address { PAGEMAP_ARMED, PAGEMAP_NEXT };
 
 /*
- * The entry of the page at an address of probe I of N, which ascend; those behind it that are near
- * are read with it.  What is not mapped, or above user space, is 0.
+ * Looks up the page at an address of probe I of N ascending ones, and reads the entries of later
+ * probes with it if they are near.  Pages that are not mapped, or above user space, are 0.
  * Return: 0 or a negative errno.
  */
 int pagemap_read(struct pagemap *pagemap, const struct access_probe *probes, size_t i, size_t n,

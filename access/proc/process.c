@@ -22,7 +22,7 @@
 #include "util/log.h"
 
 #ifndef NS_GET_TGID_IN_PIDNS
-/* Linux 6.11: what a pid of the namespace of the descriptor is called here, and the other way. */
+/* Linux 6.11: translates pids between the descriptor's namespace and ours. */
 #define NS_GET_PID_FROM_PIDNS _IOR(0xb7, 0x6, int)
 #endif
 
@@ -54,8 +54,8 @@ static int our_pid_namespace(ino_t *out)
 }
 
 /*
- * What task PID of the namespace with inode NS, nested DEPTH deep, is called here, by looking at
- * every task: for kernels that cannot be asked.
+ * Finds our pid of task PID of the namespace with inode NS, nested DEPTH deep, by looking at every
+ * task: for kernels without the ioctl.
  */
 static int scan_for(pid_t pid, ino_t ns, size_t depth, pid_t *out)
 {
@@ -124,8 +124,8 @@ static ino_t process_namespace_of(const struct process_caller *reader)
 }
 
 /*
- * The names of PROCESS by STATUS, up the namespaces from its own; none where these may not be seen.
- * Return: 0, or a negative errno where they cannot be seen now.
+ * Takes PROCESS's pids from STATUS, up the namespaces from its own; none if we may not see these.
+ * Return: 0, or a negative errno if they cannot be seen now.
  */
 static int take_names(struct process *process, const struct task_status *status)
 {
@@ -181,7 +181,7 @@ pid_t process_pid_for(const struct process *process, const struct process_caller
 	return ns == process_namespace_of(NULL) ? process->tid : pid_in(process, ns);
 }
 
-/* Whether who named PROCESS may watch it.  Return: as process_may(), but never -EAGAIN. */
+/* Whether PROCESS's caller may watch it.  Return: as process_may(), but never -EAGAIN. */
 static int process_ask(const struct process *process)
 {
 	int r = process_may(process, CALLER_WATCH, NAMING_MS);
@@ -238,7 +238,7 @@ int process_open(pid_t pid, struct caller *caller, struct process **out)
 	/* Without pidfds (before Linux 5.3) it can be watched, if not acted upon. */
 	if (process->pidfd < 0 && errno != ENOSYS)
 		return -errno;
-	/* Both were found by number; as the first still exists now, the second is of it. */
+	/* Both were found by number: the first still exists, so both are the same process. */
 	if (!process_exists(process))
 		return -ESRCH;
 	r = process_ask(process);
@@ -271,7 +271,7 @@ int process_for(const struct process *process, struct caller *caller, struct pro
 	r = copy_names(process, other);
 	if (!r)
 		r = process_ask(other);
-	/* Who has gone since it was named is nobody's. */
+	/* Nobody needs a right over a process that has gone since. */
 	if (r && r != -ESRCH)
 		return r;
 	*out = steal_ptr(other);
@@ -310,7 +310,7 @@ void process_putp(struct process **process)
 
 bool process_exists(const struct process *process)
 {
-	/* A directory of /proc that is held open stands for the task, not for its number. */
+	/* An open directory of /proc stands for the task, not for its number. */
 	return !faccessat(process->procfd, "stat", F_OK, 0);
 }
 

@@ -21,11 +21,11 @@
 #include "util/log.h"
 #include "util/stop.h"
 
-/* The share of a processor that making maps may take: one of so many parts. */
+/* Making maps may take 1/SHARE of a processor. */
 #define SHARE 25
-/* Whoever waits for the keeper asks so often whether it is to go on waiting. */
+/* How often a thread that waits for the keeper checks whether it is told to end. */
 #define PATIENCE_NS 20000000UL
-/* No map is made sooner than so long after the last one. */
+/* The shortest time between two maps. */
 #define SHORTEST_WAIT_NS 1000000000UL
 /* A map in the making. */
 struct builder {
@@ -55,7 +55,7 @@ static int rmap_add_page(struct builder *b, uint64_t frame, uint64_t page)
 	return 0;
 }
 
-/* Whether a process, and not a kernel thread, has anything in memory. */
+/* Whether the process has resident memory; a kernel thread has none. */
 static bool has_memory(const struct process *process)
 {
 	_cleanup_close_ int fd = process_open_file(process, "statm", O_RDONLY);
@@ -107,7 +107,7 @@ static int add_process(struct builder *b, pid_t pid)
 	return 0;
 }
 
-/* Not by libproc2, which leaves 256 KiB behind for each thread that it was used in. */
+/* Without libproc2, which leaves 256 KiB behind in each thread that uses it. */
 static int add_all(struct builder *b)
 {
 	_cleanup_closedir_ DIR *directory = opendir("/proc");
@@ -176,7 +176,7 @@ size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *ou
 {
 	size_t low = 0, high = map->nr, found = 0;
 
-	/* The first run that begins behind the frame. */
+	/* Find the first run that begins after the frame. */
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -199,7 +199,7 @@ size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *ou
 
 /* There is one physical memory, so there is one keeper. */
 static struct {
-	pthread_mutex_t lock; /* of all but the generation, and reading `stopping' */
+	pthread_mutex_t lock; /* for all but the generation and reading `stopping' */
 	pthread_cond_t changed;
 	struct rmap_user *users;
 	bool running; /* there is a thread */
@@ -237,7 +237,7 @@ static void *keeper_main(void *argument)
 {
 	(void)argument;
 	pthread_setname_np(pthread_self(), "rmap");
-	/* It was made by the thread of a kdamond, which works for somebody. */
+	/* A kdamond's thread made this one, and it works for somebody. */
 	caller_become(NULL);
 	stop_listen(&keeper.stopping);
 	pthread_mutex_lock(&keeper.lock);
@@ -253,7 +253,7 @@ static void *keeper_main(void *argument)
 		if (r && r != -ECANCELED)
 			log_error("the reverse map of physical memory: %s", strerror(-r));
 		pthread_mutex_lock(&keeper.lock);
-		/* Who has left wants none. */
+		/* All users have left and want none. */
 		if (keeper.stopping)
 			map = rmap_put(map);
 		if (map) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which processes have a frame mapped, and where: the reverse map that the kernel does not show,
- * made of the pagemaps of all processes.
+ * Which processes map a frame, and where: the reverse map, which the kernel does not show, made
+ * from the pagemaps of all processes.
  *
- * A thread of its own makes it anew all the time, at so small a part of a processor that a map is
- * some seconds old on a large machine; it covers the frames that its users have asked for.  It runs
- * while it has users.  What nobody has mapped (page cache, the kernel's own memory) is in no map.
+ * A thread remakes it all the time while it has users, for the frames that they asked for.  The
+ * thread takes so small a share of a processor that a map is some seconds old on a large machine.
+ * Memory that nobody has mapped (page cache, the kernel's own) is in no map.
  */
 #ifndef DAMONFS_ACCESS_PROC_RMAP_H
 #define DAMONFS_ACCESS_PROC_RMAP_H
@@ -16,15 +16,15 @@
 
 #include "access/proc/process.h"
 
-/* Frames that follow each other where the pages do. */
+/* Consecutive frames, mapped at consecutive pages. */
 struct rmap_run {
 	uint64_t frame, page; /* numbers of the first ones */
 	uint32_t nr;
 	uint32_t owner;
-	uint64_t reach; /* behind the last frame of this run and all before it */
+	uint64_t reach; /* one past the last frame of this run and all before it */
 };
 
-/* Never changed once it is made. */
+/* Never changes once it is made. */
 struct rmap {
 	atomic_uint refs;
 	struct rmap_run *runs; /* ascending by frame; they overlap where memory is shared */
@@ -34,8 +34,8 @@ struct rmap {
 };
 
 /*
- * Makes a map of the frames from FIRST to behind LAST.
- * Return: 0 and a reference in *OUT, -EPERM if frames are hidden from us, or another negative errno.
+ * Makes a map of the frames [FIRST, LAST).  Return: 0 and a reference in *OUT, -EPERM if frames are
+ * hidden from us, or another negative errno.
  */
 int rmap_build(uint64_t first, uint64_t last, struct rmap **out);
 
@@ -46,10 +46,10 @@ struct rmap_mapping {
 	uint64_t page;
 };
 
-/* Where FRAME is mapped: up to ROOM of the places.  Return: how many. */
+/* Finds up to ROOM of the places where FRAME is mapped.  Return: how many. */
 size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *out, size_t room);
 
-/* Somebody who needs maps; first and last may be changed by rmap_want(). */
+/* A user of maps; rmap_want() may change first and last. */
 struct rmap_user {
 	uint64_t first, last; /* frames; under the keeper's lock */
 	struct rmap_user *prev, *next;
@@ -61,7 +61,7 @@ void rmap_leave(struct rmap_user *user);
 /* USER needs these frames too from now on; a map of them comes in a while. */
 void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last);
 
-/* Counts the maps that were made, without a lock: when it has changed, there is a newer one. */
+/* The number of maps made so far, without a lock: when it has changed, there is a newer one. */
 uint64_t rmap_generation(void);
 /* A reference to the newest map, or NULL if there is none yet. */
 struct rmap *rmap_newest(void);

@@ -28,19 +28,20 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN	_IOWR('f', 16, struct pm_scan_arg)
 #endif
 
-/* A call is to take about so long, so that whoever is to end can: the span goes by it. */
+/* How long a call should take, so that a thread that is told to end can: fits the span. */
 #define SHORT_NS      200000
 #define LONG_NS	      4000000
 #define FIRST_SPAN    (1UL << 20)
 #define SMALLEST_SPAN (1UL << 14)
 #define LARGEST_SPAN  (1UL << 36)
 
-/* Of memory that is reserved and hardly used, no more is looked at than so many times what is used.
- */
+/* Of sparsely used memory, look at no more than this many times what is used. */
 #define SPARSE 64
 
-/* Behind the last page of user space, with four levels of page tables: the kernel takes no range
- * across it unless there are five. */
+/*
+ * One past the last page of user space with four and with five levels of page tables.  The kernel
+ * takes no range across the first unless there are five.
+ */
 #define FOUR_LEVELS ((1UL << 35) - 1)
 #define FIVE_LEVELS ((1UL << 44) - 1)
 
@@ -88,7 +89,7 @@ static int compare_addresses(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-/* The largest may be reserved only: they are left out if there is too much of it. */
+/* Leaves out the largest mappings, often reserved only, if there are more than LEFT pages. */
 static void leave_out_largest(struct maps *maps, uint64_t left)
 {
 	size_t kept = 0;
@@ -102,7 +103,7 @@ static void leave_out_largest(struct maps *maps, uint64_t left)
 	qsort(maps->mapping, maps->nr, sizeof(*maps->mapping), compare_addresses);
 }
 
-/* Reads on at page AT, if that is not in what was read last.  Return: whether there is any. */
+/* Reads entries from page AT on, unless the last read has it.  Return: whether there are any. */
 static bool read_entries(struct scan *scan, uint64_t at, uint64_t nr)
 {
 	ssize_t bytes;
@@ -159,7 +160,7 @@ static uint64_t end_of_call(const struct scan *scan, uint64_t at, uint64_t last)
 	return at < FIVE_LEVELS ? min_ul(end, FIVE_LEVELS) : at;
 }
 
-/* A call that went all its way and took NS. */
+/* Fits the span to a complete call that took NS. */
 static void fit_span(struct scan *scan, uint64_t ns)
 {
 	if (ns < SHORT_NS)
@@ -168,7 +169,7 @@ static void fit_span(struct scan *scan, uint64_t ns)
 		scan->span = max_ul(scan->span / 4, SMALLEST_SPAN);
 }
 
-/* The pages of the NR runs, ascending; those that are near each other are read together. */
+/* Reads the pages of the NR runs, ascending; runs that are near each other share a read. */
 static size_t read_runs(struct scan *scan, const struct page_region *runs, size_t nr,
 			struct scan_page *out, size_t room)
 {
@@ -183,7 +184,7 @@ static size_t read_runs(struct scan *scan, const struct page_region *runs, size_
 		bytes = pread(scan->pagemap, scan->entries,
 			      min_ul(runs[next - 1].end / PAGE - first, SCAN_ENTRIES) * 8,
 			      (off_t)(first * 8));
-		/* What has come since then waits for the next walk. */
+		/* Pages that have come since then wait for the next walk. */
 		for (size_t k = 0; bytes > 0 && k < (size_t)bytes / 8 && found < room; k++)
 			found += take_entry(scan->entries[k], first + k, &out[found]);
 	}
@@ -221,7 +222,7 @@ static ssize_t scan_ask(struct scan *scan, uint64_t *at, uint64_t last, struct s
 
 /* ---- both ---- */
 
-/* Whether the kernel takes the question at all, for a range of nothing. */
+/* Whether the kernel has PAGEMAP_SCAN, tried on a range of nothing. */
 static bool can_ask(const struct scan *scan)
 {
 	struct page_region run;

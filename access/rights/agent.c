@@ -14,12 +14,12 @@
 #include "util/error.h"
 #include "util/log.h"
 
-/* How long an injection may take, which takes 0.1 ms where nothing is in its way. */
+/* How long an injection may take; with nothing in its way, it takes 0.1 ms. */
 #define INJECTION_MS 100
 
 #define MAX_IDLE 8
 
-/* Global because the broker is one for a process. */
+/* Global because a process has one broker. */
 static struct {
 	pthread_mutex_t lock; /* of the idle agents */
 	int broker; /* a socket; constant while there are threads */
@@ -172,7 +172,7 @@ static int exchange(const struct agent_request *request, const int *fds, size_t 
 		if (agent < 0)
 			break;
 		r = packet_send(agent, request, sizeof(*request), fds, nr);
-		/* It was ended by somebody while it was idle. */
+		/* Somebody ended it while it was idle. */
 		if (r)
 			close(agent);
 	} while (r);
@@ -187,7 +187,7 @@ static int exchange(const struct agent_request *request, const int *fds, size_t 
 		}
 	}
 	r = wait_for_reply(agent, timeout_ms, reply);
-	/* One that is late finishes what it does, and ends as nobody hears it. */
+	/* A late agent finishes what it does, and ends because nobody listens to it. */
 	if (r || reply->ends)
 		close(agent);
 	else

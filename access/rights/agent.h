@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Agents: small processes that do for the daemon what a thread of its own cannot.
+ * Agents: small processes that do for the daemon what its own threads cannot.
  *
- * An agent asks the kernel in the name of a caller of another user namespace, or of another
- * security label, which only a process with one thread can take on; and it makes system calls in
- * other processes (inject.h), which it finishes and puts right whatever becomes of the daemon
- * meanwhile.
+ * An agent asks the kernel in the name of a caller of another user namespace or security label,
+ * which only a process with one thread can take on.  It also makes system calls in other processes
+ * (inject.h), and finishes and cleans up after them whatever happens to the daemon meanwhile.
  *
- * Agents are children of the broker, which is started while damonfs still has all its privileges,
- * and hears from nobody but the daemon.  An agent serves one request at a time, of whoever's; it
- * ends when nobody hears it any more.
+ * Agents are children of the broker, which starts while damonfs still has all its privileges, and
+ * listens to nobody but the daemon.  An agent serves one request at a time, for any caller, and
+ * ends when nobody listens to it any more.
  *
- * Every function may be called from any thread.
+ * Any thread may call every function here.
  */
 #ifndef DAMONFS_ACCESS_RIGHTS_AGENT_H
 #define DAMONFS_ACCESS_RIGHTS_AGENT_H
 
 #include "access/rights/caller.h"
 
-/* More agents than this are not made at a time. */
+/* The most agents at a time. */
 #define AGENTS_MAX 64
 
 /*
- * Starts the broker.  To be called after caller_prepare(), while the process has one thread, and
- * before it drops privileges.
+ * Starts the broker.  Call it after caller_prepare(), while the process has one thread, and before
+ * it drops privileges.
  * Return: 0 or a negative errno.
  */
 int agents_start(void);
@@ -34,22 +33,22 @@ void agents_stop(void);
 /*
  * Asks in the name of CALLER whether it has RIGHT over the process whose directory in /proc is
  * PROCFD; see caller_may().
- * Return: 0, -ESRCH if there is no such process any more, -EAGAIN without an answer after
- * TIMEOUT_MS milliseconds, or where there are no more agents, or -EPERM, also where the caller's
- * credentials cannot be taken on.
+ * Return: 0; -ESRCH if the process is gone; -EAGAIN if there is no answer after TIMEOUT_MS
+ * milliseconds, or there are no more agents; or -EPERM, also if the agent cannot take on the
+ * caller's credentials.
  */
 int agent_may(const struct caller *caller, int procfd, enum caller_right right, int timeout_ms);
 
 /*
- * Has the process whose directory in /proc is PROCFD call madvise(START, LENGTH, BEHAVIOR), which
- * is MADV_HUGEPAGE or MADV_NOHUGEPAGE, in the name of CALLER; what it answers goes to *RESULT: 0 or
- * a negative errno.
+ * Makes the process whose directory in /proc is PROCFD call madvise(START, LENGTH, BEHAVIOR), in
+ * the name of CALLER.  BEHAVIOR is MADV_HUGEPAGE or MADV_NOHUGEPAGE.  *RESULT is what madvise()
+ * answers: 0 or a negative errno.
  *
- * Return: 0; or, and then nothing was done:
- *   -EPERM       somebody else traces it, who named it may not, its system calls are filtered and
- *                the filter cannot be suspended, or it is ending
+ * Return: 0; or, with nothing done but where it says otherwise:
+ *   -EPERM       somebody else traces it, CALLER may not, its system calls are filtered and the
+ *                filter cannot be suspended, or it is ending
  *   -EBUSY       it does not stop, or is in a place where it must not be held up: try again; or it
- *                takes long, and may be done yet
+ *                takes long, and may still be done
  *   -EOPNOTSUPP  it is no 64-bit process of this architecture, or handles its system calls itself
  *   -ESRCH       it is gone
  *   or another negative errno

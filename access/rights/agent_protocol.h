@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon, the broker and agents say to each other, over sockets of packets. */
+/* The messages between the daemon, the broker and agents, over sockets of packets. */
 #ifndef DAMONFS_ACCESS_RIGHTS_AGENT_PROTOCOL_H
 #define DAMONFS_ACCESS_RIGHTS_AGENT_PROTOCOL_H
 
@@ -9,7 +9,7 @@
 
 #include "access/rights/caller.h"
 
-/* Whoever has more supplementary groups, or a longer label, is refused. */
+/* Callers with more supplementary groups, or a longer label, are refused. */
 #define AGENT_GROUPS 1024
 #define AGENT_LABEL  256
 
@@ -22,11 +22,11 @@ enum agent_descriptor {
 
 enum agent_kind { AGENT_ASK, AGENT_MADVISE };
 
-/* Numbers, which may be any: whoever receives them looks whether they mean something. */
+/* The numbers may be any: the receiver checks whether they mean something. */
 struct agent_request {
 	uint32_t kind; /* enum agent_kind */
 	uint32_t right; /* AGENT_ASK: enum caller_right */
-	/* Who asks; the daemon itself if there is no caller. */
+	/* The caller who asks; without one, the daemon itself. */
 	uint32_t has_caller;
 	uid_t uid;
 	gid_t gid;
@@ -52,9 +52,9 @@ struct agent_reply {
 int packet_send(int socket, const void *data, size_t size, const int *fds, size_t nr);
 
 /*
- * Receives a packet of up to SIZE bytes with up to *NR descriptors; waits for it.
- * Return: its length, 0 if nobody sends any more, -EBADMSG if there was more than was received, as
- * where we may not have so many descriptors, or another negative errno.  *NR and FDS are what came.
+ * Waits for a packet of up to SIZE bytes with up to *NR descriptors; *NR and FDS are what came.
+ * Return: its length; 0 if nobody sends any more; -EBADMSG if more came than it could receive, also
+ * because we may not have so many descriptors; or another negative errno.
  */
 ssize_t packet_receive(int socket, void *data, size_t size, int *fds, size_t *nr);
 

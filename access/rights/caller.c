@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who asks: see caller.h. */
+/* Credentials of callers: see caller.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -17,27 +17,27 @@
 #include "util/error.h"
 
 /*
- * What the methods need for themselves, whoever asks: none of them widens the set of processes that
- * the kernel lets the thread look at.
+ * What the methods themselves need, whoever the caller is: none of these lets the thread look at
+ * more processes.
  */
 static const cap_value_t technical[] = { CAP_SYS_NICE, CAP_BPF, CAP_PERFMON };
 
 /* The daemon's own credentials; global because a process has one set, constant once it is made. */
 static struct {
 	bool made;
-	pid_t pid; /* what /proc calls us: it may be that of another pid namespace */
+	pid_t pid; /* ours in /proc, which may be that of another pid namespace */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups;
 	size_t nr_groups;
 	char *label;
-	bool limited; /* to who started the program, as if without capabilities */
+	bool limited; /* serves only the user who started it, as if without capabilities */
 } own;
 
-/* How often a thread tries to become again whom it works for. */
+/* How often a thread tries to return to its caller. */
 #define COME_BACK_TRIES 10
 
-/* Whose the thread works for. */
+/* The caller that the thread works for. */
 static _Thread_local const struct caller *current;
 
 static int compare_groups(const void *a, const void *b)
@@ -130,13 +130,13 @@ static int caller_inode_of(int dir, const char *path, ino_t *out)
 	return 0;
 }
 
-/* Linux, include/linux/sched.h: a thread of the kernel's that does a process's io_uring requests. */
+/* Linux, include/linux/sched.h: a kernel thread that does a process's io_uring requests. */
 #define PF_IO_WORKER 0x10UL
 
 /*
- * Whether the task has the credentials that it writes with.  Threads of io_uring take on those of
- * each request; what /proc tells are those of when the thread was made.
- * Return: 0, -EPERM if not, or another negative errno if that cannot be told.
+ * Whether the task has the credentials that it writes with.  io_uring threads take on those of each
+ * request, but /proc shows those of the thread's creation.
+ * Return: 0, -EPERM if not, or another negative errno if unknown.
  */
 static int check_own_credentials(int dir)
 {
@@ -177,7 +177,7 @@ static int take_status(struct caller *caller, int dir)
 	return 0;
 }
 
-/* What agents cannot take on. */
+/* A label that agents cannot take on. */
 #define NO_LABEL "?"
 
 static int caller_take_label(struct caller *caller, int dir)
@@ -211,7 +211,7 @@ static int take_namespaces(struct caller *caller, int dir)
 	return caller->user_ns_fd < 0 ? -errno : 0;
 }
 
-/* A program that has more rights than who started it lends them to nobody. */
+/* A program with more rights than its user lends them to nobody. */
 static int limit(struct caller *caller)
 {
 	if (!own.limited)
@@ -326,14 +326,14 @@ static bool may_more(const struct caller *a, const struct caller *b)
 		return false;
 	if (same && same_ids(a, b))
 		return true;
-	/* Who may become anybody, and look at everybody, anywhere below our user namespace. */
+	/* A may become anybody, and look at everybody, anywhere below our user namespace. */
 	return caller_capable(a, CAP_SETUID) && caller_capable(a, CAP_SETGID) &&
 	       caller_capable(a, CAP_SYS_PTRACE) && caller_capable(a, CAP_SYS_ADMIN);
 }
 
 int caller_lesser(struct caller *opener, struct caller *writer, struct caller **out)
 {
-	/* The numbers that are written mean one thing to the one, and something else to the other. */
+	/* The pids that are written mean different tasks to the two. */
 	if (opener->pid_ns != writer->pid_ns)
 		return -EPERM;
 	if (may_more(opener, writer))
@@ -357,7 +357,7 @@ static void caller_cap_freep(cap_t *caps)
 	cap_free(*caps);
 }
 
-/* Makes those of the capabilities in WANTED effective that the thread has. */
+/* Makes the capabilities in WANTED effective that the thread has, and no others. */
 static int caller_set_effective(uint64_t wanted)
 {
 	__attribute__((cleanup(caller_cap_freep))) cap_t caps = cap_get_proc();
@@ -377,7 +377,7 @@ static int caller_set_effective(uint64_t wanted)
 	return cap_set_proc(caps) ? -errno : 0;
 }
 
-/* Makes them all effective: to change ids, and to come back from somebody without capabilities. */
+/* All of them: to change ids, and to come back from a caller without capabilities. */
 #define ALL (~0ULL)
 
 static uint64_t technical_capabilities(void)
@@ -392,8 +392,8 @@ static uint64_t technical_capabilities(void)
 static uint64_t working_capabilities(const struct caller *caller)
 {
 	/*
-	 * The capabilities of another user namespace cannot be had by a thread of ours: there, the
-	 * agent's answer is what counts, and the thread is let through.
+	 * Our threads cannot have the capabilities of another user namespace: there the agent's
+	 * answer counts, and the thread is let through.
 	 */
 	if (!in_our_user_ns(caller))
 		return technical_capabilities() | 1ULL << CAP_SYS_PTRACE;
@@ -413,8 +413,8 @@ static bool has_own_groups(const struct caller *caller)
 }
 
 /*
- * By raw system calls, which are for the calling thread alone; only the effective ids, so that
- * whoever has the same user can neither signal nor trace the thread.
+ * By raw system calls, which change the calling thread alone.  Only the effective ids, so that
+ * tasks of the same user can neither signal nor trace the thread.
  */
 static int set_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t nr_groups)
 {
@@ -424,7 +424,7 @@ static int set_ids(uid_t uid, gid_t gid, const gid_t *groups, size_t nr_groups)
 	return 0;
 }
 
-/* Who may change no ids can still work for itself. */
+/* Without the right to change ids, a thread can still work for its own user. */
 static int set_ids_of(const struct caller *caller)
 {
 	uid_t uid = caller ? caller->uid : own.uid;
@@ -438,7 +438,7 @@ static int set_ids_of(const struct caller *caller)
 	return r;
 }
 
-/* The thread gets CALLER's ids, and so many of its capabilities. */
+/* Gives the thread CALLER's ids and CAPABILITIES. */
 static int take_on(const struct caller *caller, uint64_t capabilities)
 {
 	int r;
@@ -464,7 +464,7 @@ int caller_come_back(const struct caller *was, int r)
 {
 	int back = caller_become(was);
 
-	/* What the kernel had no memory for, it soon has; the thread must not stay somebody else. */
+	/* The kernel soon has memory again, and the thread must not stay somebody else. */
 	for (int i = 0; back && i < COME_BACK_TRIES; i++) {
 		usleep(1000);
 		back = caller_become(was);
@@ -483,7 +483,7 @@ int caller_take_ids(const struct caller *caller)
 
 	if (!r)
 		r = set_ids_of(caller);
-	/* Leaving user 0 leaves them behind. */
+	/* Changing from user 0 to another clears them. */
 	return r ? r : caller_set_effective(ALL);
 }
 

@@ -6,13 +6,13 @@
 #include "access/rights/caller.h"
 
 /*
- * Asks the kernel, in the caller's name, whether it has RIGHT over process PID now, whose directory
- * in /proc is PROCFD.  A CALLER of NULL is the daemon itself, which is not asked about.  Waits for
- * TIMEOUT_MS milliseconds where it has to wait for an agent; otherwise for as long as the kernel
- * takes, which is long while the process executes a program.
+ * Asks the kernel, in CALLER's name, whether it has RIGHT over process PID now, whose directory in
+ * /proc is PROCFD.  A NULL CALLER is the daemon itself, who needs no right.  Waits at most
+ * TIMEOUT_MS milliseconds for an agent if it needs one; otherwise as long as the kernel takes,
+ * which is long while the process executes a program.
  *
- * Return: 0, -ESRCH if there is no such process any more, -EAGAIN if there was no answer in time,
- * or -EPERM, also where it cannot be told.
+ * Return: 0, -ESRCH if the process is gone, -EAGAIN if there was no answer in time, or -EPERM, also
+ * if the answer is unknown.
  */
 int caller_may(const struct caller *caller, int procfd, pid_t pid, enum caller_right right,
 	       int timeout_ms);

@@ -12,7 +12,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-/* What is kept for which use, and what one has to do without where it is missing. */
+/* Which capability is kept for which use, and what does not work without it. */
 static const struct {
 	cap_value_t capability;
 	unsigned int uses;
@@ -77,7 +77,7 @@ static bool has_any(void)
 	return false;
 }
 
-/* SYS_ADMIN stands for the two that were split off it. */
+/* CAP_SYS_ADMIN includes the two that were split off it. */
 static bool is_missing(size_t i)
 {
 	if (privileges_has(needed[i].capability))
@@ -110,7 +110,7 @@ static void privileges_cap_freep(cap_t *caps)
 	cap_free(*caps);
 }
 
-/* Whoever may not change it cannot get anything by it either. */
+/* A process that may not change it cannot gain anything by it either. */
 static void drop_bounding_set(void)
 {
 	for (cap_value_t c = 0; c < cap_max_bits(); c++)
@@ -126,8 +126,8 @@ static bool permits(cap_t caps, cap_value_t capability)
 }
 
 /*
- * The main thread has none of them in effect but those that tell who writes: threads that work for
- * somebody raise what they need.
+ * In the main thread only those are effective that tell who writes; threads that work for somebody
+ * raise what they need.
  */
 static int drop_capabilities(unsigned int uses)
 {
@@ -146,7 +146,7 @@ static int drop_capabilities(unsigned int uses)
 	return cap_set_proc(kept) ? -errno : 0;
 }
 
-/* As many descriptors as there may be: targets have some each.  No core with others' memory in it. */
+/* As many descriptors as possible: each target has some.  No core with others' memory in it. */
 static void set_limits(void)
 {
 	struct rlimit files;

@@ -2,9 +2,8 @@
 /*
  * Which privileges damonfs has, needs, and does without.
  *
- * It keeps the capabilities that what it was started for has a use for, and uses none of them but
- * where a thread works for somebody (caller.h): a thread has its own as effective, which is what
- * the kernel goes by.
+ * It keeps only the capabilities that its task needs, and uses them only where a thread works for
+ * somebody (caller.h): each thread has its own effective ones, and the kernel goes by those.
  */
 #ifndef DAMONFS_ACCESS_RIGHTS_PRIVILEGES_H
 #define DAMONFS_ACCESS_RIGHTS_PRIVILEGES_H
@@ -26,17 +25,17 @@ enum privileges_use {
 /* Whether the capability is in effect; one that this kernel does not know is not. */
 bool capable_of(cap_value_t capability);
 
-/* Whether it could be: the daemon has it. */
+/* Whether it could be in effect: the daemon has it. */
 bool privileges_has(cap_value_t capability);
 
-/* Tells the log which privileges are missing for USES and what each costs.  Once, at start. */
+/* Logs which privileges are missing for USES and what each costs.  Call it once, at start. */
 void privileges_report(unsigned int uses);
 
 /*
- * Gives up for good what USES has no use for: capabilities, those of the bounding set, new
- * privileges, being dumped, system calls that are not made.  For the calling thread and those that
- * it makes afterwards; to be called when everything is mounted, and agents are started. Return: 0
- * or a negative errno.
+ * Gives up for good what USES does not need: capabilities, those of the bounding set, new
+ * privileges, being dumped, other system calls.  Applies to the calling thread and those that it
+ * creates afterwards.  Call it when everything is mounted and the agents are started.
+ * Return: 0 or a negative errno.
  */
 int privileges_settle(unsigned int uses, enum sandbox_mode mode);
 

@@ -13,7 +13,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-/* They trace themselves at the end, and have threads of their own. */
+/* Sanitizers trace their own process at the end, and have threads of their own. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -27,7 +27,7 @@
 
 #define CALL(name) SCMP_SYS(name)
 
-/* Whatever their arguments are. */
+/* Allowed with any arguments. */
 static const int allowed[] = {
 	/* memory */
 	CALL(brk),
@@ -133,7 +133,7 @@ static const int allowed[] = {
 	CALL(getcpu),
 };
 
-/* With one of these as their first argument. */
+/* Allowed with this first argument. */
 static const struct {
 	int call;
 	scmp_datum_t first;
@@ -163,7 +163,7 @@ static int add_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < ARRAY_SIZE(allowed_with); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
 				     SCMP_A0(SCMP_CMP_EQ, allowed_with[i].first, 0));
-	/* New threads, no processes; what clone3() is to make cannot be seen. */
+	/* New threads, no processes; the filter cannot see what clone3() is to make. */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));

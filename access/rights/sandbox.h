@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A filter of our own system calls, once all is prepared: what monitoring makes, and no other. */
+/* A filter of our own system calls: once all is prepared, only those that monitoring makes. */
 #ifndef DAMONFS_ACCESS_RIGHTS_SANDBOX_H
 #define DAMONFS_ACCESS_RIGHTS_SANDBOX_H
 

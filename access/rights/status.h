@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What /proc/TID tells of a task that matters here. */
+/* What /proc/TID tells about a task, as far as it matters here. */
 #ifndef DAMONFS_ACCESS_RIGHTS_STATUS_H
 #define DAMONFS_ACCESS_RIGHTS_STATUS_H
 
@@ -20,14 +20,13 @@ struct task_status {
 	gid_t *groups; /* supplementary */
 	size_t nr_groups;
 	uint64_t capabilities; /* effective */
-	pid_t ns_pid[STATUS_MAX_NESTING]; /* from the outermost namespace that we can see to its own
-					   */
+	pid_t ns_pid[STATUS_MAX_NESTING]; /* from the outermost one that we see to its own */
 	size_t nr_ns_pid;
 };
 
 /*
  * Reads the file `status' in the directory DIR of /proc, or at PATH if DIR is AT_FDCWD.
- * Return: 0 and *OUT, to be ended by status_clear(); -ESRCH if the task is gone, -ENOMEM, -EINVAL
+ * Return: 0 and *OUT, to be freed by status_clear(); -ESRCH if the task is gone, -ENOMEM, -EINVAL
  * if it is no such file, or another negative errno.
  */
 int status_read(int dir, const char *path, struct task_status *out);
@@ -35,8 +34,8 @@ void status_clear(struct task_status *status);
 
 /*
  * Whether task PID waits in a system call that opens a file, or whose first argument is a
- * descriptor of a file with inode number INODE: whether it may be who a request comes from, where
- * the number may be of another pid namespace than ours.  False where it cannot be told.
+ * descriptor of a file with inode number INODE: so a request may come from it, even if the number
+ * may be of another pid namespace than ours.  False if unknown.
  */
 bool task_waits_for(pid_t pid, uint64_t inode);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH Linux-syscall-note */
 /*
- * What young.c and young.bpf.c say to each other: a batch of addresses of one process, and for each
- * of them what its page-table entry says.  Included by a BPF program: no headers but kernel types.
+ * The interface of young.c and young.bpf.c: a batch of addresses of one process, and what the page
+ * table entry of each says.  Included by a BPF program: no headers but kernel types.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_BATCH_H
 #define DAMONFS_ACCESS_YOUNG_BATCH_H

@@ -18,8 +18,8 @@
 #include "young.skel.h"
 
 /*
- * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; it is
- * global for that, under its lock, and stays until the last session closes.
+ * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; so it
+ * is global, under its lock.  It stays until the process ends: see program.h.
  */
 static struct {
 	pthread_mutex_t lock;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The BPF program of the method young at work: loading it, and having it look at a batch of
- * addresses.
+ * Loads the BPF program of the method young and has it look at batches of addresses.
  *
  * It is loaded once for all threads.  Each thread takes a slot, a batch in memory that it shares
- * with the program; a slot is used by the thread that took it and no other.
+ * with the program.  Only the thread that took a slot uses it.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_PROGRAM_H
 #define DAMONFS_ACCESS_YOUNG_PROGRAM_H
@@ -29,14 +28,14 @@ struct young_task {
 };
 
 /*
- * Loads the program unless it is.  It stays until the process ends: recordings of perf that see a
- * program go are unreadable to some versions.
- * Return: 0, or a negative errno, and in WHY, of SIZE bytes, what is missing and what to do about
- * it.
+ * Loads the program unless it is loaded.  It stays until the process ends, because some versions of
+ * perf cannot read recordings that see a program go.
+ * Return: 0, or a negative errno, with WHY, of SIZE bytes, saying what is missing and what to do
+ * about it.
  */
 int young_program_get(char *why, size_t size);
 
-/* After young_program_get().  To be left also where taking it fails. */
+/* Call it after young_program_get(); call young_slot_leave() even if it fails. */
 int young_slot_take(struct young_slot *slot);
 void young_slot_leave(struct young_slot *slot);
 

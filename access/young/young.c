@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The method `young': accessed bits are read by a BPF program (young.bpf.c) and cleared by
- * process_madvise(MADV_COLD), and only those that are set: memory that nobody touches stays old and
- * needs no clearing, which is what makes cold memory nearly free.
+ * The method `young' reads accessed bits by a BPF program (young.bpf.c) and clears those that are
+ * set by process_madvise(MADV_COLD).  Memory that nobody touches stays old and needs no clearing,
+ * which makes cold memory nearly free.
  *
  * A round is two system calls: one BPF call tells which of the prepared addresses were touched and
- * what is mapped at the next ones, one process_madvise clears what is young there.
+ * what is mapped at the next ones, and one process_madvise clears what is young there.
  *
- * Clearing a page that is in use on another processor costs a TLB shoot-down of some 12 us, on both
- * sides, so clears have a budget in time: 2 % of the sampling interval, at what a clear was
- * measured to cost.  The probes that want one take turns, those of regions that nothing is known of
- * first; one that is left out guesses (estimate.h), by what is at most CARRY_ROUNDS old.
+ * Clearing a page that another processor uses costs a TLB shoot-down of some 12 us on both sides,
+ * so clearing is limited to 2 % of the sampling interval, at the measured cost of a clear.  The
+ * probes that want a clear take turns, those of unknown regions first; one that is left out guesses
+ * (estimate.h) from an answer that is at most CARRY_ROUNDS old.
  *
  * MADV_COLD does nothing on a page that is mapped more than once, fails on locked memory, and would
- * split a larger folio that is mapped here in part.  Such pages are cleared by clear_refs, as often
- * as clear_refs.h affords it, and guessed at in between; where nothing is known of the region, a
- * page that is young again since the last clear is taken to be in use.  Hugetlb pages cannot be
- * cleared by any means and answer "not accessed".
+ * split a larger folio that is mapped here in part.  clear_refs clears such pages as often as it
+ * can afford (clear_refs.h), and they are guessed at in between; in an unknown region, a page that
+ * is young again since the last clear counts as in use.  Nothing can clear hugetlb pages: they
+ * answer "not accessed".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,13 +39,13 @@
 #include "util/log.h"
 #include "util/stop.h"
 
-/* A region's answer is carried for at most so many rounds before it is prepared again. */
+/* A region's answer is carried for at most this many rounds before it is prepared again. */
 #define CARRY_ROUNDS 200
 
-/* Part of the sampling interval that clearing may take. */
+/* Clearing may take 1/CLEAR_SHARE of the sampling interval. */
 #define CLEAR_SHARE 50
 
-/* A mark of the region: MADV_COLD fails there, as the memory is locked. */
+/* A mark of the region: MADV_COLD fails there, because the memory is locked. */
 #define MEMORY_STUBBORN ESTIMATE_MARK
 
 struct young_session {
@@ -124,7 +124,7 @@ static int young_space_open(struct access_session *session, struct process *proc
 
 	if (!space)
 		return -ENOMEM;
-	/* Until it was measured. */
+	/* Until it is measured. */
 	space->clear_cost_ns = 2000;
 	space->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
 	space->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
@@ -189,8 +189,8 @@ static bool is_harmless(const struct young_leaf *leaf)
 }
 
 /*
- * Looks at the pages and clears one that is young, small and the process's alone.  Without one the
- * call is made for no page, which the kernel checks as well.
+ * Looks at the pages and clears one that is young, small and the process's alone.  Without one it
+ * makes the call for no page, which the kernel checks as well.
  */
 static int young_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
 			 struct access_why *why)
@@ -232,7 +232,7 @@ static uint64_t entry_of(const struct young_space *space, uint64_t address)
 	return pread(space->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 ? entry : 0;
 }
 
-/* Whether the page at ADDRESS is hugetlb's, of which no accessed bit can be cleared. */
+/* Whether the page at ADDRESS is a hugetlb page, whose accessed bit cannot be cleared. */
 static bool is_hugetlb(const struct young_space *space, uint64_t address)
 {
 	uint64_t frame = entry_of(space, address) & PAGEMAP_FRAME, flags;
@@ -247,7 +247,7 @@ static bool is_file(const struct young_space *space, uint64_t address)
 	return entry_of(space, address) & PAGEMAP_FILE;
 }
 
-/* What a range that could not be cleared says about its probe. */
+/* Tells the probe that its range could not be cleared. */
 static void clear_failed(const struct young_space *space, struct access_probe *probe, int error)
 {
 	if (error == ENOMEM)
@@ -260,8 +260,8 @@ static void clear_failed(const struct young_space *space, struct access_probe *p
 }
 
 /*
- * Clears NR of the session's ranges by process_madvise.  It stops at a range that it cannot do: it
- * is called again to tell why, and once more behind it.
+ * Clears NR of the session's ranges.  process_madvise stops at a range that it cannot do: a second
+ * call tells why, and another goes on after it.
  */
 static int clear(struct young_session *s, struct young_space *space, struct access_probe *probes,
 		 size_t nr)
@@ -289,8 +289,8 @@ static int clear(struct young_session *s, struct young_space *space, struct acce
 }
 
 /*
- * How many ranges may be cleared now, of WANTED: by TIME in microseconds, but no probe is put off
- * for ever.
+ * How many of the WANTED ranges may be cleared in a share of TIME (us); no probe is put off for
+ * ever.
  */
 static size_t budget(const struct young_space *space, size_t wanted, uint64_t time)
 {
@@ -301,8 +301,8 @@ static size_t budget(const struct young_space *space, size_t wanted, uint64_t ti
 }
 
 /*
- * Clears as many of the NR probes in s->wants as there is a budget for: the first NR_UNKNOWN by
- * preference, the others by turns.
+ * Clears as many of the NR probes in s->wants as the budget allows: the first NR_UNKNOWN by
+ * preference, the others in turn.
  */
 static int clear_some(struct young_session *s, struct young_space *space,
 		      struct access_probe *probes, size_t nr_unknown, size_t nr, uint64_t time,
@@ -331,9 +331,9 @@ static bool is_shared(const struct young_session *s, const struct access_probe *
 }
 
 /*
- * Clears what can only be cleared all at once: of mapped files only, if that will do, so that the
- * process's own memory keeps its bits for whoever else looks at them.
- * Return: 1 if private pages are to be cleared yet, 0, or a negative errno.
+ * Clears all pages at once, for those that have no other way: mapped files only, if that will do,
+ * so that the process's own memory keeps its bits for whoever else looks at them.
+ * Return: 1 if private pages are still to be cleared, 0, or a negative errno.
  */
 static int clear_shared(struct young_session *s, struct young_space *space,
 			struct access_probe *probes, size_t n, uint64_t now)
@@ -353,8 +353,8 @@ static int clear_shared(struct young_session *s, struct young_space *space,
 }
 
 /*
- * Arms the N probes of the batch that was just walked; *TURN is whose turn it is, TIME what of the
- * sampling interval is the batch's.
+ * Prepares the N probes of the batch that was just walked; *TURN is the probe whose turn it is,
+ * TIME the batch's share of the sampling interval.
  */
 static int prepare_batch(struct young_session *s, struct young_space *space,
 			 struct access_probe *probes, size_t n, uint64_t now, uint64_t time,

@@ -11,7 +11,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 
-/* A write names so many pids at most. */
+/* The most pids that a write names. */
 #define MAX_PIDS 32
 
 void debugfs_context_init(struct debugfs_context *context)
@@ -178,7 +178,7 @@ static void open_named(struct errand *errand)
 	struct naming *naming = container_of(errand, struct naming, errand);
 	int r = damon_desc_open(naming->targets);
 
-	/* The kernel says ENOMEM for whatever is wrong with a pid. */
+	/* The kernel says ENOMEM to any error with a pid. */
 	naming->result = r == -EPERM ? r : r ? -ENOMEM : 0;
 }
 
@@ -231,7 +231,7 @@ int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *t
 	    !caller_capable(naming->targets->caller, CAP_SYS_ADMIN))
 		return -EPERM;
 	naming->errand = errand;
-	/* What the program itself writes, as tests do, nobody holds. */
+	/* Nobody holds the program's own writes, as in tests. */
 	if (!write->pending) {
 		open_named(&naming->errand);
 		return naming->result ? naming->result :

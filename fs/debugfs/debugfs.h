@@ -2,9 +2,9 @@
 /*
  * damon/: the tree of <debugfs>/damon, rules in docs/abi/debugfs.md.
  *
- * Its root is a context, and each directory in it that mk_contexts made is another.  A context is
- * the engine's own description of one, which the files print and parse; `monitor_on' starts a
- * kdamond on a copy of each.
+ * Its root is a context, and each directory in it that mk_contexts made is another.  A context is a
+ * struct damon_desc of the engine, which the files print and parse; `monitor_on' starts a kdamond
+ * on a copy of each.
  */
 #ifndef DAMONFS_FS_DEBUGFS_DEBUGFS_H
 #define DAMONFS_FS_DEBUGFS_DEBUGFS_H
@@ -15,10 +15,10 @@
 #include "fs/tree/node.h"
 
 struct debugfs_context {
-	struct damon_desc desc; /* of a target, only what was written: no regions are derived */
-	struct damos_stat *stats; /* of each scheme: the kdamond counts in them */
-	struct run *run; /* since it was turned on last; NULL: never */
-	/* Bytes that are charged to who wrote them: of the schemes, and of the regions. */
+	struct damon_desc desc; /* targets as written: no regions are derived */
+	struct damos_stat *stats; /* of each scheme: the kdamond adds to them */
+	struct run *run; /* of the last `on'; NULL: never */
+	/* Bytes of schemes and of regions, charged to who wrote them. */
 	struct account_held schemes_held, regions_held;
 };
 
@@ -32,10 +32,10 @@ struct debugfs_dir {
 struct debugfs_root {
 	struct debugfs_context context;
 	struct dir_list made; /* struct debugfs_dir */
-	/* An `on' that is held: how many kdamonds have not said how it went. */
+	/* A held `on', and how many kdamonds have not said how it went. */
 	struct held on;
 	size_t nr_starting;
-	/* An `off' that is held: the context whose end it waits for. */
+	/* A held `off', and the context whose end it waits for. */
 	struct held off;
 	size_t stopping;
 };
@@ -54,7 +54,7 @@ static inline bool debugfs_is_running(const struct debugfs_context *context)
 	return run_has_thread(context->run);
 }
 
-/* What a kdamond that ended leaves of its context, as the kernel has it. */
+/* Leaves the context as the kernel does when its kdamond has ended. */
 void debugfs_context_ended(struct debugfs_context *context);
 
 /* The files. */
@@ -75,7 +75,7 @@ int debugfs_show_deprecated(struct dir *dir, const struct process_caller *reader
 int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *text);
 int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *text);
 
-/* What is not shown or not taken is EINVAL, whatever the mode. */
+/* Reading without SHOW or writing without STORE is EINVAL, whatever the mode. */
 #define DEBUGFS(path, show, store, ...) OWN(path, 0600, show, store, .stream = true, __VA_ARGS__)
 
 #define DEBUGFS_CONTEXT_FILES(dir)                                                           \

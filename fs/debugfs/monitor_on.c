@@ -77,7 +77,7 @@ static void monitor_on_ended(struct run *run)
 		run->off = (struct held){ steal_ptr(debugfs->off.pending), r };
 }
 
-/* Later kernels take a watermark metric that is none for no watermarks. */
+/* Later kernels treat an unknown watermark metric as no watermarks. */
 static void forget_unknown_metrics(struct damon_desc *desc)
 {
 	for (size_t s = 0; s < desc->nr_schemes; s++)
@@ -85,7 +85,7 @@ static void forget_unknown_metrics(struct damon_desc *desc)
 			desc->schemes[s].wmarks.metric = DAMOS_WMARK_NONE;
 }
 
-/* What was named by others will be opened in the name of CALLER. */
+/* Processes that others named will be opened in the name of CALLER. */
 static int hand_over(struct damon_desc *desc, struct caller *caller)
 {
 	desc->caller = caller_get(caller);
@@ -140,7 +140,7 @@ static int monitor_turn_on(struct root_dir *root, struct write *write)
 	if (!root->debugfs.nr_starting)
 		return r;
 	damonfs->exclusive = true;
-	/* As in the kernel, what was started before the one that could not be goes on. */
+	/* As in the kernel, kdamonds started before one that failed go on. */
 	root->debugfs.on = (struct held){ write_hold(write), r };
 	return STORE_HELD;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The file `schemes': a line of 18 numbers for each, to which reading adds its counters. */
+/* The file `schemes': a line of 18 numbers for each scheme; reading adds its counters. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

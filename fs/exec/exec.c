@@ -72,7 +72,7 @@ static bool is_wanted(const struct place *place, const char *only)
 	return !only || !strcmp(only, place->what);
 }
 
-/* Tools look for a debugfs; where none is mounted, this is the time. */
+/* Mounts debugfs where none is mounted: tools look for it. */
 static void mount_debugfs(void)
 {
 	struct statfs fs;
@@ -82,7 +82,7 @@ static void mount_debugfs(void)
 		log_debug("debugfs cannot be mounted: %s", strerror(errno));
 }
 
-/* What is left there when damonfs has gone is empty: who lives on must not meet the kernel's own. */
+/* After damonfs an empty directory is left: survivors must not meet the kernel's own. */
 static int make_place(const struct place *place)
 {
 	int r = overmount_directory(place->parent, NAME);
@@ -93,7 +93,7 @@ static int make_place(const struct place *place)
 	return r;
 }
 
-/* A namespace with a mount point for each part that is wanted, and without those that are not. */
+/* Enters a namespace with a mount point for each wanted part, and without the other parts. */
 static int enter_namespace(const char *only)
 {
 	int r = 0;
@@ -111,8 +111,8 @@ static int enter_namespace(const char *only)
 }
 
 /*
- * What tools look at besides; it can be done without.  JANITOR may be NULL: until our process ends.
- * *JANITOR is NULL if there is nothing to janitor.
+ * Isolates what else tools look at; we can do without.  JANITOR may be NULL: it works until our
+ * process ends.  *JANITOR is NULL if there is nothing to clean up.
  */
 static void isolate_tools(unsigned int abi, struct janitor **janitor)
 {
@@ -140,7 +140,7 @@ static void isolate_tools(unsigned int abi, struct janitor **janitor)
 		clean_up_forget(&clean_ups[--nr]);
 }
 
-/* Puts the part of the mount at DIR where it is to stand; the daemon must be answering already. */
+/* Binds a part of the mount at DIR to its place; the daemon must already be answering. */
 static int bind_part(const char *dir, const struct place *place)
 {
 	char part[4096];
@@ -185,7 +185,7 @@ static int status_of(const struct command *command)
 	return WEXITSTATUS(command->status);
 }
 
-/* Whether NUMBER means the end: only the command's does.  What asks us to end is passed on to it. */
+/* Whether the command has ended.  Other signals, which ask us to end, are passed on to it. */
 static bool on_signal(int number, void *argument)
 {
 	struct command *command = argument;
@@ -198,14 +198,14 @@ static bool on_signal(int number, void *argument)
 }
 
 /*
- * SIGINT and SIGQUIT of a terminal reach the command by themselves and are not for us; the others
- * are passed on.
+ * A terminal's SIGINT and SIGQUIT reach the command directly and are not for us; the others are
+ * passed on.
  */
 static int exec_open_signals(sigset_t *before)
 {
 	sigset_t set;
 
-	/* Ignored, it would never tell that the command has ended. */
+	/* If ignored, it would never report the command's end. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -222,7 +222,7 @@ static void ignore_terminal(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* The command on a damonfs that is mounted already. */
+/* Runs the command on a damonfs that is already mounted. */
 static int run_at(const char *at, const char *only, char **argv)
 {
 	char kdamonds[4096 + 32], dir[4096];
@@ -293,7 +293,7 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 	return r ? fail("serve", r) : status_of(&command);
 }
 
-/* A shell, for no command; its prompt says where it is, in bash by a variable that Debian's shows. */
+/* The shell to run without a command; its prompt says where it is (in bash as on Debian). */
 static char **shell(void)
 {
 	static char *argv[] = { NULL, NULL };
@@ -354,11 +354,11 @@ int exec_main(int argc, char **argv)
 	command = optind < argc ? argv + optind : shell();
 	if (at)
 		return run_at(at, only, command);
-	/* It wants a mount point that exists; ours may have to be made first. */
+	/* Parsing wants an existing mount point; ours may have to be made first. */
 	r = options_parse(4, mount_argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? 0 : EXIT_OURS;
-	/* Others than root in the namespace may look: the modes say who may write. */
+	/* Users other than root may look: the modes say who may write. */
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);
 	log_setup(options.log_level, false);

@@ -79,18 +79,18 @@ void isolate_modules(void)
 	}
 }
 
-/* What damo remembers in; versions before 3 have the second. */
+/* The files that damo remembers in; versions before 3 have the second. */
 static const char *const damo_files[] = { ".damo.sysinfo", ".damo.damon_feature_supports" };
 
 #define NR_DAMO_FILES ARRAY_SIZE(damo_files)
 
-/* Of the janitor: files that may have been made to be covered, each with a lock of who needs it. */
+/* For the janitor: files that may exist only to be covered, each locked by its users. */
 struct litter {
 	char path[NR_DAMO_FILES][PATH_MAX];
 	int fds[NR_DAMO_FILES];
 };
 
-/* Whether PATH leads to what FD is of. */
+/* Whether PATH leads to the file of FD. */
 static bool is_at(int fd, const char *path)
 {
 	struct stat ours, there;
@@ -99,7 +99,7 @@ static bool is_at(int fd, const char *path)
 	       ours.st_ino == there.st_ino;
 }
 
-/* The last one who needed it removes it, if it is empty still. */
+/* The last user removes the file, if it is still empty. */
 static void remove_litter(void *argument)
 {
 	const struct litter *litter = argument;
@@ -108,7 +108,7 @@ static void remove_litter(void *argument)
 	for (size_t i = 0; i < NR_DAMO_FILES; i++) {
 		int fd = litter->fds[i];
 
-		/* Here, another file stands for it. */
+		/* In this namespace another file covers it. */
 		if (fd >= 0 && !umount2(litter->path[i], MNT_DETACH | UMOUNT_NOFOLLOW) &&
 		    !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) && !st.st_size &&
 		    is_at(fd, litter->path[i]))
@@ -116,7 +116,7 @@ static void remove_litter(void *argument)
 	}
 }
 
-/* Whoever else owns the directory may have put anything there.  Return: 0 or a negative errno. */
+/* Another owner of the directory may have put anything there.  Return: 0 or a negative errno. */
 static int check_own_file(int fd)
 {
 	struct stat st;
@@ -130,8 +130,8 @@ static int check_own_file(int fd)
 }
 
 /*
- * The file, with a lock; made if there is none.  Waits for nobody but, for a moment, for those who
- * remove it.  Return: its descriptor or a negative errno.
+ * Opens the file with a lock, or makes it.  Waits only for those who remove it, for a moment.
+ * Return: its descriptor or a negative errno.
  */
 static int open_shared(const char *path)
 {
@@ -153,12 +153,12 @@ static int open_shared(const char *path)
 	return -EBUSY;
 }
 
-/* Another file stands for what FD is of. */
+/* Covers the file of FD with an empty one. */
 static int cover_descriptor(int fd)
 {
 	char path[64];
 
-	/* By its name, something else might be covered. */
+	/* By name, something else might be covered. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return overmount_file(path, "", 0);
 }

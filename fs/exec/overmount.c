@@ -16,7 +16,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 
-/* Where there is always something to mount on for a moment. */
+/* A directory that always exists, to mount on for a moment. */
 #define STAGE "/sys/fs"
 
 /* An entry of the directory that is covered, held as a detached mount. */
@@ -66,7 +66,7 @@ static int hold_entry(int dir, const char *name, struct entries *entries)
 	return 0;
 }
 
-/* All of PARENT but what is called WITHOUT. */
+/* Holds all entries of PARENT but WITHOUT. */
 static int hold_entries(const char *parent, const char *without, struct entries *entries)
 {
 	_cleanup_closedir_ DIR *dir = opendir(parent);
@@ -99,7 +99,7 @@ static int put_back(int dir, const struct entry *entry)
 	return move_mount(entry->mount, "", dir, entry->name, MOVE_MOUNT_F_EMPTY_PATH) ? -errno : 0;
 }
 
-/* Covers PARENT by a tmpfs with all that it has but NAME.  Return: its descriptor or an errno. */
+/* Covers PARENT with a tmpfs of all its entries but NAME.  Return: its descriptor or an errno. */
 static int cover(const char *parent, const char *name)
 {
 	__attribute__((cleanup(entries_free))) struct entries entries = { 0 };

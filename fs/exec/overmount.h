@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Making a mount point where a file system has none, and putting files where it has others. */
+/* Making a mount point where a file system has none, and covering files. */
 #ifndef DAMONFS_FS_EXEC_OVERMOUNT_H
 #define DAMONFS_FS_EXEC_OVERMOUNT_H
 
@@ -7,15 +7,15 @@
 
 /*
  * Makes sure that there is a directory NAME in PARENT to mount on, in our own mount namespace.
- * Where PARENT has none and nobody can make one (sysfs), PARENT is covered by a tmpfs in which
- * every entry of it is bound to what it was, and NAME is new.
+ * Where PARENT has none and nobody can make one (sysfs), covers PARENT with a tmpfs that binds
+ * every entry of it and has a new NAME.
  *
  * Return: 0 or a negative errno.
  */
 int overmount_directory(const char *parent, const char *name);
 
 /*
- * A new file that holds LENGTH bytes of TEXT stands at PATH, which must exist, in our own mount
+ * Covers PATH, which must exist, with a new file of LENGTH bytes of TEXT, in our own mount
  * namespace.  Return: 0 or a negative errno.
  */
 int overmount_file(const char *path, const char *text, size_t length);

@@ -2,11 +2,11 @@
 /*
  * Events of DAMON's names: see tracing.h.
  *
- * A uprobe event is known to the whole system, by a group and a name of its own
- * (damonfs_PID_NAMESPACE, since pids are those of a namespace). What a recorder is shown as
- * events/damon/NAME is its number and a format with its fields, but the kernel's name, types and
- * text: so what is recorded is printed as the kernel would, later and elsewhere, too.  The janitor
- * unmakes the events; what it could not, because it was killed as well, the next one does.
+ * The whole system sees a uprobe event, so its group has a name of its own (damonfs_PID_NAMESPACE,
+ * since pids are those of a namespace).  Recorders see events/damon/NAME with the uprobe's number
+ * and fields, but the kernel's name, types and text: so recordings print as the kernel's would,
+ * later and elsewhere, too.  The janitor removes the events; if it was killed as well, the next one
+ * does.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -66,7 +66,7 @@ static const struct event_type {
 };
 
 struct tracing {
-	int tracefs_fd; /* the way to it also when it cannot be named any more */
+	int tracefs_fd; /* reaches it even when it has no path any more */
 	char group[64];
 };
 
@@ -119,7 +119,7 @@ static bool tracing_is_ours(const struct event_type *event, unsigned int abi)
 
 /* ---- the uprobes ---- */
 
-/* Unmakes the events of a group.  TRACEFS_FD may be of a place that cannot be named any more. */
+/* Removes the events of a group.  TRACEFS_FD may be of a place that has no path any more. */
 static int unmake(int tracefs_fd, const char *group)
 {
 	_cleanup_close_ int fd =
@@ -135,7 +135,7 @@ static int unmake(int tracefs_fd, const char *group)
 	return r;
 }
 
-/* What was enabled by its file, and left so. */
+/* Disables events that were enabled by file, and left so. */
 static void disable(const struct tracing *tracing)
 {
 	char path[96];
@@ -147,7 +147,7 @@ static void disable(const struct tracing *tracing)
 		log_debug("%s: %s", path, strerror(errno));
 }
 
-/* The janitor's: whoever records holds an event for as long. */
+/* The janitor's: an event stays for as long as somebody records it. */
 static void unmake_all(void *argument)
 {
 	const struct tracing *tracing = argument;
@@ -157,7 +157,7 @@ static void unmake_all(void *argument)
 	} while (unmake(tracing->tracefs_fd, tracing->group) == -EBUSY && !usleep(100000));
 }
 
-/* The number of the pid namespace of a process, by its name in /proc; 0 if that cannot be told. */
+/* The number of the pid namespace of a process, by its name in /proc; 0 if unknown. */
 static unsigned long tracing_namespace_of(const char *process)
 {
 	char path[64];
@@ -202,7 +202,7 @@ static bool is_left_behind(const char *group)
 	return kill(pid, 0) && errno == ESRCH;
 }
 
-/* Those of processes that are gone. */
+/* Removes the events of processes that are gone. */
 static void unmake_left_behind(int tracefs_fd)
 {
 	_cleanup_closedir_ DIR *dir = opendir(EVENTS);
@@ -265,7 +265,7 @@ static int write_format(const char *group, const struct event_type *event, const
 	return fflush(out) ? -errno : 0;
 }
 
-/* A directory of the event's name; but for the format, everything leads to the uprobe's. */
+/* Makes a directory of the event's name; all but the format leads to the uprobe's. */
 static int show_event(const char *group, const struct event_type *event)
 {
 	char dir[PATH_MAX / 2], path[PATH_MAX], target[PATH_MAX];
@@ -292,7 +292,7 @@ static int show_event(const char *group, const struct event_type *event)
 	return write_format(group, event, path);
 }
 
-/* The kernel's list without its events of DAMON and others' of ours, and with these. */
+/* Shows the kernel's list without its DAMON events and other damonfs', but with these. */
 static int show_available(unsigned int abi)
 {
 	_cleanup_fclose_ FILE *in = fopen(AVAILABLE, "re");

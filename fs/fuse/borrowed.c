@@ -14,7 +14,7 @@
 
 bool borrowed_privileges(void)
 {
-	/* Real root has lent nothing to itself; security modules say so of system services. */
+	/* Root lends nothing to itself; security modules set AT_SECURE for system services. */
 	return getauxval(AT_SECURE) && getuid();
 }
 

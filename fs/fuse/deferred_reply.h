@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A write of FUSE that is being handled, and may be held and answered later by another thread (see
- * answer.h).  A held write can be interrupted: it is answered with EINTR then, and what it asked
- * for goes on.
+ * A FUSE write being handled, which may be held and answered later by another thread (see
+ * answer.h).  A held write can be interrupted: it then gets EINTR, and its work goes on.
  */
 #ifndef DAMONFS_FS_FUSE_DEFERRED_REPLY_H
 #define DAMONFS_FS_FUSE_DEFERRED_REPLY_H
@@ -14,10 +13,10 @@
 /* A success answers SIZE.  Return: NULL if there is no memory. */
 struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size);
 
-/* Lets the kernel interrupt it; nobody may be able to answer it meanwhile. */
+/* Lets the kernel interrupt it; call it while nobody can answer the write. */
 void deferred_reply_allow_interrupt(struct deferred_reply *pending);
 
-/* Answers with RESULT when nobody can see any more what the tree was before its last changes. */
+/* Answers with RESULT once nobody can still see the tree before its last changes. */
 void deferred_reply_send_after_changes(struct deferred_reply *pending, struct answerer *answerer,
 				       int result);
 

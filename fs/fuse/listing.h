@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What is in a directory, as it was at one moment: what an open directory is read from.  A position
- * in it is the number of entries before it, so any position is harmless.
+ * A snapshot of a directory, which an open directory is read from.  A position in it is the number
+ * of entries before it, so any position is harmless.
  */
 #ifndef DAMONFS_FS_FUSE_LISTING_H
 #define DAMONFS_FS_FUSE_LISTING_H
@@ -11,7 +11,7 @@
 #include "fs/tree/node.h"
 
 struct listing {
-	struct text names; /* each ends in NUL; whose room is charged is for all of it */
+	struct text names; /* each ends in NUL; its account is charged for the whole listing */
 	struct listing_entry {
 		uint64_t ino;
 		size_t name; /* where it begins */
@@ -20,16 +20,16 @@ struct listing {
 };
 
 /*
- * Takes down what is in the directory NODE, instead of what was; the tree is locked.
- * Return: 0 or -ENOMEM, and then there is nothing.
+ * Lists the directory NODE, instead of what was listed; the tree is locked.
+ * Return: 0, or -ENOMEM and then the listing is empty.
  */
 int listing_fill(struct listing *listing, struct node node);
 
 void listing_clear(struct listing *listing);
 
 /*
- * Puts the entries from position FROM on into BUFFER for the kernel, as many as fit into SIZE
- * bytes. Return: how many bytes they take.
+ * Puts the entries from position FROM into BUFFER for the kernel, as many as fit into SIZE bytes.
+ * Return: how many bytes they take.
  */
 size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, char *buffer,
 		   size_t size);

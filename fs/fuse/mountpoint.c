@@ -36,7 +36,7 @@
 
 /* ---- what is mounted ---- */
 
-/* How often a mount is looked for that must be there. */
+/* How often to look for a mount that must be there. */
 #define FIND_TRIES 10
 
 /* A line of /proc/self/mountinfo. */
@@ -102,8 +102,8 @@ static int mount_of(int fd)
 }
 
 /*
- * Opens the directory PATH, without asking the file system that it is the root of.  *LINE tells of
- * the FUSE mount that begins there; its number is 0 if there is none.
+ * Opens the directory PATH, without asking the file system mounted there.  *LINE describes the FUSE
+ * mount that begins there; its number is 0 if there is none.
  * Return: a descriptor or a negative errno.
  */
 static int open_place(const char *path, struct mount_line *line)
@@ -141,13 +141,13 @@ static void detach(int fd, const char *path)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (umount2(link, MNT_DETACH) && errno == EPERM)
-		/* It looks itself whether the mount is ours. */
+		/* It checks itself whether the mount is ours. */
 		run_helper(path);
 }
 
 /*
  * Opens the place where mount ID is now.
- * Return: a descriptor, by which the mount stays what it is, or a negative errno.
+ * Return: a descriptor, which pins the mount, or a negative errno.
  */
 static int open_mount(const struct mount_id *id, struct mount_line *line)
 {
@@ -171,7 +171,7 @@ static bool is_dead(int fd)
 	/* Its attributes may still be cached: only opening it asks the daemon. */
 	_cleanup_close_ int probe = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	/* Or is about to be so: the descriptor of who died may be closed a moment later. */
+	/* Or soon will be: a dead daemon's descriptor may be closed a moment later. */
 	return probe < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
@@ -217,7 +217,7 @@ static int take_passed(const char *path)
 	return (int)fd;
 }
 
-/* Whether so many descriptors can be had as it takes to mount and to take the mount away again. */
+/* Checks that there are enough descriptors to mount and to take the mount away again. */
 static int check_descriptors(int fd)
 {
 	int spare[6], r = 0;
@@ -247,7 +247,7 @@ static int check_place(const char *path)
 	return r;
 }
 
-/* The janitor's, when the daemon serves no more: a mount that lives is another's. */
+/* The janitor's, when the daemon no longer serves: a live mount is another's. */
 static void detach_for_janitor(void *argument)
 {
 	struct mount_line line;
@@ -257,7 +257,7 @@ static void detach_for_janitor(void *argument)
 		detach(fd, line.point);
 }
 
-/* Once privileges are given up for good, nobody but a process from before can do it. */
+/* Once privileges are given up for good, only a process from before can do it. */
 static int start_janitor(struct mountpoint *mountpoint)
 {
 	struct clean_up clean_up = { detach_for_janitor,
@@ -276,7 +276,7 @@ static int start_janitor(struct mountpoint *mountpoint)
 	return r;
 }
 
-/* The place of the mount just made: what the kernel has no memory for, it soon has. */
+/* Opens the mount just made, with more tries while the kernel has no memory for it. */
 static int open_place_patiently(const char *path, struct mount_line *line)
 {
 	int fd = open_place(path, line);
@@ -346,7 +346,7 @@ void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
 		usleep(1000);
 		fd = open_mount(&mountpoint->id, &line);
 	}
-	/* Numbers are used again, but not while what has them is there: so it is the same still. */
+	/* A number is not reused while its mount exists: so it is still the same. */
 	if (fd >= 0 && !is_given_up(fuse_fd))
 		detach(fd, line.point);
 }

@@ -13,10 +13,10 @@
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
 
-/* A write hands at most so much to a file, as sysfs does. */
+/* The most that a write hands to a file, as in sysfs. */
 #define MAX_WRITE 4096
 
-/* A longer text is not kept when it was read. */
+/* A longer text is dropped once it was read. */
 #define MAX_KEPT 4096
 
 static struct requests *requests_of(fuse_req_t req)
@@ -25,8 +25,8 @@ static struct requests *requests_of(fuse_req_t req)
 }
 
 /*
- * Who sent a request for inode INO.  FUSE tells pids as the namespace knows them that the mount was
- * made in: where that may not be ours, they are believed of a task that waits for such a request.
+ * Who sent a request for inode INO.  FUSE gives pids of the namespace that the mount was made in:
+ * if that may not be ours, a pid is believed only if its task waits for such a request.
  */
 static struct process_caller sender_of(fuse_req_t req, fuse_ino_t ino)
 {
@@ -42,13 +42,13 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 
 	conn->max_read = requests->max_read;
 	/*
-	 * Who reads or writes has to wait for the answer: so they are who they were, and do not
+	 * Readers and writers must wait for the answer: so they stay who they are, and do not
 	 * execute a program meanwhile, for which their files in /proc would make us wait.
 	 */
 	conn->want &= ~(FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
 	/*
-	 * Who made the mount may have left default_permissions out.  With ACLs, of which there are
-	 * none, the kernel checks modes nevertheless.
+	 * Whoever made the mount may have left default_permissions out.  If we ask for ACLs, even
+	 * without any, the kernel still checks modes.
 	 */
 	if (requests->passed && conn->capable & FUSE_CAP_POSIX_ACL)
 		conn->want |= FUSE_CAP_POSIX_ACL;
@@ -103,7 +103,7 @@ static void do_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_attr(req, &st, keep);
 }
 
-/* Sizes and times are taken and do nothing; modes and owners are kept. */
+/* Sizes and times are accepted and ignored; modes and owners are kept. */
 static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		       struct fuse_file_info *fi)
 {
@@ -192,7 +192,7 @@ static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 	struct handle *handle = handle_of(fi);
 	int r = 0;
 
-	/* What is read from the start is read anew. */
+	/* Reading from the start reads anew. */
 	if (!offset || !handle->filled)
 		r = fill_listing(requests_of(req)->tree, ino, handle);
 	handle->text.length = 0;
@@ -207,7 +207,7 @@ static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 
 /* ---- files ---- */
 
-/* What do_open() has to know of a file. */
+/* What do_open() needs to know of a file. */
 struct file_facts {
 	const struct file_type *type;
 	uint64_t ino;
@@ -234,7 +234,7 @@ static int find_file(struct tree *tree, fuse_ino_t ino, struct file_facts *out)
 	return r;
 }
 
-/* Also root may not write what cannot be written, or what the mode forbids to everybody: in sysfs. */
+/* In sysfs, even root may not write what cannot be written, or what the mode forbids to all. */
 static bool may_open(const struct file_facts *file, mode_t wanted)
 {
 	mode_t can = file->type->mode, may = file->mode;
@@ -245,7 +245,7 @@ static bool may_open(const struct file_facts *file, mode_t wanted)
 	       (!(wanted & 0222) || (can & 0222 && may & 0222));
 }
 
-/* The handle of FILE, for whoever opened it to do what is in WANTED. */
+/* Sets up the handle of FILE, opened for the access in WANTED. */
 static void describe_open(fuse_req_t req, const struct file_facts *file, mode_t wanted,
 			  struct handle *handle, struct fuse_file_info *fi)
 {
@@ -282,7 +282,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
-/* How many of SIZE bytes at OFFSET, which may be anything, TEXT has. */
+/* How many of SIZE bytes at OFFSET, which may be anything, are in TEXT. */
 static size_t part_of(const struct text *text, size_t size, off_t offset)
 {
 	if (offset < 0 || (uint64_t)offset >= text->length)
@@ -290,7 +290,7 @@ static size_t part_of(const struct text *text, size_t size, off_t offset)
 	return min_ul(size, text->length - (size_t)offset);
 }
 
-/* A text that was read to its end is not held for as long as the file is open, if it is long. */
+/* Drops a long text that was read to its end, though the file stays open. */
 static void forget_long_text(struct handle *handle)
 {
 	if (handle->text.room <= MAX_KEPT || handle->stream.position < (off_t)handle->text.length)
@@ -300,7 +300,7 @@ static void forget_long_text(struct handle *handle)
 	text_clear(&handle->text);
 }
 
-/* What is read from the start is read anew; the rest of it is of the same text. */
+/* Reading from the start prints a new text; the rest is read from the same one. */
 static bool needs_text(const struct handle *handle, off_t offset)
 {
 	return !offset || (!handle->filled && (!handle->end || offset < handle->end));
@@ -335,7 +335,7 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	forget_long_text(handle);
 }
 
-/* Answers a write that was done at once; nobody may see any more what it removed. */
+/* Answers a write that was done at once, when nobody can still see what it removed. */
 static void reply_write(struct requests *requests, struct write *write, int result, bool changed)
 {
 	struct deferred_reply *pending = write_hold(write);
@@ -359,8 +359,8 @@ static int requests_store_text(struct node node, struct write *write, const char
 }
 
 /*
- * Takes down who writes, and who is charged for it.
- * Return: 0 or -ENOMEM; then OUT has nothing that is to be given back.
+ * Notes who writes, and who is charged for it.
+ * Return: 0, or -ENOMEM and then OUT has nothing to give back.
  */
 static int begin_write(fuse_req_t req, fuse_ino_t ino, const struct handle *handle, size_t size,
 		       struct write *out)
@@ -378,8 +378,8 @@ static int begin_write(fuse_req_t req, fuse_ino_t ino, const struct handle *hand
 }
 
 /*
- * The store of a write that somebody else answers later; the tree is locked, and while it is nobody
- * can.  Writes to the kernel's debugfs files wait for each other, and no signal interrupts them.
+ * Notes that a write is held; nobody can answer it while the tree is locked.  Writes to the
+ * kernel's debugfs files wait for each other, and no signal interrupts them.
  */
 static void let_be_held(struct node node, struct deferred_reply *pending)
 {

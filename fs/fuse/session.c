@@ -24,13 +24,13 @@
 /* After a request another one is likely: look for it this long before going to sleep. */
 #define SPIN_NS 30000
 
-/* Somebody may see to it that there always is one: signals are looked for this often even so. */
+/* Even if there always is another request, signals are looked for this often. */
 #define LOOK_NS 10000000
 
-/* What has not stopped by then is held up in the kernel by somebody: damonfs ends without it. */
+/* A kdamond that runs longer is held up in the kernel: damonfs ends without it. */
 #define STOP_NS 5000000000
 
-/* How often the first request is tried to be taken where there is no memory for it. */
+/* How often to try to take the first request when there is no memory for it. */
 #define FIRST_TRIES 10
 
 struct session {
@@ -48,11 +48,11 @@ static void invalidate(uint64_t ino, void *argument)
 {
 	struct session *session = argument;
 
-	/* What the kernel has forgotten by itself is an error that does not matter. */
+	/* It fails if the kernel has forgotten the inode, which does not matter. */
 	fuse_lowlevel_notify_inval_inode(session->fuse, ino, -1, 0);
 }
 
-/* What libfuse says, which may be a part of a line; what is for a person to watch (-d), as it is. */
+/* Logs what libfuse says, perhaps in parts of a line; output for a person (-d) goes as it is. */
 static void log_fuse(enum fuse_log_level level, const char *format, va_list args)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,10 +75,10 @@ static void log_fuse(enum fuse_log_level level, const char *format, va_list args
 	pthread_mutex_unlock(&lock);
 }
 
-/* The mount: libfuse is given the descriptor of it, so that it is ours to take away. */
+/* Mounts, and gives libfuse the descriptor, so that the mount is ours to take away. */
 static int mount_session(struct session *session, const char *options, const char *mountpoint)
 {
-	/* What sees page frames keeps CAP_SYS_ADMIN. */
+	/* Methods that see page frames keep CAP_SYS_ADMIN. */
 	bool stays_privileged = access_method_uses(session->method) & PRIVILEGES_FRAMES;
 	char fd_path[32];
 	int fd = mountpoint_mount(mountpoint, options, stays_privileged, &session->mountpoint);
@@ -141,7 +141,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Whether all kdamonds have ended, which are asked to.  Until then requests are still answered. */
+/* Asks all kdamonds to end.  Return: whether they have; until then requests are answered. */
 static bool has_stopped(struct session *session)
 {
 	bool stopped;
@@ -152,7 +152,7 @@ static bool has_stopped(struct session *session)
 	return stopped;
 }
 
-/* As poll(); where the kernel has no memory for it, the next try is not to come at once. */
+/* As poll(), with a pause if the kernel has no memory for it. */
 static int poll_patiently(struct pollfd *fds, nfds_t nr, int timeout_ms)
 {
 	int r = poll(fds, nr, timeout_ms);
@@ -179,7 +179,7 @@ static bool wait_for_work(struct session *session, int signals,
 	return !on_signal((int)info.ssi_signo, argument);
 }
 
-/* One request, or the news that there is none.  Return: as fuse_session_receive_buf(). */
+/* Handles a request, if there is one.  Return: as fuse_session_receive_buf(). */
 static int handle_request(struct session *session)
 {
 	int bytes = fuse_session_receive_buf(session->fuse, &session->buffer);
@@ -194,7 +194,7 @@ static int handle_request(struct session *session)
 	return -EOPNOTSUPP;
 }
 
-/* Whether ERROR is one that passes. */
+/* Whether ERROR is temporary. */
 static bool passes(int error)
 {
 	return error == -EAGAIN || error == -EINTR || error == -ENOMEM;
@@ -208,7 +208,7 @@ int session_begin(struct session *session, int signals)
 	for (int tries = 0; !session->requests.serves;) {
 		int r = handle_request(session);
 
-		/* Nothing is there yet that could be given back, and who looks at it waits. */
+		/* There is nothing to free yet, and whoever looks at the mount waits. */
 		if (r == -ENOMEM && ++tries == FIRST_TRIES)
 			return r;
 		if (r == -ENOMEM)
@@ -286,7 +286,7 @@ void session_end(struct session *session)
 	if (session->fuse)
 		mountpoint_leave(&session->mountpoint, fuse_session_fd(session->fuse));
 	mountpoint_clear(&session->mountpoint);
-	/* What threads may still use stays for as long as the program. */
+	/* Threads may still use the rest, which stays until the program ends. */
 	if (!stopped)
 		return;
 	if (session->fuse)

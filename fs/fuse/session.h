@@ -2,8 +2,8 @@
 /*
  * FUSE requests in, replies out.
  *
- * One thread reads requests and never waits for anything else: what cannot be answered at once is
- * held and answered by the answerer (answer.h).
+ * One thread reads requests and never waits for anything else: a request that cannot be answered at
+ * once is held, and the answerer answers it (answer.h).
  */
 #ifndef DAMONFS_FS_FUSE_SESSION_H
 #define DAMONFS_FS_FUSE_SESSION_H
@@ -19,22 +19,22 @@ struct session;
 int session_mount(struct options *options, const char *mountpoint, struct session **out);
 
 /*
- * Waits until the kernel and we agree about the mount: not all that could be mounted can be served.
+ * Waits until the kernel and we agree about the mount: not every mount can be served.
  * Return: 0, -EINTR if one of SIGNALS came meanwhile, or another negative errno.
  */
 int session_begin(struct session *session, int signals);
 
 /*
- * Serves requests, also without session_begin(), until the mount is gone, until one of the signals
- * in the descriptor SIGNALS (of signalfd(2)) comes for which ON_SIGNAL answers true, or until
- * session_exit(). Return: 0 or a negative errno.
+ * Serves requests, even without session_begin(), until the mount is gone, ON_SIGNAL answers true to
+ * a signal from the descriptor SIGNALS (of signalfd(2)), or session_exit() is called.
+ * Return: 0 or a negative errno.
  */
 int session_serve(struct session *session, int signals,
 		  bool (*on_signal)(int number, void *argument), void *argument);
 
 /*
- * Stops all kdamonds, unmounts and frees everything.  A kdamond that the kernel does not let end
- * within five seconds is told of and left: the program is to end then.
+ * Stops all kdamonds, unmounts and frees everything.  If the kernel keeps a kdamond from ending
+ * within five seconds, logs that and leaves it: the program must end then.
  */
 void session_end(struct session *session);
 

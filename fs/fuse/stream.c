@@ -10,14 +10,13 @@
 #include "fs/tree/file.h"
 
 /*
- * The kernel cuts a write into pieces of so much, or of a page less where the writer's memory does
- * not begin with a page.
+ * The kernel cuts a write into pieces of this size, or of a page less if the writer's memory does
+ * not begin on a page.
  */
 #define PIECE (1UL << 20)
 
 /*
- * The next piece of a write to a stream is added to what STREAM holds of it, so that each piece is
- * the whole again, as far as it has come.
+ * Adds the next piece of a write to what STREAM holds, which is all of the write so far.
  * Return: 0 or a negative errno.
  */
 static int take_piece(struct stream *stream, const char *data, size_t size, off_t offset, int flags)
@@ -25,7 +24,7 @@ static int take_piece(struct stream *stream, const char *data, size_t size, off_
 	struct text *written = &stream->written;
 	bool goes_on = written->length && (size_t)offset == written->length;
 
-	/* Where appending begins, the kernel has from a size that may be old. */
+	/* When appending, the kernel's offset is from a size that may be old. */
 	if (flags & O_APPEND && !goes_on)
 		offset = stream->position;
 	if (!goes_on) {
@@ -43,7 +42,7 @@ static int take_piece(struct stream *stream, const char *data, size_t size, off_
 	return 0;
 }
 
-/* How much of TEXT there is up to its last complete word. */
+/* The length of TEXT up to its last complete word. */
 static size_t whole_words(const struct text *text)
 {
 	size_t length = text->length;
@@ -74,7 +73,7 @@ int stream_store(struct stream *stream, struct node node, struct write *write, c
 	}
 	if (r >= 0)
 		stream->position = (off_t)stream->written.length;
-	/* No piece can come behind it. */
+	/* No further piece can follow. */
 	if (r < 0 || !may_go_on)
 		text_clear(&stream->written);
 	return r;

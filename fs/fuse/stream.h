@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How an open file of debugfs takes writes: one command for each descriptor, at its start, of up to
+ * How an open debugfs file takes writes: one command per descriptor, at its start, of up to
  * STREAM_MAX bytes, which FUSE hands over in pieces.
  */
 #ifndef DAMONFS_FS_FUSE_STREAM_H
@@ -10,7 +10,7 @@
 
 struct stream {
 	off_t position; /* where the next read or write is */
-	struct text written; /* a write that may go on in another piece */
+	struct text written; /* a write that may continue in another piece */
 };
 
 /*

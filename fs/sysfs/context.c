@@ -13,7 +13,7 @@ const struct keyword operations_words[] = {
 	{ 0 },
 };
 
-/* `on' will want it of whoever wants physical memory. */
+/* `on' will require it for physical memory. */
 static bool may_have_physical(const struct process_caller *reader)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;

@@ -22,7 +22,7 @@
 
 static const struct keyword filter_type_words[] = { OPS_TYPES, CORE_TYPES, { 0 } };
 
-/* A new one is for anonymous pages also where that cannot be written. */
+/* A new filter is for anonymous pages, even where that cannot be written. */
 static const struct keyword core_type_words[] = { CORE_TYPES,
 						  { "anon", DAMOS_FILTER_TYPE_ANON, KEYWORD_NEVER },
 						  { 0 } };

@@ -46,7 +46,7 @@ static int store_refresh_ms(struct dir *base, struct write *write, const char *t
 	return 0;
 }
 
-/* More than one context is for a kernel to come. */
+/* More than one context is left to later kernels. */
 static int check_nr_contexts(struct dir *dir, int count)
 {
 	(void)dir;

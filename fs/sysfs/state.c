@@ -2,10 +2,9 @@
 /*
  * kdamonds/N/state: turning on and off, and commands to a running kdamond.
  *
- * `on', `off' and the commands that the kdamond carries out hold the write that asked for them; the
- * kdamond's call-backs post events to the answerer, which takes the results into the tree and
- * answers. A kdamond has one command at a time; what runs beside it on another is none of its
- * business.
+ * `on', `off' and the commands that the kdamond carries out hold the write that asked for them.
+ * The kdamond's call-backs post events to the answerer, which puts the results into the tree and
+ * answers.  A kdamond has one command at a time, whatever others do.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,7 +32,7 @@ struct command_run {
 
 /* ---- on and off ---- */
 
-/* `on' is told how the start went. */
+/* Gives `on' the result of the start. */
 static void state_on_started(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
@@ -44,8 +43,8 @@ static void state_on_started(struct run *run)
 }
 
 /*
- * A command that a kdamond has when it is left behind stays with it, and so does a commit whose
- * processes are still being opened, which may take for ever: they are answered now.
+ * A kdamond that is left behind keeps its command, even a commit whose processes are still being
+ * opened, which may take for ever: the write is answered now.
  */
 static void state_on_ended(struct run *run)
 {
@@ -116,8 +115,8 @@ static void on_command_done(struct damon_command *command)
 }
 
 /*
- * What the write is told.  Before Linux 6.14 it is not told how the command went, which shows in
- * `state'; but that there was no memory for an answer is always told.
+ * The result of the write.  Before Linux 6.14 a failed command shows only in `state'; but lack of
+ * memory for an answer is always reported.
  */
 static int result_of(const struct command_run *c)
 {
@@ -146,7 +145,7 @@ static void run_command_done(struct event *event)
 	}
 	if (c->apply && context && !c->result)
 		c->result = c->apply(context, &c->command);
-	/* From now on what was committed is what there is. */
+	/* From now on what was committed is charged. */
 	if (c->command.kind == DAMON_COMMIT && !c->command.error && c->nr_regions)
 		account_hold(&c->dir->run->regions, c->dir->run->regions.account, ACCOUNT_REGIONS,
 			     c->nr_regions);
@@ -186,7 +185,7 @@ static struct command_run *command_new(struct kdamond_dir *dir, struct damon_com
 	return c;
 }
 
-/* Holds the write that asked for C, if it is under way: R is how it began.  Return: for a store. */
+/* Holds the write of C, if R, the result of starting C, is 0.  Return: for a store. */
 static int hold_for(struct command_run *c, struct write *write, int r)
 {
 	if (r) {
@@ -223,7 +222,7 @@ static int send_commit(struct command_run *c)
 	struct run *run = c->dir->run;
 	int r;
 
-	/* Before Linux 6.14 what is wrong with it ends the kdamond, not the write. */
+	/* Before Linux 6.14 an error ends the kdamond, and does not fail the write. */
 	if (c->command.error && abi_reports_command_errors(c->tree->abi))
 		return c->command.error;
 	if (run->state != RUN_ON)
@@ -320,14 +319,14 @@ static int update_intervals(struct kdamond_dir *dir, struct write *write)
 	return send(dir, write, (struct damon_command){ .kind = DAMON_REPORT }, apply_intervals);
 }
 
-/* Since Linux 6.14 what was there is gone, however it goes on. */
+/* Since Linux 6.14 old tried regions are cleared, whatever follows. */
 static void clear_before(struct kdamond_dir *dir)
 {
 	if (abi_clears_tried_first(dir->base.tree->abi))
 		tried_regions_clear(kdamond_context(dir));
 }
 
-/* No more than could be shown. */
+/* Collects no more than can be shown. */
 static int collect_tried(struct kdamond_dir *dir, struct write *write,
 			 int (*apply)(struct context_dir *context,
 				      const struct damon_command *command))
@@ -362,12 +361,12 @@ static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
 
 /* ---- the files ---- */
 
-/* What a command needs, and does where it has it not. */
+/* What a command needs, and does without it. */
 enum {
 	CONTEXT = 1, /* or EINVAL */
 	RUNNING = 2, /* a kdamond that is on, and has no other command */
 	RUNNING_ONCE = 4, /* the same, but not since Linux 6.14 */
-	CLEARS = 8, /* what was tried, also if there is nobody to ask any more */
+	CLEARS = 8, /* clears tried regions even if the kdamond has ended */
 };
 
 static const struct state_command {
@@ -403,7 +402,7 @@ static int check_running(const struct kdamond_dir *dir)
 		return 0;
 	if (run->state == RUN_STARTING)
 		return -EBUSY;
-	/* Stable kernels 6.18 tell one that has ended from one that never was. */
+	/* Stable kernels 6.18 tell a kdamond that ended from one that never was. */
 	return !run->result && abi_tells_ended_from_never(abi) ? -ECANCELED : -EINVAL;
 }
 

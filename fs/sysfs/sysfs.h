@@ -12,7 +12,7 @@
 struct kdamond_dir {
 	struct dir base;
 	struct dir_list contexts;
-	struct run *run; /* since it was turned on last; NULL: never, or that failed */
+	struct run *run; /* of the last `on'; NULL: never, or that failed */
 	struct command_run *command; /* the one under way */
 	uint32_t refresh_ms;
 };
@@ -95,7 +95,7 @@ struct tried_region_dir {
 extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kind, scheme_kind,
 	goal_kind, filter_kind, core_filter_kind, ops_filter_kind, dest_kind, tried_region_kind;
 
-/* Shown and taken as they stand in the tree's files. */
+/* The operations by their words in the files. */
 extern const struct keyword operations_words[];
 
 /* The context of a kdamond, of which there is one at most; or NULL. */
@@ -115,7 +115,7 @@ static inline struct scheme_dir *context_scheme(struct context_dir *context, siz
 int state_show(struct dir *dir, const struct process_caller *reader, struct text *out);
 int state_store(struct dir *dir, struct write *write, const char *text);
 
-/* Whether the kdamond has a thread or a command that is not answered: nr_kdamonds is EBUSY then. */
+/* Whether the kdamond has a thread or an unanswered command: then nr_kdamonds is EBUSY. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
 
 /*
@@ -129,38 +129,38 @@ int describe_context(const struct context_dir *context, struct caller *caller,
 		     struct damon_desc **out);
 
 /*
- * The rest of it, which may take long: opens the processes of what was described.
- * Return: 0, -EINVAL, -EPERM for a process that the caller may not watch, -ENOMEM, also for a bad
- * filter (as the kernel has it).
+ * The rest, which may take long: opens the processes of what was described.
+ * Return: 0, -EINVAL, -EPERM for a process that the caller may not watch, or -ENOMEM, also for a
+ * bad filter (as in the kernel).
  */
 int describe_processes(struct damon_desc *desc);
 
-/* The same of the goals alone. */
+/* Describes the goals alone. */
 int describe_goals(const struct context_dir *context, struct damon_desc **out);
 
 /*
- * Takes what the kdamond reports by itself into the files, if it has something new to tell: to be
- * called before they are read.
+ * Updates the files from the kdamond's own report, if there is a new one: call it before they are
+ * read.
  */
 void kdamond_refresh(struct kdamond_dir *kdamond);
 
-/* Take a part of a report into the files. */
+/* Copy a part of a report into the files. */
 void report_take_stats(struct context_dir *context, const struct damon_report *report);
 void report_take_effective(struct context_dir *context, const struct damon_report *report);
 void report_take_intervals(struct context_dir *context, const struct damon_report *report);
 
-/* Removes what schemes tried, and sets its bytes to 0. */
+/* Removes the tried regions, and sets their bytes to 0. */
 void tried_regions_clear(struct context_dir *context);
 
 /*
- * Shows the bytes that were tried, or the regions as well, instead of what was.
+ * Replaces the tried bytes, or the tried regions as well, by those of COMMAND.
  * Return: 0, or -ENOMEM and then there are no regions.
  */
 int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command);
 int tried_regions_take(struct context_dir *context, const struct damon_command *command);
 
 /*
- * The cgroup whose path, as /proc/PID/cgroup has it, is PATH (a trailing newline is ignored).
+ * Finds the cgroup by its PATH in /proc/PID/cgroup (a trailing newline is ignored).
  * Return: 0 and its inode number in *OUT, or -EINVAL.
  */
 int memcg_find(const char *path, uint64_t *out);

@@ -52,7 +52,7 @@ int tried_regions_take_bytes(struct context_dir *context, const struct damon_com
 	return 0;
 }
 
-/* The number of a directory is that of the region among those of all schemes, or of its own. */
+/* Directories are numbered among the regions of all schemes, or of their own. */
 int tried_regions_take(struct context_dir *context, const struct damon_command *command)
 {
 	const struct file_type *file = tried_regions_file();

@@ -68,7 +68,7 @@ static bool queue_remove(struct queue *queue, struct event *event)
 	return true;
 }
 
-/* Waits for a posted event, or for so many nanoseconds if they are not 0; a.lock is held. */
+/* Waits for a posted event, at most NS nanoseconds if that is not 0; a.lock is held. */
 static void wait_posted(struct answerer *a, uint64_t ns)
 {
 	struct timespec end;
@@ -95,7 +95,7 @@ static struct event *take_posted(struct answerer *a)
 		const struct event *late = a->late.first;
 		uint64_t now = tree_now(), due = next ? next->due : UINT64_MAX;
 
-		/* However many there are that were posted. */
+		/* Before all that were posted. */
 		if (late && late->due <= now)
 			event = queue_take(&a->late);
 		if (event || due <= now || a->posted.first || (a->stopping && !next))

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers that come later: the thread that reads requests never waits, so a write that has to wait
- * for a kdamond, or for the kernel to forget names, is held and answered by another thread, the
- * answerer.
+ * Deferred answers: the request thread never waits, so a write that has to wait for a kdamond, or
+ * for the kernel to forget names, is held and answered by another thread, the answerer.
  *
- * Events are handled in the order in which they were posted: what an event does to the tree, then
- * the kernel is told of changed attributes, which waits for nobody.  When the kernel believes
- * nothing any more of what was removed, after some ticks of its clock at most, it is finished: its
- * answer comes, in the same order.
+ * Events are handled in the order in which they were posted: an event changes the tree, then the
+ * kernel is told of changed attributes, which waits for nobody.  Once the kernel has forgotten what
+ * was removed, after a few ticks of its clock at most, the event is finished: its answer is given,
+ * in the same order.
  */
 #ifndef DAMONFS_FS_TREE_ANSWER_H
 #define DAMONFS_FS_TREE_ANSWER_H
@@ -25,7 +24,7 @@ struct event {
 	void (*finish)(struct event *event);
 	/* The answerer's: */
 	struct event *next;
-	uint64_t due; /* not finished before, or if it is late not handled before, by tree_now() */
+	uint64_t due; /* by tree_now(): not finished before; a late one not handled before */
 };
 
 /*
@@ -41,15 +40,15 @@ void answerer_stop(struct answerer *answerer);
 /* May be called from any thread, with or without the tree's lock.  Does not fail. */
 void answerer_post(struct answerer *answerer, struct event *event);
 
-/* How long an event waits that is posted late. */
+/* How long a late event waits. */
 #define ANSWERER_LATE_NS 1000000000
 
-/* The same, ANSWERER_LATE_NS from now; one that still waits then is posted once. */
+/* The same, ANSWERER_LATE_NS from now; posting a waiting event again only restarts its wait. */
 void answerer_post_late(struct answerer *answerer, struct event *event);
 
 /*
- * Takes back what was posted late and has not been handled yet, if it was.  Of the answerer's own
- * thread only: so it is not being handled either.
+ * Takes back a late event, if it is still waiting.  Call it from the answerer's own thread only: so
+ * it is not being handled either.
  */
 void answerer_take_back(struct answerer *answerer, struct event *event);
 
@@ -60,7 +59,7 @@ struct deferred_reply;
 
 struct write {
 	struct process_caller writer;
-	/* Files that command: who opened it, or why that cannot be told, a negative errno. */
+	/* For command files: who opened it, or a negative errno if that is unknown. */
 	struct caller *opener;
 	int opener_error;
 	struct account *account; /* who is charged for what it makes; borrowed, or NULL */
@@ -69,9 +68,10 @@ struct write {
 };
 
 /*
- * In whose name the write counts: of who opened the file and who writes, the one who may do less.
- * Return: 0 and a reference in *OUT, -ESRCH where one of them is not visible in our pid namespace,
- * -EPERM where it cannot be told what they may do, or another negative errno; told in the log.
+ * The caller in whose name the write counts: who opened the file or who writes, whichever may do
+ * less.
+ * Return: 0 and a reference in *OUT, -ESRCH if one of them is not visible in our pid namespace,
+ * -EPERM if it is unknown what they may do, or another negative errno; logged.
  */
 int write_caller(const struct write *write, struct caller **out);
 

@@ -182,7 +182,7 @@ int file_store(const struct file_type *file, struct dir *dir, struct write *writ
 {
 	int r;
 
-	/* What comes later by itself must not undo it. */
+	/* A later refresh must not undo it. */
 	if (dir->layout->kind->refresh)
 		dir->layout->kind->refresh(dir);
 	r = formats[file->format].store(file, dir, write, text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a file holds is printed and parsed by its row: see type.h. */
+/* Printing and parsing a file by its row: see type.h. */
 #ifndef DAMONFS_FS_TREE_FILE_H
 #define DAMONFS_FS_TREE_FILE_H
 
@@ -8,7 +8,7 @@
 /* The word of VALUE, or NULL. */
 const char *keyword_name(const struct keyword *words, int value);
 
-/* The most that is taken in one write of a stream. */
+/* The most that one write to a stream may hold. */
 #define STREAM_MAX ((4UL << 20) - 1)
 
 /*

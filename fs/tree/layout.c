@@ -40,8 +40,7 @@ static int add_row(struct layout *layout, unsigned int parent, const char *name,
 	return row->name ? (int)layout->nr_rows++ : -ENOMEM;
 }
 
-/* The sub-directory that PATH leads to, up to its last component where FILE is one; made on the
- * way. */
+/* Adds the rows of FILE's path that are missing.  Return: the last one's number or -ENOMEM. */
 static int add_path(struct layout *layout, const struct file_type *file)
 {
 	const char *path = file->path;

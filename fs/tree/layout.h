@@ -30,17 +30,17 @@ struct layout {
 };
 
 /*
- * The layout of KIND among ALL, to which it, and those of what can be in it, are added where they
- * are missing.  Return: NULL if there is no memory; what was added stays complete.
+ * Finds the layout of KIND in ALL, or adds it, and those of what can be in it.
+ * Return: NULL if there is no memory; what was added stays complete.
  */
 const struct layout *layout_of(struct layout **all, const struct dir_kind *kind, unsigned int abi);
 
 void layouts_free(struct layout **all);
 
-/* The row NAME, of so many bytes, in the sub-directory PARENT.  Return: its number or -1. */
+/* Finds the row NAME, of LENGTH bytes, in sub-directory PARENT.  Return: its number or -1. */
 int layout_find(const struct layout *layout, unsigned int parent, const char *name, size_t length);
 
-/* The row of the sub-directory in which the list that FILE counts is. */
+/* The row of the sub-directory that holds the list that FILE counts. */
 unsigned int layout_list_row(const struct layout *layout, const struct file_type *file);
 
 #endif

@@ -94,7 +94,7 @@ static struct dir *dir_new(struct tree *tree, const struct layout *layout, struc
 	return dir;
 }
 
-/* The length of a tick of the kernel's clock; a long one where that cannot be told. */
+/* The length of a tick of the kernel's clock; a long one if that is unknown. */
 static uint64_t tick_length(void)
 {
 	struct timespec tick;
@@ -338,14 +338,14 @@ double node_keep(struct node node)
 	if (!node.dir->parent)
 		return FOREVER;
 	/*
-	 * The kernel rounds up to a tick and counts from when it comes to the answer: it is over
-	 * with the second tick from then, the third from now at the latest.  Half a tick for drift.
+	 * The kernel counts from when it gets the answer, and rounds up to a tick: that ends with
+	 * the second tick from then, the third from now at the latest.  Half a tick for drift.
 	 */
 	node.dir->kept_until = tree_now() + 5 * tree->tick / 2;
 	return 1e-6;
 }
 
-/* More than one row, of which the attributes changed. */
+/* The attributes of more than one row changed. */
 #define ALL_ROWS 0
 
 /* Notes that the sub-directory ROW of DIR has other entries, and so other attributes. */
@@ -353,7 +353,7 @@ static void note_change(struct dir *dir, unsigned int row)
 {
 	struct tree *tree = dir->tree;
 
-	/* Of what it never looked up it knows nothing. */
+	/* The kernel knows nothing of what it never looked up. */
 	if (dir->parent && !dir->kept_until)
 		return;
 	tree->nr_changes++;
@@ -471,7 +471,7 @@ static bool are_too_many(struct dir *dir, const struct file_type *file, size_t c
 int dir_populate(struct dir *dir, const struct file_type *file, size_t count,
 		 struct account *account)
 {
-	/* What is too much for whoever wants it changes nothing, with what there is given back. */
+	/* Too many for ACCOUNT, even with the old ones given back: nothing changes. */
 	if (are_too_many(dir, file, count, account))
 		return account_charge(account, ACCOUNT_OBJECTS, count);
 	list_empty(dir, file);

@@ -2,18 +2,17 @@
 /*
  * The tree: directories that come and go, and the files that their kinds give them.
  *
- * Only directories of which there can be many (a kdamond, a target, a scheme) are objects; the
- * files and fixed sub-directories of one are rows of its layout.  A node is such an object and a
- * row: its inode number is made of the object's serial number, which is never used twice, and the
- * row.  So an inode number of something that was removed is found to be stale, and nothing has to
- * be counted or forgotten.
+ * Only directories that there can be many of (a kdamond, a target, a scheme) are objects; their
+ * files and fixed sub-directories are rows of their layout.  A node is an object and a row.  Its
+ * inode number combines the row with the object's serial number, which is never reused: so the
+ * number of something removed is found to be stale, and nothing has to be counted or forgotten.
  *
- * What the kernel is told of something that can be removed it may believe for a moment only (see
- * node_keep()): whoever removes it lets that moment pass before saying so.  So no name has to be
- * taken back from the kernel, which would have to wait for a lock that others can hold.
+ * The kernel may cache what can be removed for a moment only (see node_keep()), and a removal is
+ * answered after that moment.  So no name has to be taken back from the kernel, which would have to
+ * wait for a lock that others can hold.
  *
- * Everything here is under the tree's lock.  It is held over memory, parsing, looking a cgroup up
- * and making a thread; never over what somebody else can hold up, as opening a file of a process.
+ * Everything here is under the tree's lock.  It is held while allocating, parsing, looking a cgroup
+ * up and making a thread; never over what others can hold up, like opening a file of a process.
  */
 #ifndef DAMONFS_FS_TREE_NODE_H
 #define DAMONFS_FS_TREE_NODE_H
@@ -78,10 +77,9 @@ struct tree {
 	struct dir *dirs; /* hash by serial */
 	uint64_t next_serial;
 	struct dir *changed; /* of which the kernel may have old attributes: tree_take_changes() */
-	/* When the kernel believes nothing any more of what was removed; CLOCK_MONOTONIC_COARSE, ns
-	 */
+	/* When the kernel has forgotten all that was removed; CLOCK_MONOTONIC_COARSE, ns */
 	uint64_t settled;
-	uint64_t nr_changes; /* goes up with whatever the kernel has to be told or waited for */
+	uint64_t nr_changes; /* counts changes that the kernel is told of or waited for */
 };
 
 /* A directory or file: what an inode number stands for. */
@@ -132,7 +130,7 @@ static inline bool node_is_dir(struct node node)
 _Static_assert(MAX_ROWS <= 1 << INO_ROW_BITS, "a row fits into an inode number");
 _Static_assert(INO_REAL_BITS + 16 == 64, "nr_held fits into an inode number");
 
-/* Also of what is gone the number tells whether it was a directory. */
+/* Even of what is gone, the number tells whether it was a directory. */
 static inline uint64_t node_ino(struct node node)
 {
 	return (node.dir->serial << (INO_ROW_BITS + 1) | (node_is_dir(node) ? 0 : INO_FILE) |
@@ -140,20 +138,20 @@ static inline uint64_t node_ino(struct node node)
 	       1;
 }
 
-/* The same of an inode number, also of what is gone. */
+/* Whether INO is a directory's, even of what is gone. */
 static inline bool ino_is_dir(uint64_t ino)
 {
 	return !((ino - 1) & INO_FILE);
 }
 
 /*
- * A write to the file NODE is held.  The kernel lets one write at a time into an inode, so that
- * another one (`off' after a `commit') would wait for it: from now on the name leads to another
+ * Notes that a write to the file NODE is held.  The kernel lets one write at a time into an inode,
+ * so another (`off' after a `commit') would wait for it: from now on the name leads to another
  * inode number of the same file.
  */
 void node_hold(struct node node);
 
-/* Whether writes to NODE may be held so; the kernel is not to keep its name then. */
+/* Whether writes to NODE may be held so; the kernel must not cache its name then. */
 static inline bool node_can_be_held(struct node node)
 {
 	const struct file_type *file = node_row(node)->file;
@@ -161,22 +159,22 @@ static inline bool node_can_be_held(struct node node)
 	return file && file->commands && !file->stream;
 }
 
-/* The inode number by which the kernel is to know NODE from now on; node_ino() until it was held. */
+/* The inode number that the kernel gets for NODE from now on; node_ino() until it was held. */
 static inline uint64_t node_alias(struct node node)
 {
 	return node_ino(node) +
 	       (node_is_dir(node) ? 0 : (uint64_t)node.dir->nr_held << INO_REAL_BITS);
 }
 
-/* The inode number that is shown of a node that the kernel knows by INO. */
+/* The inode number to show for a node that the kernel knows by INO. */
 static inline uint64_t node_real_ino(uint64_t ino)
 {
 	return ino & ((1ULL << INO_REAL_BITS) - 1);
 }
 
 /*
- * For how long the kernel may keep what it is told now of NODE, its name and its attributes, in
- * seconds: one tick of its clock, or a day if NODE can never be removed.
+ * How long, in seconds, the kernel may cache the name and attributes of NODE from now on: one tick
+ * of its clock, or a day if NODE can never be removed.
  */
 double node_keep(struct node node);
 
@@ -189,10 +187,10 @@ bool node_lookup(struct node parent, const char *name, struct node *out);
 /* What stat(2) tells of NODE. */
 void node_stat(struct node node, struct stat *out);
 
-/* The same of something that is gone, for whoever holds it: as in sysfs, it has attributes still. */
+/* The same for something that is gone but still held: as in sysfs, it still has attributes. */
 void node_stat_gone(const struct tree *tree, uint64_t ino, struct stat *out);
 
-/* Takes what chmod(2) and chown(2) may change; MASK says what.  Return: 0 or -ENOMEM. */
+/* Sets what chmod(2) and chown(2) may change; MASK says what.  Return: 0 or -ENOMEM. */
 enum { NODE_SET_MODE = 1, NODE_SET_UID = 2, NODE_SET_GID = 4 };
 int node_change(struct node node, unsigned int mask, mode_t mode, uid_t uid, gid_t gid);
 
@@ -232,13 +230,13 @@ void dir_remove(struct dir *dir);
 const struct file_type *dir_file(const struct dir_kind *kind, const char *path);
 
 /*
- * Takes inode numbers of directories of which the kernel may have attributes that are not true any
- * more, up to ROOM, which is MAX_ROWS at least.
+ * Takes inode numbers of directories of which the kernel may have outdated attributes, up to ROOM,
+ * which is at least MAX_ROWS.
  * Return: how many; 0 when there are no more.
  */
 size_t tree_take_changes(struct tree *tree, uint64_t *inos, size_t room);
 
-/* The time by which tree.settled goes, ns. */
+/* The clock of tree.settled, ns. */
 uint64_t tree_now(void);
 
 #endif

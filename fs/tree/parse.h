@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How the kernel's files read what is written to them: kstrtoul(), kstrtobool() and sysfs_streq()
- * in all their details, which strtoul() and its like do not have, and sscanf() for the debugfs
- * files. Each takes a text that ends in NUL.
+ * Parsing as the kernel's files do it: kstrtoul(), kstrtobool() and sysfs_streq() in all their
+ * details, which strtoul() and its like lack, and sscanf() for the debugfs files.  Each function
+ * takes a text that ends in NUL.
  */
 #ifndef DAMONFS_FS_TREE_PARSE_H
 #define DAMONFS_FS_TREE_PARSE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text that grows, and whose room is charged to somebody. */
+/* Text that grows; its room is charged to an account. */
 #ifndef DAMONFS_FS_TREE_TEXT_H
 #define DAMONFS_FS_TREE_TEXT_H
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kinds of file: how each prints and parses the field of a directory's struct that it stands
- * for.
+ * File types: how a file prints and parses its field of a directory's struct.
  *
- * A kind of directory is a struct and a table of rows of struct file_type; a row's path is relative
- * to the directory and may lead through sub-directories, which exist because rows do.  Everything
- * else follows from the row: lookup, modes, listing, parsing, printing, errors, and in which
- * kernel's tree the file is.
+ * A kind of directory is a struct and a table of struct file_type rows.  A row's path is relative
+ * to the directory; the sub-directories in it exist because rows name them.  Everything else
+ * follows from the row: lookup, modes, listing, parsing, printing, errors, and which kernels have
+ * the file.
  */
 #ifndef DAMONFS_FS_TREE_TYPE_H
 #define DAMONFS_FS_TREE_TYPE_H
@@ -33,7 +32,7 @@ struct keyword {
 	unsigned int since; /* DAMON_ABI(); 0: always */
 };
 
-/* A word that is shown where there is its value, and never taken. */
+/* A word that is shown for its value, but never taken. */
 #define KEYWORD_NEVER UINT_MAX
 
 enum file_format {
@@ -48,7 +47,7 @@ enum file_format {
 	FILE_LIST, /* no file: the numbered directories beside it */
 };
 
-/* What a store may answer besides 0, done, and a negative errno. */
+/* What a store may return besides 0 (done) and a negative errno. */
 enum { STORE_HELD = 1 /* it took over the write and answers later */ };
 
 struct file_type {
@@ -57,24 +56,24 @@ struct file_type {
 	mode_t mode;
 	size_t offset; /* of the field in the directory's struct */
 	unsigned int since; /* DAMON_ABI() of the first kernel that has it; 0: all */
-	unsigned int until; /* of the first kernel that has it no more; 0: none */
+	unsigned int until; /* of the first kernel without it; 0: none */
 	bool range_is_invalid; /* a number out of range is EINVAL, not ERANGE */
 	bool not_zero; /* FILE_NUMBER: 0 is EINVAL */
 	/*
-	 * A file of debugfs: its size is 0, and a write, of up to STREAM_MAX bytes, is refused but
-	 * at the start.  It cannot be read or written at a position, if not `positioned'.
+	 * A debugfs file: its size is 0, and it takes writes of up to STREAM_MAX bytes, only at the
+	 * start.  Unless `positioned', it cannot be read or written at a position.
 	 */
 	bool stream;
 	bool positioned;
-	/* What is written to it is done in the name of who opens it, and of who writes. */
+	/* Its writes act in the name of who opens it and who writes. */
 	bool commands;
 	const struct keyword *words;
-	/* FILE_OWN; where one is missing, it answers EINVAL.  READER is who asks. */
+	/* FILE_OWN; a missing one answers EINVAL.  READER is who reads. */
 	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);
 	int (*store)(struct dir *dir, struct write *write, const char *text);
 	/* FILE_COUNT and FILE_LIST: what the directories are. */
 	const struct dir_kind *children;
-	/* FILE_COUNT: refuses a number that is not negative with a negative errno; or NULL. */
+	/* FILE_COUNT: may refuse a non-negative count with a negative errno; or NULL. */
 	int (*check_count)(struct dir *dir, int count);
 };
 
@@ -95,7 +94,7 @@ struct file_type {
 		.path = path_, .format = FILE_OWN, .mode = mode_, .show = show_, .store = store_, \
 		__VA_ARGS__                                                                       \
 	}
-/* A file of which the number in it makes that many directories beside it. */
+/* A file whose number makes that many directories beside it. */
 #define COUNT(path, mode, type, member, kind, ...) \
 	ROW(path, COUNT, mode, type, member, .children = kind, __VA_ARGS__)
 /* Directories that appear by themselves; the path is that of the directory they are in. */
@@ -108,10 +107,10 @@ struct dir_kind {
 	size_t size;
 	const struct file_type *files;
 	size_t nr_files;
-	/* Sets what is not zero in a new one; frees what it owns but its lists.  Both may be NULL. */
+	/* Set non-zero fields of a new one; free what it owns but its lists.  May be NULL. */
 	void (*init)(struct dir *dir);
 	void (*clear)(struct dir *dir);
-	/* Before a file of it is read or written: brings its fields up to date.  May be NULL. */
+	/* Brings its fields up to date before a file is read or written.  May be NULL. */
 	void (*refresh)(struct dir *dir);
 };
 
