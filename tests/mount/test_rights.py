@@ -19,6 +19,7 @@ from damon import DAMONFS, MIB, SANITIZED, Mount, UnprivilegedMount, open_mount,
 
 OWNER = 65534
 LIBC = ctypes.CDLL(None, use_errno=True)
+MEMORY_ONLY = 'tmpfs', 'ramfs', 'rootfs'
 CLONE_NEWUSER = 0x10000000
 NO_CAPABILITIES = ['--bounding-set', '-all', '--inh-caps', '-all', '--ambient-caps', '-all']
 
@@ -384,6 +385,17 @@ class Executing(Rights):
         process.stdin.write('\n')
         process.stdin.flush()
         self.assertTrue(self.stalled.wait(5))
+        # Debian's 6.1 closes files before it takes the lock: there, nobody waits.
+        opens = subprocess.Popen(['head', '-c', '1', '/proc/%d/maps' % process.pid],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            opens.wait(3)
+            self.skipTest('MISSING: a kernel that holds a lock while an execution closes files')
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            opens.kill()
+            opens.wait()
 
     def test_nobody_who_reads_its_number_waits(self):
         """Who reads is of a pid namespace that the process is not named in."""
@@ -941,6 +953,8 @@ class Files(Rights):
                 '    maps.append(m)\n'
                 'print("ready", flush=True)\n'
                 'time.sleep(1000)\n')
+        if subprocess.check_output(['stat', '-f', '-c', '%T', '.'], text=True).strip() in MEMORY_ONLY:
+            self.skipTest('MISSING: a working directory on a disk')
         with tempfile.TemporaryDirectory(dir=os.getcwd()) as directory:
             os.chmod(directory, 0o755)
             paths = [directory + '/roots', directory + '/owners']
