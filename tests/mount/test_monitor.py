@@ -455,8 +455,10 @@ class Targets(unittest.TestCase):
                     kdamond.state('on')
                 self.assertEqual(caught.exception.errno, errno.EINVAL)
                 if i == 5:
+                    time.sleep(0.5)     # the kernel tells later that a file was closed
                     descriptors = len(os.listdir('/proc/%d/fd' % mount.process.pid))
-            self.assertEqual(len(os.listdir('/proc/%d/fd' % mount.process.pid)), descriptors)
+            self.assertTrue(until(lambda: len(os.listdir('/proc/%d/fd' % mount.process.pid)) ==
+                                  descriptors, 5))
             self.assertEqual(mount.close(), 0)
 
     def test_odd_processes(self):
