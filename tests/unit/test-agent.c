@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "access/rights/agent.h"
 #include "access/rights/agent_protocol.h"
 #include "tests/unit/unit.h"
 
@@ -98,6 +99,38 @@ START_TEST(agent_says_no_to_what_it_does_not_know)
 }
 END_TEST
 
+static pid_t first_child(void)
+{
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+/* A target is dropped for good when the kernel says no; where nobody asked it, it has not. */
+START_TEST(no_agent_is_no_answer)
+{
+	int process = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	pid_t broker;
+
+	ck_assert_int_ge(process, 0);
+	ck_assert_int_eq(caller_prepare(), 0);
+	ck_assert_int_eq(agents_start(), 0);
+	broker = first_child();
+	ck_assert_int_eq(kill(broker, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(broker, NULL, 0), broker);
+	ck_assert_int_eq(agent_may(NULL, process, CALLER_WATCH, 1000), -EAGAIN);
+	agents_stop();
+	close(process);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("agent");
@@ -105,6 +138,7 @@ int main(void)
 
 	tcase_add_test(tcase, packet_comes_whole_or_not_at_all);
 	ADD_VECTORS(tcase, agent_says_no_to_what_it_does_not_know, request_vectors);
+	tcase_add_test(tcase, no_agent_is_no_answer);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
