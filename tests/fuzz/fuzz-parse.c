@@ -31,10 +31,12 @@ static void fuzz_int(const char *text)
 
 static void fuzz_flag(const char *text)
 {
-	bool value = true;
-	int r = parse_flag(text, &value);
+	for (int words = 0; words < 2; words++) {
+		bool value = true;
+		int r = parse_flag(text, words, &value);
 
-	REQUIRE(r == 0 || (r == -EINVAL && value));
+		REQUIRE(r == 0 || (r == -EINVAL && value));
+	}
 }
 
 static void fuzz_word(const char *text)
