@@ -38,9 +38,24 @@ class HotMemory(unittest.TestCase):
         return (sum(r[1] - r[0] for r in hot),
                 overlap(hot, workload.hot_start, workload.hot_end))
 
+    def is_hot(self, workload):
+        """
+        Whether the hot memory is touched within some sampling intervals of a clear of all accessed bits, by
+        which alone the method sees this sort of memory: there are machines (of machines) where setting a bit
+        takes 6 us, and 64 MiB a tenth of a second.
+        """
+        for _ in range(5):
+            write('/proc/%d/clear_refs' % workload.pid, 1)
+            time.sleep(0.005)
+            if rollup(workload.pid, 'Referenced') > 0.9 * HOT:
+                return True
+        return False
+
     @tries(3)
     def watch(self, *arguments):
         with Workload(*arguments) as workload, Mount('method=young') as mount:
+            if arguments[1] in ('shared', 'fork', 'locked') and not self.is_hot(workload):
+                self.skipTest('MISSING: a machine that sets the accessed bits of 64 MiB in some 15 ms')
             huge = rollup(workload.pid, 'AnonHugePages')
             kdamond, = mount.kdamonds(1)
             kdamond.target(workload.pid)
