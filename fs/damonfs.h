@@ -24,10 +24,16 @@ struct damonfs {
 	bool stopping; /* for good: none may start */
 };
 
-/* What the files of DIR's mount share. */
+/* What the files of TREE's mount share. */
+static inline struct damonfs *damonfs_of_tree(const struct tree *tree)
+{
+	return tree->owner;
+}
+
+/* The same, of DIR's mount. */
 static inline struct damonfs *damonfs_of(const struct dir *dir)
 {
-	return dir->tree->owner;
+	return damonfs_of_tree(dir->tree);
 }
 
 #endif

@@ -13,7 +13,7 @@ static void *errand_main(void *argument)
 
 	pthread_setname_np(pthread_self(), "errand");
 	errand->go(errand);
-	answerer_post(((struct damonfs *)errand->tree->owner)->answerer, &errand->event);
+	answerer_post(damonfs_of_tree(errand->tree)->answerer, &errand->event);
 	return NULL;
 }
 

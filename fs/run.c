@@ -82,14 +82,14 @@ static void run_on_started(void *argument, int result)
 	struct run *run = argument;
 
 	run->start_result = result;
-	answerer_post(((struct damonfs *)run->tree->owner)->answerer, &run->start);
+	answerer_post(damonfs_of_tree(run->tree)->answerer, &run->start);
 }
 
 static void run_on_ended(void *argument)
 {
 	struct run *run = argument;
 
-	answerer_post(((struct damonfs *)run->tree->owner)->answerer, &run->end);
+	answerer_post(damonfs_of_tree(run->tree)->answerer, &run->end);
 }
 
 /* ---- events: of the answerer's ---- */
@@ -194,7 +194,7 @@ static void run_over(struct event *event)
 {
 	struct run *run = container_of(event, struct run, end);
 
-	answerer_take_back(((struct damonfs *)run->tree->owner)->answerer, &run->late);
+	answerer_take_back(damonfs_of_tree(run->tree)->answerer, &run->late);
 }
 
 static void finish_ended(struct event *event)

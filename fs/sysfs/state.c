@@ -111,7 +111,7 @@ static void on_command_done(struct damon_command *command)
 {
 	struct command_run *c = container_of(command, struct command_run, command);
 
-	answerer_post(((struct damonfs *)c->tree->owner)->answerer, &c->event);
+	answerer_post(damonfs_of_tree(c->tree)->answerer, &c->event);
 }
 
 /*

@@ -54,18 +54,17 @@ static struct event *queue_take(struct queue *queue)
 	return event;
 }
 
-static bool queue_remove(struct queue *queue, struct event *event)
+static void queue_remove(struct queue *queue, struct event *event)
 {
 	struct event **at = &queue->first;
 
 	while (*at && *at != event)
 		at = &(*at)->next;
 	if (!*at)
-		return false;
+		return;
 	*at = event->next;
 	if (!event->next)
 		queue->last = at;
-	return true;
 }
 
 /* Waits for a posted event, at most NS nanoseconds if that is not 0; a.lock is held. */
