@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <sys/capability.h>
 
-#include "access/proc/clear_refs.h"
 #include "engine/abi.h"
 #include "engine/apply.h"
 #include "engine/filter.h"
@@ -16,6 +15,7 @@
 #include "engine/trace.h"
 #include "util/array.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/saturate.h"
 #include "util/stop.h"
 
@@ -123,9 +123,9 @@ static struct page_walk_result apply_act(struct damon_ctx *ctx, struct damon_tar
 	if (!ctx->ops->apply_scheme ||
 	    (scheme->desc.action == DAMOS_STAT && !scheme->has_ops_filters))
 		return result;
-	start = cost_clock_ns();
+	start = clock_ns();
 	result = ctx->ops->apply_scheme(ctx, target, &target->regions[index], scheme);
-	scheme->quota.total_charged_ns += cost_clock_ns() - start;
+	scheme->quota.total_charged_ns += clock_ns() - start;
 	return result;
 }
 

@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "access/proc/clear_refs.h"
 #include "engine/abi.h"
 #include "engine/apply.h"
 #include "engine/commit.h"
@@ -29,6 +28,7 @@
 #include "engine/sampling.h"
 #include "engine/watermark.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/saturate.h"
 #include "util/stop.h"
@@ -66,7 +66,7 @@ struct damon_kdamond {
 
 static uint64_t now_us(void)
 {
-	return cost_clock_ns() / 1000;
+	return clock_ns() / 1000;
 }
 
 void damon_command_clear(struct damon_command *command)

@@ -26,6 +26,7 @@
 #include "access/rights/agent.h"
 #include "access/rights/agent_protocol.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/error.h"
 
 /* ---- asking ---- */
@@ -100,28 +101,20 @@ static int open_in_the_name_of(const struct caller *caller, int dir, const char 
 /* The process asked about may make the kernel wait; later, nobody waits for the answer. */
 #define ASK_NS 1000000000LL
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 /*
  * Waits for CHILD and kills it if it takes too long.  Ends this process if it cannot: a security
  * module may protect what CHILD has become.  Return: as waitpid().
  */
 static pid_t broker_wait_for(pid_t child, int *status)
 {
-	int64_t until = now_ns() + ASK_NS, left;
+	int64_t until = (int64_t)clock_ns() + ASK_NS, left;
 	sigset_t ended;
 	pid_t r;
 
 	sigemptyset(&ended);
 	sigaddset(&ended, SIGCHLD);
 	/* The signal, which is blocked, may be an earlier child's. */
-	while (!(r = waitpid(child, status, WNOHANG)) && (left = until - now_ns()) > 0)
+	while (!(r = waitpid(child, status, WNOHANG)) && (left = until - (int64_t)clock_ns()) > 0)
 		sigtimedwait(&ended, NULL,
 			     &(struct timespec){ left / 1000000000, left % 1000000000 });
 	if (r)

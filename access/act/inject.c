@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,8 @@
 #include <unistd.h>
 
 #include "access/act/inject.h"
-#include "access/proc/clear_refs.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #if defined(__x86_64__)
 
@@ -157,12 +158,12 @@ static bool inject_is_ours(const struct injection *in)
 static int wait_for_stop(const struct injection *in, bool patiently)
 {
 	const struct timespec nap = { .tv_nsec = 20000 };
-	uint64_t began = cost_clock_ns();
+	uint64_t began = clock_ns();
 	siginfo_t info = { 0 };
 	int what = WSTOPPED | WEXITED | __WALL | (patiently ? 0 : WNOHANG);
 
 	while (!waitid(P_PID, (id_t)in->tid, &info, what) && !info.si_pid) {
-		if (cost_clock_ns() - began > PATIENCE_NS)
+		if (clock_ns() - began > PATIENCE_NS)
 			return -ETIME;
 		nanosleep(&nap, NULL);
 	}

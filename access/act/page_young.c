@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "access/act/page_young.h"
-#include "access/proc/clear_refs.h"
+#include "util/clock.h"
 
 /* For methods that forget: they are asked to look at once. */
 #define SAMPLE_US 1000000
@@ -55,6 +55,6 @@ int page_young_see(struct page_young *page_young, const uint64_t *addresses, siz
 	/* Preparing a page makes it old. */
 	if (found)
 		access_space_round(page_young->space, probes, found, ACCESS_PREPARE,
-				   cost_clock_ns() / 1000, SAMPLE_US);
+				   clock_ns() / 1000, SAMPLE_US);
 	return 0;
 }

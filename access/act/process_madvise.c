@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "access/act/process_madvise.h"
-#include "access/proc/clear_refs.h"
 #include "access/rights/agent.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/stop.h"
 
 #ifndef MADV_COLLAPSE
@@ -65,7 +65,7 @@ static int madvise_advise(const struct process *process, int behavior, uint64_t 
 
 	while (length) {
 		struct iovec range = { (void *)start, min_ul(length, size - start % LEAST_BYTES) };
-		uint64_t began = cost_clock_ns();
+		uint64_t began = clock_ns();
 
 		if (stop_asked())
 			return -ECANCELED;
@@ -76,7 +76,7 @@ static int madvise_advise(const struct process *process, int behavior, uint64_t 
 		}
 		start += range.iov_len;
 		length -= range.iov_len;
-		size = next_size(size, cost_clock_ns() - began);
+		size = next_size(size, clock_ns() - began);
 	}
 	return r;
 }

@@ -17,6 +17,7 @@
 #include "access/proc/clear_refs.h"
 #include "util/array.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/stop.h"
 
 struct figure {
@@ -140,13 +141,13 @@ static int read_figures(struct referenced_space *space)
 /* Takes the figures of the period that ends and starts another. */
 static int referenced_refresh(struct referenced_space *space, uint64_t now)
 {
-	uint64_t start = cost_clock_ns();
+	uint64_t start = clock_ns();
 	bool first = !space->refs.last_us;
 	int r = first ? 0 : read_figures(space);
 
 	if (!r)
 		r = clear_refs_clear(&space->refs, CLEAR_REFS_ACCESSED, now);
-	space->refs.cost_ns = cost_clock_ns() - start;
+	space->refs.cost_ns = clock_ns() - start;
 	return r;
 }
 

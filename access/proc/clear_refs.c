@@ -13,6 +13,7 @@
 #include "access/proc/clear_refs.h"
 #include "access/proc/pagemap.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 /* A clear may cost this part of the time since the last one. */
 #define DUTY 50
@@ -28,11 +29,11 @@ static pthread_mutex_t softdirty_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uint64_t touch(volatile char *memory)
 {
-	uint64_t start = cost_clock_ns();
+	uint64_t start = clock_ns();
 
 	for (size_t i = 0; i < TRY_SIZE; i += 4096)
 		memory[i]++;
-	return cost_clock_ns() - start;
+	return clock_ns() - start;
 }
 
 static void measure_fault(volatile char *memory)
@@ -75,14 +76,6 @@ bool softdirty_works(void)
 	works = softdirty == THERE;
 	pthread_mutex_unlock(&softdirty_lock);
 	return works;
-}
-
-uint64_t cost_clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 int clear_refs_open(struct clear_refs *refs, const struct process *process)
@@ -153,7 +146,7 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
 		[CLEAR_REFS_ACCESSED_FILES] = "3",
 		[CLEAR_REFS_SOFT_DIRTY] = "4",
 	};
-	uint64_t start = cost_clock_ns();
+	uint64_t start = clock_ns();
 
 	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
 		return -errno;
@@ -163,7 +156,7 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
 	 */
 	if (refs->flush && pwrite(refs->fd, "4", 1, 0) != 1)
 		return -errno;
-	refs->cost_ns = cost_clock_ns() - start;
+	refs->cost_ns = clock_ns() - start;
 	refs->last_us = now + refs->cost_ns / 1000;
 	if (what == CLEAR_REFS_SOFT_DIRTY)
 		refs->cost_ns += faults_since(refs) * fault_ns;

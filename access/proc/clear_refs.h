@@ -53,7 +53,4 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
  */
 bool softdirty_works(void);
 
-/* Nanoseconds of the monotonic clock, to measure costs by. */
-uint64_t cost_clock_ns(void);
-
 #endif

@@ -11,13 +11,13 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "access/proc/clear_refs.h"
 #include "access/proc/rmap.h"
 #include "access/proc/scan.h"
 #include "access/rights/caller.h"
 #include "access/rights/privileges.h"
 #include "util/array.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/stop.h"
 
@@ -242,7 +242,7 @@ static void *keeper_main(void *argument)
 	stop_listen(&keeper.stopping);
 	pthread_mutex_lock(&keeper.lock);
 	while (!keeper.stopping) {
-		uint64_t first, last, began = cost_clock_ns();
+		uint64_t first, last, began = clock_ns();
 		struct rmap *map = NULL;
 		int r = 0;
 
@@ -264,7 +264,7 @@ static void *keeper_main(void *argument)
 			atomic_fetch_add(&keeper.generation, 1);
 		}
 		if (!keeper.stopping)
-			rmap_wait_for(max_ul((cost_clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
+			rmap_wait_for(max_ul((clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
 	}
 	keeper.running = false;
 	keeper.stopping = false;

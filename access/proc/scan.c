@@ -8,10 +8,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "access/proc/clear_refs.h"
 #include "access/proc/pagemap.h"
 #include "access/proc/scan.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 
 #ifndef PAGEMAP_SCAN
 /* Linux 6.7. */
@@ -196,7 +196,7 @@ static ssize_t scan_ask(struct scan *scan, uint64_t *at, uint64_t last, struct s
 			size_t room)
 {
 	struct page_region runs[SCAN_RUNS] = { 0 };
-	uint64_t end = end_of_call(scan, *at, last), start = cost_clock_ns();
+	uint64_t end = end_of_call(scan, *at, last), start = clock_ns();
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.start = *at * PAGE,
@@ -216,7 +216,7 @@ static ssize_t scan_ask(struct scan *scan, uint64_t *at, uint64_t last, struct s
 	else
 		*at = arg.walk_end / PAGE;
 	if (*at >= end)
-		fit_span(scan, cost_clock_ns() - start);
+		fit_span(scan, clock_ns() - start);
 	return (ssize_t)read_runs(scan, runs, (size_t)nr, out, room);
 }
 

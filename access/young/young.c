@@ -36,6 +36,7 @@
 #include "access/rights/privileges.h"
 #include "access/young/program.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/stop.h"
 
@@ -267,7 +268,7 @@ static int clear(struct young_session *s, struct young_space *space, struct acce
 		 size_t nr)
 {
 	int pidfd = space->base.process->pidfd;
-	uint64_t start = cost_clock_ns();
+	uint64_t start = clock_ns();
 	size_t done = 0;
 
 	while (done < nr) {
@@ -284,7 +285,7 @@ static int clear(struct young_session *s, struct young_space *space, struct acce
 				estimate_prepare_cleared(&probes[s->probe[done]]);
 		}
 	}
-	space->clear_cost_ns = (space->clear_cost_ns * 7 + (cost_clock_ns() - start) / nr) / 8;
+	space->clear_cost_ns = (space->clear_cost_ns * 7 + (clock_ns() - start) / nr) / 8;
 	return 0;
 }
 

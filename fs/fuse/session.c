@@ -19,6 +19,7 @@
 #include "fs/fuse/session.h"
 #include "fs/root.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* After a request another one is likely: look for it this long before going to sleep. */
@@ -133,14 +134,6 @@ int session_mount(struct options *options, const char *mountpoint, struct sessio
 	return r;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Asks all kdamonds to end.  Return: whether they have; until then requests are answered. */
 static bool has_stopped(struct session *session)
 {
@@ -239,7 +232,7 @@ int session_serve(struct session *session, int signals,
 		r = handle_request(session);
 		if (r <= 0 && !passes(r))
 			break;
-		now = now_ns();
+		now = clock_ns();
 		if (r > 0)
 			idle_since = now;
 		if (now - idle_since < SPIN_NS && now - looked < LOOK_NS)
@@ -249,8 +242,8 @@ int session_serve(struct session *session, int signals,
 		if (session->stop_until && (has_stopped(session) || now > session->stop_until))
 			break;
 		if (!wait_for_work(session, signals, on_signal, argument) && !session->stop_until)
-			session->stop_until = now_ns() + STOP_NS;
-		looked = now_ns();
+			session->stop_until = clock_ns() + STOP_NS;
+		looked = clock_ns();
 	}
 	if (fuse_session_exited(session->fuse) && session->requests.serves)
 		log_info("unmounted by somebody else: stopping all kdamonds");
@@ -263,7 +256,7 @@ int session_serve(struct session *session, int signals,
 /* Return: whether all kdamonds have ended; some may be held up by the kernel. */
 static bool stop_all(struct session *session)
 {
-	uint64_t until = session->stop_until ? session->stop_until : now_ns() + STOP_NS;
+	uint64_t until = session->stop_until ? session->stop_until : clock_ns() + STOP_NS;
 	bool stopped;
 
 	tree_lock(session->requests.tree);
