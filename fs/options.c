@@ -36,63 +36,74 @@ static const struct fuse_opt table[] = {
 	FUSE_OPT_END,
 };
 
-static const struct {
+/* A word that an option takes; lists end with one without a name. */
+struct keyword {
 	const char *name;
 	int value;
-} abis[] = { { "6.1", DAMON_ABI(6, 1) },
-	     { "6.12", DAMON_ABI(6, 12) },
-	     { "6.18", DAMON_ABI(6, 18) } },
-  levels[] = { { "error", LOG_LEVEL_ERROR },
-	       { "info", LOG_LEVEL_INFO },
-	       { "debug", LOG_LEVEL_DEBUG } },
-  sandboxes[] = { { "errno", SANDBOX_ERRNO }, { "trap", SANDBOX_TRAP }, { "off", SANDBOX_OFF } };
+};
+
+static const struct keyword abis[] = {
+	{ "6.1", DAMON_ABI(6, 1) },
+	{ "6.12", DAMON_ABI(6, 12) },
+	{ "6.18", DAMON_ABI(6, 18) },
+	{ 0 },
+};
+static const struct keyword levels[] = {
+	{ "error", LOG_LEVEL_ERROR },
+	{ "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },
+	{ 0 },
+};
+static const struct keyword sandboxes[] = {
+	{ "errno", SANDBOX_ERRNO },
+	{ "trap", SANDBOX_TRAP },
+	{ "off", SANDBOX_OFF },
+	{ 0 },
+};
+
+/* clang-format off */
+static const char help[] =
+	"Usage: %s [options] MOUNTPOINT\n"
+	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
+	"\n"
+	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
+	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  See damonfs(8).\n"
+	"\n"
+	"    -o abi=6.1|6.12|6.18   the kernel whose tree it is (default: 6.18)\n"
+	"    -o method=METHOD       how to see accesses: auto (default), idle, young, softdirty,\n"
+	"                           referenced, simulated:FILE\n"
+	"    -o uid=USER,gid=GROUP  the owner of the tree, who may watch only their own\n"
+	"                           processes; names or numbers\n"
+	"    -o log=LEVEL           error, info (default) or debug\n"
+	"    -o max_objects=N,max_kdamonds=N,max_regions=N,max_handles=N,max_bytes=N\n"
+	"                           the most that one user may have; defaults: damonfs(8)\n"
+	"    -o sandbox=MODE        a system call that damonfs never makes fails (errno,\n"
+	"                           default), kills it (trap), or works (off)\n"
+	"\n"
+	"FUSE options:\n";
+/* clang-format on */
 
 static void show_help(const char *program)
 {
-	printf("Usage: %s [options] MOUNTPOINT\n"
-	       "       %s exec [--at DIR] [-o options] -- COMMAND [ARGUMENT...]\n"
-	       "\n"
-	       "Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, "
-	       "runs\n"
-	       "COMMAND where such a tree stands at /sys/kernel/mm/damon, in a mount namespace of "
-	       "its\n"
-	       "own.  damonfs(8) tells more.\n"
-	       "\n"
-	       "    -o abi=6.1|6.12|6.18   the tree of which kernel (default: 6.18)\n"
-	       "    -o method=METHOD       how accesses are seen: auto (default), idle, "
-	       "young,\n"
-	       "                           softdirty, referenced, simulated:FILE\n"
-	       "    -o uid=USER,gid=GROUP  who owns the tree, and may target only own processes;\n"
-	       "                           names or numbers\n"
-	       "    -o log=LEVEL           error, info (default) or debug\n"
-	       "    -o max_objects=N,max_kdamonds=N,max_regions=N,max_handles=N,max_bytes=N\n"
-	       "                           what one user may have of damonfs; damonfs(8) has the "
-	       "defaults\n"
-	       "    -o sandbox=MODE        system calls that damonfs does not make are EPERM "
-	       "(errno,\n"
-	       "                           the default), its end (trap), or made (off)\n"
-	       "\n"
-	       "FUSE options:\n",
-	       program, program);
+	printf(help, program, program);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
 }
 
-static int find(const char *what, const char *name, const void *rows, size_t nr, int fallback,
-		int *out)
+/* The option WHAT: its value NAME, or FALLBACK if it was not given. */
+static int find_keyword(const char *what, const char *name, const struct keyword *keyword,
+			int fallback, int *out)
 {
-	const __typeof__(abis[0]) *row = rows;
-
 	*out = fallback;
 	if (!name)
 		return 0;
-	for (size_t i = 0; i < nr; i++) {
-		if (!strcmp(row[i].name, name)) {
-			*out = row[i].value;
+	for (; keyword->name; keyword++) {
+		if (!strcmp(keyword->name, name)) {
+			*out = keyword->value;
 			return 0;
 		}
 	}
-	fprintf(stderr, "damonfs: %s=%s is not known; see damonfs --help\n", what, name);
+	fprintf(stderr, "damonfs: unknown %s=%s; see damonfs --help\n", what, name);
 	return -EINVAL;
 }
 
@@ -158,8 +169,7 @@ static int find_id(const char *what, const char *text,
 	/* The largest is no id: it says that there is none. */
 	if (!text || !scan_number(text, UINT_MAX - 1, out) || !find_name(text, out))
 		return 0;
-	fprintf(stderr, "damonfs: %s=%s is neither an id nor a name that is known here\n", what,
-		text);
+	fprintf(stderr, "damonfs: %s=%s is neither an id nor a known name\n", what, text);
 	return -EINVAL;
 }
 
@@ -191,31 +201,40 @@ static int find_limits(struct options *options)
 	return 0;
 }
 
-static int options_check(struct options *options)
+static int find_keywords(struct options *options)
 {
 	int abi, level, sandbox;
 
-	if (find("abi", options->abi_name, abis, ARRAY_SIZE(abis), DAMON_ABI(6, 18), &abi) ||
-	    find("log", options->log_name, levels, ARRAY_SIZE(levels), LOG_LEVEL_INFO, &level) ||
-	    find("sandbox", options->sandbox_name, sandboxes, ARRAY_SIZE(sandboxes), SANDBOX_ERRNO,
-		 &sandbox) ||
-	    find_id("uid", options->user_name, find_user, &options->uid) ||
-	    find_id("gid", options->group_name, find_group, &options->gid) ||
-	    find_max_read(options) || find_limits(options))
+	if (find_keyword("abi", options->abi_name, abis, DAMON_ABI(6, 18), &abi) ||
+	    find_keyword("log", options->log_name, levels, LOG_LEVEL_INFO, &level) ||
+	    find_keyword("sandbox", options->sandbox_name, sandboxes, SANDBOX_ERRNO, &sandbox))
 		return -EINVAL;
-	options->sandbox = (enum sandbox_mode)sandbox;
 	options->abi = (unsigned int)abi;
 	options->log_level = options->debug ? LOG_LEVEL_DEBUG : (enum log_level)level;
+	options->sandbox = (enum sandbox_mode)sandbox;
+	return 0;
+}
+
+static int find_method(struct options *options)
+{
 	if (!options->method)
 		options->method = strdup("auto");
 	if (!options->method)
 		return -ENOMEM;
-	if (!access_method_known(options->method)) {
-		fprintf(stderr, "damonfs: method=%s is not known; see damonfs --help\n",
-			options->method);
+	if (access_method_known(options->method))
+		return absolute_method(options);
+	fprintf(stderr, "damonfs: unknown method=%s; see damonfs --help\n", options->method);
+	return -EINVAL;
+}
+
+static int options_check(struct options *options)
+{
+	if (find_keywords(options) ||
+	    find_id("uid", options->user_name, find_user, &options->uid) ||
+	    find_id("gid", options->group_name, find_group, &options->gid) ||
+	    find_max_read(options) || find_limits(options))
 		return -EINVAL;
-	}
-	return absolute_method(options);
+	return find_method(options);
 }
 
 static int add_max_read(struct options *options)

@@ -26,7 +26,7 @@
 #include "engine/damon.h"
 #include "fs/exec/exec.h"
 #include "fs/exec/isolate.h"
-#include "fs/exec/overmount.h"
+#include "fs/exec/place.h"
 #include "fs/exec/tracing.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/session.h"
@@ -34,23 +34,6 @@
 #include "fs/options.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-
-#define DEBUGFS "/sys/kernel/debug"
-
-/* Where a part of the mount is to stand. */
-struct place {
-	const char *what; /* for --only */
-	const char *parent;
-	const char *path; /* NAME in PARENT */
-	const char *part; /* of the mount; "" is all of it */
-};
-
-#define NAME "damon"
-
-static const struct place places[] = {
-	{ "sysfs", "/sys/kernel/mm", "/sys/kernel/mm/" NAME, "" },
-	{ "debugfs", DEBUGFS, DEBUGFS "/" NAME, "/" NAME },
-};
 
 /* Exit statuses, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -65,49 +48,6 @@ static int fail(const char *what, int r)
 {
 	fprintf(stderr, "damonfs exec: %s: %s\n", what, strerror(-r));
 	return EXIT_OURS;
-}
-
-static bool is_wanted(const struct place *place, const char *only)
-{
-	return !only || !strcmp(only, place->what);
-}
-
-/* Mounts debugfs where none is mounted: tools look for it. */
-static void mount_debugfs(void)
-{
-	struct statfs fs;
-
-	if (!statfs(DEBUGFS, &fs) && fs.f_type != DEBUGFS_MAGIC &&
-	    mount("debugfs", DEBUGFS, "debugfs", 0, NULL))
-		log_debug("debugfs cannot be mounted: %s", strerror(errno));
-}
-
-/* After damonfs an empty directory is left: survivors must not meet the kernel's own. */
-static int make_place(const struct place *place)
-{
-	int r = overmount_directory(place->parent, NAME);
-
-	if (!r && mount("damonfs", place->path, "tmpfs",
-			MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555"))
-		r = -errno;
-	return r;
-}
-
-/* Enters a namespace with a mount point for each wanted part, and without the other parts. */
-static int enter_namespace(const char *only)
-{
-	int r = 0;
-
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return fail("a mount namespace", -errno);
-	mount_debugfs();
-	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++) {
-		r = is_wanted(&places[i], only) ? make_place(&places[i]) :
-						  overmount_hide(places[i].parent, NAME);
-		if (r)
-			fail(places[i].path, r);
-	}
-	return r;
 }
 
 /*
@@ -140,29 +80,6 @@ static void isolate_tools(unsigned int abi, struct janitor **janitor)
 		clean_up_forget(&clean_ups[--nr]);
 }
 
-/* Binds a part of the mount at DIR to its place; the daemon must already be answering. */
-static int bind_part(const char *dir, const struct place *place)
-{
-	char part[4096];
-
-	snprintf(part, sizeof(part), "%s%s", dir, place->part);
-	if (!strcmp(part, place->path))
-		return 0;
-	if (mount(part, place->path, NULL, MS_BIND, NULL))
-		return fail(place->path, -errno);
-	return 0;
-}
-
-static int bind_parts(const char *dir, const char *only)
-{
-	int r = 0;
-
-	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++)
-		if (is_wanted(&places[i], only))
-			r = bind_part(dir, &places[i]);
-	return r;
-}
-
 /* DIR is where all of the mount is. */
 static pid_t start_command(const char *dir, const char *only, char **argv, const sigset_t *mask)
 {
@@ -171,7 +88,7 @@ static pid_t start_command(const char *dir, const char *only, char **argv, const
 	if (pid)
 		return pid;
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (bind_parts(dir, only))
+	if (place_bind(dir, only))
 		_exit(EXIT_OURS);
 	execvp(argv[0], argv);
 	fprintf(stderr, "damonfs exec: %s: %s\n", argv[0], strerror(errno));
@@ -235,7 +152,7 @@ static int run_at(const char *at, const char *only, char **argv)
 	snprintf(kdamonds, sizeof(kdamonds), "%s/admin/kdamonds", dir);
 	if (stat(kdamonds, &st))
 		return fail(at, -errno);
-	if (enter_namespace(only) || bind_parts(dir, only))
+	if (place_enter_namespace(only) || place_bind(dir, only))
 		return EXIT_OURS;
 	/* Its janitor sees the end of the command, which we become. */
 	isolate_tools(DAMON_ABI(6, 18), NULL);
@@ -245,12 +162,23 @@ static int run_at(const char *at, const char *only, char **argv)
 	return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-/* All of the mount stands at the first place that is wanted; a part of it may cover it there. */
-static const char *mount_place(const char *only)
+/* Serves until the command has ended; what it may do is given up first. */
+static int serve(const struct options *options, struct session *session, int signals,
+		 struct command *command)
 {
-	return is_wanted(&places[0], only) ? places[0].path : places[1].path;
+	int r = caller_prepare();
+
+	if (!r)
+		r = agents_start();
+	access_prepare(options->method);
+	if (!r)
+		r = privileges_settle(access_method_uses(options->method), options->sandbox);
+	if (!r)
+		r = session_serve(session, signals, on_signal, command);
+	return r;
 }
 
+/* Runs the command on a mount of its own, whose daemon we are. */
 static int run_on_own(struct options *options, const char *only, char **argv)
 {
 	struct command command = { 0 };
@@ -262,13 +190,13 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 
 	if (signals < 0)
 		return fail("signals", -errno);
-	if (enter_namespace(only))
+	if (place_enter_namespace(only))
 		return EXIT_OURS;
-	r = session_mount(options, mount_place(only), &session);
+	r = session_mount(options, place_of_mount(only), &session);
 	if (r)
 		return fail("mount", r);
 	isolate_tools(options->abi, &janitor);
-	command.pid = start_command(mount_place(only), only, argv, &before);
+	command.pid = start_command(place_of_mount(only), only, argv, &before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
@@ -276,14 +204,7 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 		return r;
 	}
 	ignore_terminal();
-	r = caller_prepare();
-	if (!r)
-		r = agents_start();
-	access_prepare(options->method);
-	if (!r)
-		r = privileges_settle(access_method_uses(options->method), options->sandbox);
-	if (!r)
-		r = session_serve(session, signals, on_signal, &command);
+	r = serve(options, session, signals, &command);
 	session_end(session);
 	agents_stop();
 	/* Somebody unmounted it under the command. */
@@ -317,44 +238,59 @@ static int usage(int status)
 	return status;
 }
 
-int exec_main(int argc, char **argv)
+/* The command line. */
+struct request {
+	const char *at, *only; /* NULL: not given */
+	char mount_options[4096]; /* every -o, joined by commas */
+	char **command; /* NULL: a shell */
+};
+
+/* Return: 0, or -EINVAL if that is too long. */
+static int add_mount_options(struct request *request, const char *options)
+{
+	size_t length = strlen(request->mount_options);
+	size_t room = sizeof(request->mount_options) - length;
+	int added = snprintf(request->mount_options + length, room, ",%s", options);
+
+	return (size_t)added < room ? 0 : -EINVAL;
+}
+
+/* Return: -1, or the exit status: there is nothing to run. */
+static int parse_request(int argc, char **argv, struct request *request)
 {
 	static const struct option longs[] = { { "at", required_argument, NULL, 'a' },
 					       { "only", required_argument, NULL, 'y' },
 					       { "help", no_argument, NULL, 'h' },
 					       { 0 } };
-	__attribute__((cleanup(options_free))) struct options options = { 0 };
-	char given[4096] = "log=error", *mount_argv[] = { "damonfs", "-o", given, "/", NULL };
-	const char *at = NULL, *only = NULL;
-	char **command;
-	int c, r;
+	int c;
 
-	if (borrowed_privileges()) {
-		fprintf(stderr, "damonfs exec: this program file has privileges that you have not "
-				"(setcap, setuid), and is for mounts of your own\n");
-		return EXIT_OURS;
-	}
+	*request = (struct request){ .mount_options = "log=error" };
 	optind = 2; /* behind "exec" */
 	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
-		size_t length = strlen(given);
-
 		if (c == 'h')
 			return usage(0);
 		if (c == 'a')
-			at = optarg;
-		else if (c == 'y' &&
-			 (is_wanted(&places[0], optarg) || is_wanted(&places[1], optarg)))
-			only = optarg;
-		else if (c != 'o' || (size_t)snprintf(given + length, sizeof(given) - length, ",%s",
-						      optarg) >= sizeof(given) - length)
+			request->at = optarg;
+		else if (c == 'y' && place_known(optarg))
+			request->only = optarg;
+		else if (c != 'o' || add_mount_options(request, optarg))
 			return usage(EXIT_OURS);
 	}
-	if (!at)
-		isolate_program(argv);
-	command = optind < argc ? argv + optind : shell();
-	if (at)
-		return run_at(at, only, command);
+	if (optind < argc)
+		request->command = argv + optind;
+	return -1;
+}
+
+static int run_request(struct request *request)
+{
+	char **command = request->command ? request->command : shell();
 	/* Parsing wants an existing mount point; ours may have to be made first. */
+	char *mount_argv[] = { "damonfs", "-o", request->mount_options, "/", NULL };
+	__attribute__((cleanup(options_free))) struct options options = { 0 };
+	int r;
+
+	if (request->at)
+		return run_at(request->at, request->only, command);
 	r = options_parse(4, mount_argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? 0 : EXIT_OURS;
@@ -362,5 +298,23 @@ int exec_main(int argc, char **argv)
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);
 	log_setup(options.log_level, false);
-	return run_on_own(&options, only, command);
+	return run_on_own(&options, request->only, command);
+}
+
+int exec_main(int argc, char **argv)
+{
+	struct request request;
+	int status;
+
+	if (borrowed_privileges()) {
+		fprintf(stderr, "damonfs exec: this program file has privileges that you do not "
+				"have (setcap, setuid): it may only be used to mount\n");
+		return EXIT_OURS;
+	}
+	status = parse_request(argc, argv, &request);
+	if (status >= 0)
+		return status;
+	if (!request.at)
+		isolate_program(argv);
+	return run_request(&request);
 }

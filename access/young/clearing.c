@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Clearing the accessed bits of a batch's pages: see clearing.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/kernel-page-flags.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "access/methods/estimate.h"
+#include "access/proc/pagemap.h"
+#include "access/rights/privileges.h"
+#include "access/young/clearing.h"
+#include "util/clock.h"
+#include "util/macros.h"
+
+/* Clearing may take 1/CLEAR_SHARE of the sampling interval, but always this long. */
+#define CLEAR_SHARE    50
+#define CLEAR_LEAST_NS 40000
+
+/* A mark of the region: MADV_COLD fails there, because the memory is locked. */
+#define MEMORY_STUBBORN ESTIMATE_MARK
+
+int clearing_open(struct clearing *out, const struct process *process, struct access_why *why)
+{
+	int r;
+
+	*out = (struct clearing){
+		.process = process,
+		.refs = { .fd = -1, .stat_fd = -1 },
+		.cost_ns = 2000, /* until it is measured */
+	};
+	out->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
+	out->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
+	if (out->kpageflags == -ENOTRECOVERABLE || out->pagemap == -ENOTRECOVERABLE)
+		return -ENOTRECOVERABLE;
+	r = clear_refs_open(&out->refs, process);
+	if (!r || r == -ESRCH)
+		return 0;
+	access_because(why, 0,
+		       "its clear_refs may not be written (%s): memory that it shares with others "
+		       "will show no access; add CAP_DAC_OVERRIDE",
+		       strerror(-r));
+	return 1;
+}
+
+void clearing_close(struct clearing *clearing)
+{
+	clear_refs_close(&clearing->refs);
+	if (clearing->kpageflags >= 0)
+		close(clearing->kpageflags);
+	if (clearing->pagemap >= 0)
+		close(clearing->pagemap);
+}
+
+struct iovec clearing_range(const struct young_leaf *leaf, uint64_t address)
+{
+	uint64_t start = address & ~(PAGE - 1), size = PAGE;
+
+	if (leaf->flags & YOUNG_HUGE) {
+		start = address & ~(HUGE_PAGE - 1);
+		size = HUGE_PAGE;
+	} else if (leaf->flags & YOUNG_FOLIO) {
+		start -= leaf->index * PAGE;
+		size = PAGE << leaf->order;
+	}
+	return (struct iovec){ (void *)start, size };
+}
+
+ssize_t clearing_madvise(const struct process *process, const struct iovec *range, size_t nr)
+{
+	return syscall(SYS_process_madvise, process->pidfd, range, min_ul(nr, IOV_MAX), MADV_COLD,
+		       0);
+}
+
+/* The pagemap's entry of the page at ADDRESS, or 0. */
+static uint64_t entry_of(const struct clearing *clearing, uint64_t address)
+{
+	uint64_t entry;
+
+	return pread(clearing->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 ? entry : 0;
+}
+
+/* Whether the page at ADDRESS is a hugetlb page, whose accessed bit cannot be cleared. */
+static bool is_hugetlb(const struct clearing *clearing, uint64_t address)
+{
+	uint64_t frame = entry_of(clearing, address) & PAGEMAP_FRAME, flags;
+
+	return frame && pread(clearing->kpageflags, &flags, 8, (off_t)(frame * 8)) == 8 &&
+	       flags & (1ULL << KPF_HUGE);
+}
+
+/* Whether the page at ADDRESS is a file's or shared memory, not anonymous. */
+static bool is_file(const struct clearing *clearing, uint64_t address)
+{
+	return entry_of(clearing, address) & PAGEMAP_FILE;
+}
+
+/* Only clear_refs clears the probe's next page. */
+static bool needs_clear_refs(const struct young_leaf *leaf, const struct access_probe *probe)
+{
+	return leaf->flags & YOUNG_SHARED || probe->priv & MEMORY_STUBBORN;
+}
+
+/* A page of its own process, which is young and was not cleared yet. */
+static bool waits(const struct young_leaf *leaf, const struct access_probe *probe)
+{
+	return !(probe->priv & ESTIMATE_PREPARED) && !needs_clear_refs(leaf, probe);
+}
+
+/*
+ * Prepares the probes of untouched pages, which need no clear, and has all others guess, until they
+ * get one.  Return: whether a page that was touched needs clear_refs.
+ */
+static bool prepare_untouched(const struct clearing *clearing, const struct young_leaf *leaf,
+			      struct access_probe *probes, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		bool needs = needs_clear_refs(&leaf[i], &probes[i]);
+
+		if (!(leaf[i].flags & YOUNG_YOUNG)) {
+			estimate_prepare_untouched(&probes[i]);
+			continue;
+		}
+		estimate_instead(&probes[i], needs && clearing->refs.last_us);
+		any |= needs;
+	}
+	return any;
+}
+
+/* Whether all touched pages that need clear_refs are of files. */
+static bool files_only(const struct clearing *clearing, const struct young_leaf *leaf,
+		       const struct access_probe *probes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (leaf[i].flags & YOUNG_YOUNG && needs_clear_refs(&leaf[i], &probes[i]) &&
+		    !is_file(clearing, probes[i].next))
+			return false;
+	return true;
+}
+
+/*
+ * Clears all pages at once, for those that have no other way: mapped files only, if that will do,
+ * so that the process's own memory keeps its bits for whoever else looks at them.
+ */
+static int clear_all(struct clearing *clearing, const struct young_leaf *leaf,
+		     struct access_probe *probes, size_t n, uint64_t now)
+{
+	bool files = files_only(clearing, leaf, probes, n);
+	int r = clear_refs_clear(&clearing->refs,
+				 files ? CLEAR_REFS_ACCESSED_FILES : CLEAR_REFS_ACCESSED, now);
+
+	for (size_t i = 0; !r && i < n; i++)
+		if (!(probes[i].priv & ESTIMATE_PREPARED) &&
+		    (!files || needs_clear_refs(&leaf[i], &probes[i])))
+			estimate_prepare_cleared(&probes[i]);
+	return r;
+}
+
+/* Appends the waiting probes of [FROM, TO) whose region is KNOWN, or is not, to the NR in ROOM. */
+static size_t queue(struct clearing_room *room, const struct young_leaf *leaf,
+		    const struct access_probe *probes, size_t from, size_t to, bool known,
+		    size_t nr)
+{
+	for (size_t i = from; i < to; i++)
+		if (!(probes[i].priv & ESTIMATE_KNOWN) == !known && waits(&leaf[i], &probes[i]))
+			room->waiting[nr++] = (uint16_t)i;
+	return nr;
+}
+
+/* How many of the WAITING may be cleared in TIME (us); no probe is put off for ever. */
+static size_t budget(const struct clearing *clearing, size_t waiting, uint64_t time)
+{
+	uint64_t ns = max_ul(time * 1000 / CLEAR_SHARE, CLEAR_LEAST_NS);
+	size_t least = waiting / CLEARING_CARRY_ROUNDS + 1;
+
+	return min_ul(waiting, max_ul(ns / max_ul(clearing->cost_ns, 1), least));
+}
+
+/* Tells the probe that its range could not be cleared. */
+static void clear_failed(const struct clearing *clearing, struct access_probe *probe, int error)
+{
+	/* Unmapped since the walk: nothing young is left there. */
+	if (error == ENOMEM)
+		estimate_prepare(probe, 0);
+	else if (is_hugetlb(clearing, probe->next))
+		probe->priv &= (uint16_t)~ESTIMATE_ANSWER;
+	else
+		probe->priv |= MEMORY_STUBBORN;
+}
+
+/*
+ * Clears the pages of the first NR waiting probes.  process_madvise stops at a range that it cannot
+ * do: a second call tells why, and another goes on after it.
+ */
+static int clear(struct clearing *clearing, struct clearing_room *room,
+		 const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
+{
+	uint64_t start = clock_ns();
+	size_t done = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		room->range[i] =
+			clearing_range(&leaf[room->waiting[i]], probes[room->waiting[i]].next);
+	while (done < nr) {
+		ssize_t bytes = clearing_madvise(clearing->process, &room->range[done], nr - done);
+
+		if (bytes <= 0 && errno != ENOMEM && errno != EINVAL)
+			return -errno;
+		if (bytes <= 0)
+			clear_failed(clearing, &probes[room->waiting[done++]], errno);
+		for (; bytes > 0 && done < nr; done++) {
+			bytes -= (ssize_t)room->range[done].iov_len;
+			if (bytes >= 0)
+				estimate_prepare_cleared(&probes[room->waiting[done]]);
+		}
+	}
+	clearing->cost_ns = (clearing->cost_ns * 7 + (clock_ns() - start) / nr) / 8;
+	return 0;
+}
+
+int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
+		     const struct young_leaf *leaf, struct access_probe *probes, size_t n,
+		     size_t batch, uint64_t now, uint64_t time)
+{
+	size_t *turn = &clearing->turn[batch % ARRAY_SIZE(clearing->turn)];
+	size_t from = min_ul(*turn, n), nr_unknown, nr;
+	int r = 0;
+
+	if (prepare_untouched(clearing, leaf, probes, n) && clearing->refs.fd >= 0 &&
+	    clear_refs_due(&clearing->refs, now, time))
+		r = clear_all(clearing, leaf, probes, n, now);
+	if (r)
+		return r;
+	nr_unknown = queue(room, leaf, probes, 0, n, false, 0);
+	nr = queue(room, leaf, probes, from, n, true, nr_unknown);
+	nr = queue(room, leaf, probes, 0, from, true, nr);
+	if (!nr)
+		return 0;
+	nr = budget(clearing, nr, time);
+	if (nr > nr_unknown)
+		*turn = room->waiting[nr - 1] + 1U;
+	return clear(clearing, room, leaf, probes, nr);
+}

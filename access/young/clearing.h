@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which pages of a batch the method young clears, and how.
+ *
+ * Clearing a page that another processor uses costs a TLB shoot-down of some 12 us on both sides,
+ * so clearing is limited to 2 % of the sampling interval, at the measured cost of a clear.  The
+ * probes that want a clear take turns, those of unknown regions first; one that is left out guesses
+ * (estimate.h) from an answer that is at most CLEARING_CARRY_ROUNDS old.
+ *
+ * MADV_COLD does nothing on a page that is mapped more than once, fails on locked memory, and would
+ * split a larger folio that is mapped here in part.  clear_refs clears such pages as often as it
+ * can afford (clear_refs.h), and they are guessed at in between; in an unknown region, a page that
+ * is young again since the last clear counts as in use.  Nothing can clear hugetlb pages: they
+ * answer "not accessed".
+ */
+#ifndef DAMONFS_ACCESS_YOUNG_CLEARING_H
+#define DAMONFS_ACCESS_YOUNG_CLEARING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "access/access.h"
+#include "access/proc/clear_refs.h"
+#include "access/young/batch.h"
+
+/* A region's answer is carried for at most this many rounds before it is prepared again. */
+#define CLEARING_CARRY_ROUNDS 200
+
+/* The clears of one address space. */
+struct clearing {
+	const struct process *process;
+	int kpageflags, pagemap; /* to tell hugetlb pages and files by */
+	struct clear_refs refs;
+	uint64_t cost_ns; /* of one range, a moving average */
+	/* By batch of the round (modulo): the probe of a known region whose turn is next. */
+	size_t turn[16];
+};
+
+/* A thread's room for the clears of a batch. */
+struct clearing_room {
+	/* The probes that wait for a clear, in the order in which they get it, */
+	uint16_t waiting[YOUNG_BATCH];
+	/* and the ranges of those that get it now. */
+	struct iovec range[YOUNG_BATCH];
+};
+
+/*
+ * PROCESS must outlive *OUT.
+ * Return: 0; 1 if clear_refs may not be written, which WHY tells; -ENOTRECOVERABLE if nothing can
+ * be asked in the daemon's name any more.  Close it in any case.
+ */
+int clearing_open(struct clearing *out, const struct process *process, struct access_why *why);
+void clearing_close(struct clearing *clearing);
+
+/* The range that clears the page of LEAF at ADDRESS, and no part of a larger folio. */
+struct iovec clearing_range(const struct young_leaf *leaf, uint64_t address);
+
+/* MADV_COLD on NR ranges.  Return: bytes done, which end at a range that fails, or -1 and errno. */
+ssize_t clearing_madvise(const struct process *process, const struct iovec *range, size_t nr);
+
+/*
+ * Prepares the N probes of batch number BATCH of a round, whose next pages were just found to be
+ * LEAF: clears what can be cleared in the batch's share TIME (us) of the sampling interval, and
+ * has the others guess.  NOW is the worker's time (us).
+ * Return: 0, -ESRCH when the process is gone, or another negative errno.
+ */
+int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
+		     const struct young_leaf *leaf, struct access_probe *probes, size_t n,
+		     size_t batch, uint64_t now, uint64_t time);
+
+#endif
