@@ -174,7 +174,7 @@ int access_sessions_open(const char *name, struct access_sessions **out)
 		return r;
 	}
 	method = methods[(*out)->first].method;
-	log_info("access method %s: sees %s", method->name, method->sees);
+	log_info("using access method %s: it sees %s", method->name, method->sees);
 	return 0;
 }
 
@@ -237,7 +237,7 @@ static int addresses_to_try(struct access_space *space, uint64_t *addresses, siz
 		return r;
 	if (r)
 		return access_because(why, r,
-				      "its maps cannot be read: %s; add CAP_SYS_PTRACE (for a "
+				      "cannot read its maps: %s; add CAP_SYS_PTRACE (for a "
 				      "container: --cap-add SYS_PTRACE)",
 				      strerror(-r));
 	*nr = min_ul(maps.nr, NR_TRIED);

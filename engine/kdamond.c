@@ -180,7 +180,7 @@ static int handle_command(struct damon_kdamond *k, struct damon_ctx *ctx,
 	if (r < 0)
 		command->error = r;
 	if (r < 0 && !survives(ctx)) {
-		log_info("%s: a command failed and ends it: %s", k->name, strerror(-r));
+		log_info("%s: ends because a command failed: %s", k->name, strerror(-r));
 		k->failed = command;
 		return r;
 	}
@@ -373,7 +373,7 @@ static int kdamond_become(const struct damon_kdamond *k, const struct caller *ca
 	int r = caller_become(caller);
 
 	if (r)
-		log_error("%s: it cannot work in the name of user %u: %s; start damonfs as root",
+		log_error("%s: cannot work on behalf of user %u: %s; start damonfs as root",
 			  k->name, caller->uid, strerror(-r));
 	return r;
 }
@@ -401,7 +401,7 @@ static void *kdamond_main(void *argument)
 	if (!r)
 		r = damon_ctx_new(k->desc, k->sessions, &ctx);
 	if (access_is_fatal(r) && r != -ECANCELED)
-		log_error("%s: cannot begin: %s", k->name, strerror(-r));
+		log_error("%s: cannot start: %s", k->name, strerror(-r));
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);
 	if (!r) {
@@ -410,7 +410,7 @@ static void *kdamond_main(void *argument)
 		r = monitor(k, ctx);
 		collecting = steal_ptr(ctx->collecting);
 		if (r && !k->failed)
-			log_error("%s: ends: %s", k->name, strerror(-r));
+			log_error("%s: ends on an error: %s", k->name, strerror(-r));
 		else
 			log_debug("%s: ends", k->name);
 	}
@@ -453,16 +453,17 @@ int damon_start(struct damon_desc *desc, const char *method, unsigned int number
 	k->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	snprintf(k->name, sizeof(k->name), "kdamond.%u", number % 1000000);
 	if (!k->method || k->event < 0) {
-		log_error("%s: cannot begin: %s", k->name, strerror(errno));
+		log_error("%s: cannot start: %s", k->name, strerror(errno));
 		kdamond_free(k);
 		return -ENOMEM;
 	}
 	*out = k;
 	r = pthread_create(&k->thread, NULL, kdamond_main, k);
 	if (r) {
-		log_error("%s: cannot have a thread: %s; raise the limits of processes and of "
-			  "memory of damonfs",
-			  k->name, strerror(r));
+		log_error(
+			"%s: cannot start its thread: %s; raise damonfs's limits on processes and "
+			"memory",
+			k->name, strerror(r));
 		*out = kdamond_free(k);
 	}
 	return -r;
@@ -478,7 +479,7 @@ static void wake(struct damon_kdamond *k)
 	} while (r < 0 && errno == EINTR);
 	/* It fails only when full, and then the thread is already woken. */
 	if (r < 0 && errno != EAGAIN)
-		log_error("%s: cannot be woken: %s", k->name, strerror(errno));
+		log_error("%s: cannot wake its thread: %s", k->name, strerror(errno));
 }
 
 void damon_stop(struct damon_kdamond *k)

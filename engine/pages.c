@@ -30,10 +30,11 @@ struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pag
 	if (r) {
 		pages->failed = !is_passing(r);
 		if (process && !pages->told)
-			log_info("pid %d: its pages cannot be told apart: %s", process->pid,
-				 strerror(-r));
+			log_info("pid %d: cannot look at its pages: %s; schemes that need them see "
+				 "none",
+				 process->pid, strerror(-r));
 		else if (!pages->told)
-			log_info("physical memory cannot be acted upon: %s", strerror(-r));
+			log_info("cannot act on physical memory: %s", strerror(-r));
 		pages->told = true;
 		return (struct page_walk_result){ 0 };
 	}

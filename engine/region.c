@@ -85,9 +85,9 @@ size_t damon_regions_left(const struct damon_ctx *ctx)
 void damon_tell_full(struct damon_ctx *ctx)
 {
 	if (!ctx->told_full)
-		log_info("a context has as many regions as it may have, of %zu: they are not split "
-			 "any further, and schemes leave alone what they would have to cut; ask "
-			 "for fewer (nr_regions/min), or for a higher limit",
+		log_info("a context has reached its limit of %zu regions: they are not split any "
+			 "further, and schemes skip those that they would have to split; lower "
+			 "nr_regions/min, or raise nr_regions/max or -o max_regions",
 			 ctx->max_total_regions);
 	ctx->told_full = true;
 }
@@ -95,8 +95,8 @@ void damon_tell_full(struct damon_ctx *ctx)
 void damon_tell_short(struct damon_ctx *ctx)
 {
 	if (!ctx->told_short)
-		log_error("there is no memory for more regions: they stay as they are, and schemes "
-			  "leave alone what they would have to cut");
+		log_error("out of memory for more regions: they are not split any further, and "
+			  "schemes skip those that they would have to split");
 	ctx->told_short = true;
 }
 

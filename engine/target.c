@@ -56,7 +56,7 @@ int damon_targets_seen(const struct damon_target *targets, size_t nr)
 	}
 	if (nr_seen || !nr_blind)
 		return 0;
-	log_error("nothing of what is to be watched can be seen: the lines above tell why");
+	log_error("no target can be watched: see the lines above");
 	return -EINVAL;
 }
 
@@ -125,7 +125,7 @@ static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64
 	int r;
 
 	if (tell && target->failed)
-		log_info("pid %d: the method %s fails on it: %s", target->process->pid,
+		log_info("pid %d: the method %s failed: %s", target->process->pid,
 			 target->space->session->method->name, strerror(-target->failed));
 	close_space(target);
 	/* It was logged before that it is not seen. */
@@ -152,8 +152,8 @@ static void suspend(struct damon_target *target, int error, uint64_t now)
 		log_info("pid %d is left alone until it is known whether it may still be watched: "
 			 "%s",
 			 target->process->pid,
-			 error == -EAGAIN ? "the process `damonfs:agent' that asks in the name of "
-					    "its caller did not answer in time" :
+			 error == -EAGAIN ? "the process `damonfs:agent', which asks on its "
+					    "caller's behalf, did not answer in time" :
 					    strerror(-error));
 		target->next_tell = now + TELL_INTERVAL_US;
 	}
@@ -179,8 +179,8 @@ static void check_target(struct damon_ctx *ctx, struct damon_target *target, uin
 	if (r == -EPERM || r == -EACCES) {
 		const struct caller *caller = target->process->caller;
 
-		log_info("pid %d is dropped: the kernel does not let user %u watch it any more; it "
-			 "may have executed a program of other privileges, or changed its user",
+		log_info("pid %d is dropped: the kernel no longer lets user %u watch it; it may "
+			 "have executed a program with other privileges, or changed its user",
 			 target->process->pid, caller ? caller->uid : geteuid());
 		drop(target);
 	}

@@ -152,7 +152,7 @@ static uint64_t vaddr_advise(const struct damon_target *target, const struct dam
 				      align_up(region->start, DAMON_MIN_REGION), sz);
 
 	if (r)
-		log_debug("pid %d: advice %d for %lx-%lx: %s", target->process->pid, action,
+		log_debug("pid %d: action %d on %lx-%lx failed: %s", target->process->pid, action,
 			  region->start, region->end, strerror(-r));
 	return r ? 0 : sz;
 }

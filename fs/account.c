@@ -209,7 +209,7 @@ int account_charge(struct account *account, enum account_resource resource, uint
 	pthread_mutex_unlock(&accounts->lock);
 	if (!over)
 		return 0;
-	log_info("user %u may not have %" PRIu64 " more %s; damonfs -o max_%s=N allows more",
+	log_info("user %u may not have %" PRIu64 " more %s; raise the limit with -o max_%s=N",
 		 account->uid, nr, account_name(resource), account_name(resource));
 	return -ENOMEM;
 }

@@ -48,8 +48,8 @@ int errand_start(struct tree *tree, struct errand *errand)
 	if (!r)
 		damonfs->nr_errands++;
 	else
-		log_error("nobody can ask for processes: no thread: %s; raise the limits of "
-			  "processes and of memory of damonfs",
+		log_error("cannot start a thread to open the targets' processes: %s; raise "
+			  "damonfs's limits on processes and memory",
 			  strerror(r));
 	return -r;
 }

@@ -88,7 +88,7 @@ static int main_serve(struct options *options)
 	if (!r && (signals = main_open_signals()) < 0)
 		r = -errno;
 	if (r) {
-		log_error("damonfs cannot begin: %s", strerror(-r));
+		log_error("cannot start: %s", strerror(-r));
 		return r;
 	}
 	r = session_mount(options, options->mountpoint, &session);
@@ -96,7 +96,7 @@ static int main_serve(struct options *options)
 		return r;
 	r = serve_mount(options, &daemon, session, signals);
 	if (r)
-		log_error("%s is not served: %s", options->mountpoint, strerror(-r));
+		log_error("cannot serve %s: %s", options->mountpoint, strerror(-r));
 	session_end(session);
 	agents_stop();
 	return r;
@@ -122,7 +122,10 @@ int main(int argc, char **argv)
 	int r = borrowed_set_aside();
 
 	if (r) {
-		fprintf(stderr, "damonfs: privileges cannot be set aside: %s\n", strerror(-r));
+		fprintf(stderr,
+			"damonfs: cannot set aside the program file's privileges (setcap, setuid): "
+			"%s\n",
+			strerror(-r));
 		return EXIT_FAILURE;
 	}
 	if (argc > 1 && !strcmp(argv[1], "exec"))

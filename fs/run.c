@@ -159,9 +159,8 @@ static void leave_behind(struct event *event)
 {
 	struct run *run = container_of(event, struct run, late);
 
-	log_error("kdamond.%u is left behind, and ends when it can: the kernel holds it up, in "
-		  "something that it asked about a process that it watches, which may be executing "
-		  "a program; damonfs works on",
+	log_error("kdamond.%u does not stop: a target, perhaps one that is executing a program, "
+		  "holds it up in the kernel; it is left behind and ends when it can",
 		  run->number);
 	run->left = true;
 	be_over(run);

@@ -187,8 +187,8 @@ static bool look(struct page_walk *f)
 
 	if (r == -EOPNOTSUPP) {
 		f->blind = true;
-		log_info("whether pages are young cannot be told by the access method: filters "
-			 "take them for old");
+		log_info("the access method cannot tell whether pages are young: filters treat "
+			 "all pages as old");
 	}
 	if (f->blind)
 		memset(f->window.young, 0, sizeof(f->window.young));

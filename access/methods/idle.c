@@ -72,6 +72,9 @@ static void idle_session_close(struct access_session *base)
 static int idle_session_open(const char *argument, struct access_session **out,
 			     struct access_why *why)
 {
+	static const char kpageflags[] = "/proc/kpageflags";
+	static const char bitmap[] = "/sys/kernel/mm/page_idle/bitmap";
+	const char *missing = kpageflags;
 	struct idle_session *s;
 	int error;
 
@@ -79,22 +82,23 @@ static int idle_session_open(const char *argument, struct access_session **out,
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	s->kpageflags = open(kpageflags, O_RDONLY | O_CLOEXEC);
 	error = errno;
-	s->bitmap = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR | O_CLOEXEC);
+	s->bitmap = open(bitmap, O_RDWR | O_CLOEXEC);
 	if (s->bitmap >= 0 && s->kpageflags >= 0) {
 		*out = &s->base;
 		return 0;
 	}
-	if (s->bitmap < 0)
+	if (s->bitmap < 0) {
 		error = errno;
+		missing = bitmap;
+	}
 	idle_session_close(&s->base);
 	if (error == ENOENT)
 		return access_because(why, -EOPNOTSUPP,
 				      "the kernel is built without CONFIG_IDLE_PAGE_TRACKING");
-	return access_because(why, -error,
-			      "/sys/kernel/mm/page_idle/bitmap needs root (CAP_SYS_ADMIN): %s",
-			      strerror(error));
+	return access_because(why, -error, "cannot open %s: %s; it needs root (CAP_SYS_ADMIN)",
+			      missing, strerror(error));
 }
 
 static void idle_space_close(struct access_space *base)
@@ -120,8 +124,8 @@ static int idle_space_open(struct access_session *session, struct process *proce
 	(void)session;
 	if (process && !caller_capable(process->caller, CAP_SYS_ADMIN))
 		return access_because(why, -EPERM,
-				      "it would show user %u what others do with shared memory: it "
-				      "is for who has CAP_SYS_ADMIN",
+				      "it would show user %u what others do with shared memory; "
+				      "only users with CAP_SYS_ADMIN may use it",
 				      process->caller->uid);
 	space = calloc(1, sizeof(*space));
 	if (!space)
@@ -357,11 +361,11 @@ static int idle_attempt(struct access_space *base, const uint64_t *addresses, si
 	}
 	if (!r && space->nr && !space->prepared->frame)
 		return access_because(why, -EPERM,
-				      "the numbers of its frames are hidden: add CAP_SYS_ADMIN");
+				      "its page frame numbers are hidden; add CAP_SYS_ADMIN");
 	if (!r)
 		r = idle_check(s, space, &probe, 1);
 	if (r)
-		access_because(why, r, "page_idle/bitmap: %s", strerror(-r));
+		access_because(why, r, "cannot use page_idle/bitmap: %s", strerror(-r));
 	return r;
 }
 
@@ -391,7 +395,7 @@ static int idle_peek(struct access_space *base, struct access_probe *probes, siz
 
 const struct access_method access_idle = {
 	.name = "idle",
-	.sees = "reads and writes, page by page, of every process that has the page mapped",
+	.sees = "reads and writes, page by page, by every process that has the page mapped",
 	.physical = true,
 	.session_open = idle_session_open,
 	.session_close = idle_session_close,

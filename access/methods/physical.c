@@ -303,13 +303,13 @@ int physical_space_open(struct access_session *session, struct access_space **ou
 	if (r) {
 		free(space);
 		return access_because(why, r,
-				      "its reverse map cannot be made: %s; it needs CAP_SYS_ADMIN "
+				      "cannot build its reverse map: %s; add CAP_SYS_ADMIN "
 				      "(for a container: --cap-add SYS_ADMIN)",
 				      strerror(-r));
 	}
 	if (!capable_of(CAP_SYS_PTRACE))
 		access_because(why, 0,
-			       "of processes that damonfs may not trace nothing is seen; add "
+			       "accesses by processes that damonfs may not trace are not seen; add "
 			       "CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
 	*out = &space->base;
 	return 0;

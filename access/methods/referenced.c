@@ -90,7 +90,7 @@ static int referenced_attempt(struct access_space *space, const uint64_t *addres
 	if (fd >= 0 && read(fd, &byte, 1) >= 0)
 		return 0;
 	return access_because(why, fd < 0 ? fd : -errno,
-			      "its smaps cannot be read: %s; add CAP_SYS_PTRACE (for a container: "
+			      "cannot read its smaps: %s; add CAP_SYS_PTRACE (for a container: "
 			      "--cap-add SYS_PTRACE)",
 			      strerror(fd < 0 ? -fd : errno));
 }
@@ -198,8 +198,8 @@ static int referenced_round(struct access_space *base, struct access_probe *prob
 
 const struct access_method access_referenced = {
 	.name = "referenced",
-	.sees = "one figure for each mapping, refreshed as 2 % of the time allow; hot parts of a "
-		"mapping are not told from cold ones",
+	.sees = "one figure for each mapping, refreshed as often as 2 % of the time allows; hot "
+		"and cold parts of a mapping look alike",
 	.session_open = referenced_session_open,
 	.session_close = referenced_session_close,
 	.space_open = referenced_space_open,

@@ -38,10 +38,11 @@ static int simulated_session_open(const char *argument, struct access_session **
 	struct simulated_session *s;
 	int r;
 
-	if (!file) {
-		r = argument ? -errno : -EINVAL;
-		return access_because(why, r, "simulated:FILE needs a script: %s", strerror(-r));
-	}
+	if (!argument)
+		return access_because(why, -EINVAL, "it needs a script: method=simulated:FILE");
+	if (!file)
+		return access_because(why, -errno, "cannot open its script %s: %s", argument,
+				      strerror(errno));
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;

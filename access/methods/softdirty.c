@@ -160,8 +160,8 @@ static int softdirty_round(struct access_space *base, struct access_probe *probe
 
 const struct access_method access_softdirty = {
 	.name = "softdirty",
-	.sees = "writes only, page by page, with a delay; costs the process a fault for each page "
-		"that it writes first after a clear",
+	.sees = "writes only, page by page, with a delay; the process pays a page fault for its "
+		"first write to each page after a clear",
 	.session_open = softdirty_session_open,
 	.session_close = softdirty_session_close,
 	.space_open = softdirty_space_open,

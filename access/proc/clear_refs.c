@@ -91,9 +91,8 @@ int clear_refs_why(struct access_why *why, int r)
 {
 	return access_because(
 		why, r,
-		"its clear_refs cannot be opened for writing: %s; add "
-		"CAP_DAC_OVERRIDE (for a container: --cap-add DAC_OVERRIDE), or start "
-		"damonfs as its user",
+		"cannot open its clear_refs for writing: %s; add CAP_DAC_OVERRIDE "
+		"(for a container: --cap-add DAC_OVERRIDE), or start damonfs as its user",
 		strerror(-r));
 }
 

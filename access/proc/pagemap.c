@@ -18,7 +18,7 @@ int pagemap_open(struct pagemap *pagemap, struct process *process)
 int pagemap_why(struct access_why *why, int r)
 {
 	return access_because(why, r,
-			      "its pagemap cannot be read: %s; add CAP_SYS_PTRACE (for a "
+			      "cannot read its pagemap: %s; add CAP_SYS_PTRACE (for a "
 			      "container: --cap-add SYS_PTRACE)",
 			      strerror(-r));
 }

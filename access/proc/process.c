@@ -187,13 +187,12 @@ static int process_ask(const struct process *process)
 	int r = process_may(process, CALLER_WATCH, NAMING_MS);
 
 	if (r == -EPERM)
-		log_info("pid %d may not be watched by user %u: the kernel does not let them trace "
-			 "it",
-			 process->given_pid, process->caller->uid);
+		log_info("user %u may not watch pid %d: the kernel does not let them trace it",
+			 process->caller->uid, process->given_pid);
 	if (r == -EAGAIN)
-		log_info("pid %d is not watched for user %u: the process `damonfs:agent' that asks "
-			 "the kernel in their name did not answer in time",
-			 process->given_pid, process->caller->uid);
+		log_info("user %u cannot watch pid %d: the process `damonfs:agent', which asks the "
+			 "kernel on their behalf, did not answer in time",
+			 process->caller->uid, process->given_pid);
 	return r == -EAGAIN ? -EPERM : r;
 }
 

@@ -251,7 +251,9 @@ static void *keeper_main(void *argument)
 		if (first < last)
 			r = rmap_build(first, last, &map);
 		if (r && r != -ECANCELED)
-			log_error("the reverse map of physical memory: %s", strerror(-r));
+			log_error("cannot build the reverse map of physical memory: %s; trying "
+				  "again",
+				  strerror(-r));
 		pthread_mutex_lock(&keeper.lock);
 		/* All users have left and want none. */
 		if (keeper.stopping)

@@ -93,10 +93,9 @@ static void tell_ended(void)
 	static atomic_flag told = ATOMIC_FLAG_INIT;
 
 	if (!atomic_flag_test_and_set(&told))
-		log_error(
-			"the process `damonfs:broker' was killed: huge pages cannot be asked for, "
-			"and "
-			"callers of other user namespaces are refused, until damonfs is restarted");
+		log_error("the process `damonfs:broker' was killed: restart damonfs; until then, "
+			  "hugepage and nohugepage cannot set their advice, and callers from other "
+			  "user namespaces or with another security label are refused");
 }
 
 /* A new agent.  Return: its socket or a negative errno. */

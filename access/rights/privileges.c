@@ -19,13 +19,14 @@ static const struct {
 	const char *name, *without;
 } needed[] = {
 	{ CAP_SYS_ADMIN, PRIVILEGES_FRAMES, "CAP_SYS_ADMIN",
-	  "page frames are hidden: no physical memory, no filters for pages" },
+	  "page frames are hidden: paddr and filters for pages do not work" },
 	{ CAP_SYS_PTRACE, PRIVILEGES_OTHERS, "CAP_SYS_PTRACE",
 	  "only processes of the same user can be watched" },
-	{ CAP_SETUID, PRIVILEGES_CALLERS, "CAP_SETUID", "nobody but its own user is served" },
-	{ CAP_SETGID, PRIVILEGES_CALLERS, "CAP_SETGID", "nobody but its own user is served" },
+	{ CAP_SETUID, PRIVILEGES_CALLERS, "CAP_SETUID", "only damonfs's own user is served" },
+	{ CAP_SETGID, PRIVILEGES_CALLERS, "CAP_SETGID", "only damonfs's own user is served" },
 	{ CAP_SYS_NICE, PRIVILEGES_ADVICE, "CAP_SYS_NICE",
-	  "no method young, and no actions but stat: other processes cannot be advised" },
+	  "other processes cannot be advised: the method young and the actions willneed, cold, "
+	  "pageout and lru_deprio do not work" },
 	{ CAP_BPF, PRIVILEGES_BPF, "CAP_BPF",
 	  "the method young is not available: BPF programs cannot be loaded" },
 	{ CAP_PERFMON, PRIVILEGES_BPF, "CAP_PERFMON",
@@ -64,9 +65,9 @@ static void report_lockdown(void)
 	char text[64] = "";
 
 	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && strstr(text, "[confidentiality]"))
-		log_info("the kernel is locked down ([confidentiality]): BPF programs may not read "
+		log_info("the kernel is in lockdown (confidentiality): BPF programs may not read "
 			 "its memory, so the method young is not available; boot with "
-			 "lockdown=integrity or none for it");
+			 "lockdown=integrity or without lockdown");
 }
 
 static bool has_any(void)
@@ -88,15 +89,15 @@ static bool is_missing(size_t i)
 void privileges_report(unsigned int uses)
 {
 	if (!has_any()) {
-		log_info("started without capabilities: only processes of user %u can be watched, "
-			 "less exactly, and not acted upon; start damonfs as root for more",
+		log_info("started without capabilities: damonfs watches only processes of user %u, "
+			 "less exactly, and cannot act on them; start it as root for more",
 			 geteuid());
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (needed[i].uses & uses && is_missing(i))
 			log_info("%s is missing: %s; start damonfs as root, or its container with "
-				 "--cap-add %s, to change that",
+				 "--cap-add %s",
 				 needed[i].name, needed[i].without,
 				 needed[i].name + strlen("CAP_"));
 	if (uses & PRIVILEGES_BPF)

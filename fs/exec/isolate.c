@@ -64,7 +64,7 @@ void isolate_program(char **argv)
 	if (fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return;
 	syscall(SYS_execveat, to, "", argv, environ, AT_EMPTY_PATH);
-	log_debug("a copy of damonfs cannot be run: %s", strerror(errno));
+	log_debug("cannot run a copy of damonfs: %s", strerror(errno));
 }
 
 void isolate_modules(void)
@@ -75,7 +75,8 @@ void isolate_modules(void)
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
 		snprintf(path, sizeof(path), "/sys/module/%s/parameters", modules[i]);
 		if (!access(path, F_OK) && mount("damonfs", path, "tmpfs", MS_RDONLY, "mode=755"))
-			log_info("%s: %s; it is the kernel's", path, strerror(errno));
+			log_info("cannot hide %s: %s; the command sees the kernel's", path,
+				 strerror(errno));
 	}
 }
 
@@ -180,7 +181,7 @@ int isolate_damo(struct clean_up *clean_up)
 		litter->fds[i] = open_shared(litter->path[i]);
 		r = litter->fds[i] < 0 ? litter->fds[i] : cover_descriptor(litter->fds[i]);
 		if (r)
-			log_debug("%s: %s", litter->path[i], strerror(-r));
+			log_debug("cannot cover %s: %s", litter->path[i], strerror(-r));
 	}
 	*clean_up = (struct clean_up){
 		remove_litter, litter, { litter->fds[0], litter->fds[1] }, NEEDS_ALL

@@ -144,7 +144,7 @@ static void disable(const struct tracing *tracing)
 	_cleanup_close_ int fd = openat(tracing->tracefs_fd, path, O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0 && write(fd, "0", 1) < 0)
-		log_debug("%s: %s", path, strerror(errno));
+		log_debug("cannot disable events by %s: %s", path, strerror(errno));
 }
 
 /* The janitor's: an event stays for as long as somebody records it. */
@@ -325,7 +325,7 @@ static int show(const char *group, unsigned int abi)
 	/* The other name of the same. */
 	if (!r && !access(OTHER_NAME, F_OK) &&
 	    mount(TRACEFS, OTHER_NAME, NULL, MS_BIND | MS_REC, NULL))
-		log_debug("%s: %s", OTHER_NAME, strerror(errno));
+		log_debug("cannot cover %s: %s", OTHER_NAME, strerror(errno));
 	return r;
 }
 

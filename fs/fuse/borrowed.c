@@ -64,9 +64,8 @@ int borrowed_take_up(void)
 static int refuse(const char *what)
 {
 	fprintf(stderr,
-		"damonfs: %s is refused: this program file has privileges that you have not "
-		"(setcap, "
-		"setuid), and is for mounts and processes of your own\n",
+		"damonfs: %s is refused: with privileges from its program file (setcap, setuid), "
+		"damonfs serves only your own mounts and processes\n",
 		what);
 	return -EPERM;
 }

@@ -191,7 +191,7 @@ static void clean_up_dead_mount(const char *path)
 
 	if (fd < 0 || !line.id.number || strcmp(line.type, TYPE) || !is_dead(fd))
 		return;
-	log_info("%s: unmounting what a damonfs that died left behind", path);
+	log_info("%s: unmounting a stale mount left by a dead damonfs", path);
 	detach(fd, path);
 }
 
@@ -210,7 +210,7 @@ static int take_passed(const char *path)
 
 	if (*end || fd < 0 || fd > INT_MAX || fstat((int)fd, &st) || !S_ISCHR(st.st_mode) ||
 	    st.st_rdev != FUSE_DEVICE) {
-		log_error("%s is no descriptor of /dev/fuse; pass one that is mounted", path);
+		log_error("%s is not a descriptor of /dev/fuse: pass one that is mounted", path);
 		return -EBADF;
 	}
 	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
@@ -238,13 +238,8 @@ static int check_descriptors(int fd)
 static int check_place(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : check_descriptors(fd);
 
-	if (r == -ENOTDIR)
-		log_error("%s is not a directory: damonfs needs one to be mounted on", path);
-	else if (r)
-		log_error("%s: %s", path, strerror(-r));
-	return r;
+	return fd < 0 ? -errno : check_descriptors(fd);
 }
 
 /* The janitor's, when the daemon no longer serves: a live mount is another's. */
@@ -322,12 +317,15 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 	if (place >= 0)
 		out->id = line.id;
 	if (!out->id.number)
-		log_info("%s is not where it was mounted any more; unmount it by hand", path);
+		log_info("cannot find the new mount on %s: damonfs will not unmount it; do so by "
+			 "hand",
+			 path);
 	r = out->id.number && !(stays_privileged && capable_of(CAP_SYS_ADMIN)) ?
 		    start_janitor(out) :
 		    0;
 	if (r) {
-		log_error("no process can be started to unmount it later: %s", strerror(-r));
+		log_error("cannot start the janitor, which unmounts %s at the end: %s", path,
+			  strerror(-r));
 		mountpoint_leave(out, fd);
 		return r;
 	}

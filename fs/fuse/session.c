@@ -126,7 +126,7 @@ int session_mount(struct options *options, const char *mountpoint, struct sessio
 
 	/* Of libfuse's lines, some have no memory either. */
 	if (r)
-		log_error("%s cannot be mounted: %s", mountpoint, strerror(-r));
+		log_error("cannot mount damonfs on %s: %s", mountpoint, strerror(-r));
 	if (r && session)
 		session_end(session);
 	else
@@ -182,8 +182,8 @@ static int handle_request(struct session *session)
 	fuse_session_process_buf(session->fuse, &session->buffer);
 	if (session->requests.serves || fuse_session_exited(session->fuse))
 		return bytes;
-	log_error("the kernel does not offer to check permissions on a mount that was made by "
-		  "somebody else: let damonfs mount it");
+	log_error("the kernel does not offer permission checks for a mount made by another "
+		  "program: let damonfs mount it");
 	return -EOPNOTSUPP;
 }
 
@@ -263,8 +263,8 @@ static bool stop_all(struct session *session)
 	stopped = runs_stop_all(session->requests.tree, until);
 	tree_unlock(session->requests.tree);
 	if (!stopped)
-		log_error("a kdamond does not end, as the kernel holds it up: damonfs unmounts, "
-			  "and ends without it");
+		log_error("a kdamond does not stop, held up in the kernel: damonfs unmounts and "
+			  "ends without it");
 	return stopped;
 }
 

@@ -22,8 +22,8 @@ int describe_processes(struct damon_desc *desc)
 	int r = damon_desc_open(desc);
 
 	if (r == -EMFILE || r == -ENFILE) {
-		log_error("the processes of %zu targets cannot be held: %s; raise the limit of "
-			  "open files of damonfs",
+		log_error("cannot open the processes of %zu targets: %s; raise damonfs's limit on "
+			  "open files",
 			  desc->nr_targets, strerror(-r));
 		return -ENOMEM;
 	}

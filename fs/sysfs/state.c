@@ -137,9 +137,9 @@ static void run_command_done(struct event *event)
 	c->result = result_of(c);
 	kdamond_refresh(c->dir);
 	if (c->command.too_many_tried && !c->result) {
-		log_info("update_schemes_tried_regions or _bytes: there are more than the %zu "
-			 "objects that "
-			 "are left to who made the scheme",
+		log_info("update_schemes_tried_regions or _bytes failed: there are more regions "
+			 "than the %zu objects that the scheme's owner has left; raise the limit "
+			 "with -o max_objects=N",
 			 c->command.max_tried);
 		c->result = -ENOMEM;
 	}

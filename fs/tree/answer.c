@@ -234,13 +234,12 @@ int write_caller(const struct write *write, struct caller **out)
 	int r = find_caller(write, out);
 
 	if (r == -ESRCH)
-		log_info(
-			"a write by user %u is refused: it comes from outside the pid namespace of "
-			"damonfs, where its pids mean other processes; write from inside",
-			write->writer.uid);
+		log_info("refused a write by user %u: it comes from outside the pid namespace of "
+			 "damonfs, where the same pids mean other processes; write from inside",
+			 write->writer.uid);
 	else if (r)
-		log_info("a write by user %u (pid %d) is refused: what they may do, and who opened "
-			 "the file may, cannot be told: %s",
+		log_info("refused a write by user %u (pid %d): cannot tell what both the writer "
+			 "and the opener of the file may do: %s",
 			 write->writer.uid, write->writer.pid, strerror(-r));
 	return r;
 }

@@ -139,7 +139,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(read(first.dir + '/admin/kdamonds/nr_kdamonds'), '0')
         process.terminate()
         self.assertEqual(process.wait(10), 0)
-        self.assertIn('that died left behind', process.stderr.read())
+        self.assertIn('stale mount left by a dead damonfs', process.stderr.read())
         process.stderr.close()
         os.rmdir(first.dir)
 
@@ -166,7 +166,7 @@ class Quickstart(unittest.TestCase):
         # However many regions it is in.
         hot = [(int(start, 16), int(end, 16)) for start, end in
                re.findall(r'^ +(\w+) - (\w+) .* #{15,} ', done.stdout, re.M)]
-        truth = int(re.search(r'32 MiB from (\w+) on are hot', done.stdout)[1], 16)
+        truth = int(re.search(r'hot: 32 MiB from (\w+) on', done.stdout)[1], 16)
         inside = sum(max(0, min(end, truth + (32 << 20)) - max(start, truth))
                      for start, end in hot)
         self.assertGreater(inside, 28 << 20, done.stdout)
