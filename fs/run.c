@@ -130,11 +130,27 @@ static void be_over(struct run *run)
 		run->ended(run);
 }
 
+/* What is held up by a run that is over. */
+struct answers {
+	struct held on, off;
+};
+
+static struct answers take_answers(struct run *run)
+{
+	return (struct answers){ .on = take_held(&run->on), .off = take_held(&run->off) };
+}
+
+static void send_answers(const struct answers *answers)
+{
+	deferred_reply_send(answers->on.pending, answers->on.result);
+	deferred_reply_send(answers->off.pending, answers->off.result);
+}
+
 static void end(struct run *run)
 {
 	struct tree *tree = run->tree;
 	struct damonfs *damonfs = tree->owner;
-	struct held on, off;
+	struct answers answers;
 
 	tree_lock(tree);
 	answerer_take_back(damonfs->answerer, &run->late);
@@ -143,14 +159,12 @@ static void end(struct run *run)
 	if (!run->left)
 		be_over(run);
 	run->left = false;
-	on = take_held(&run->on);
-	off = take_held(&run->off);
+	answers = take_answers(run);
 	if (run->disowned)
 		run_free(run);
 	pthread_cond_signal(&damonfs->ended);
 	tree_unlock(tree);
-	deferred_reply_send(on.pending, on.result);
-	deferred_reply_send(off.pending, off.result);
+	send_answers(&answers);
 }
 
 /* ---- one that does not end ---- */
@@ -170,14 +184,12 @@ static void finish_left(struct event *event)
 {
 	struct run *run = container_of(event, struct run, late);
 	struct tree *tree = run->tree;
-	struct held on, off;
+	struct answers answers;
 
 	tree_lock(tree);
-	on = take_held(&run->on);
-	off = take_held(&run->off);
+	answers = take_answers(run);
 	tree_unlock(tree);
-	deferred_reply_send(on.pending, on.result);
-	deferred_reply_send(off.pending, off.result);
+	send_answers(&answers);
 }
 
 void run_stop(struct run *run)

@@ -18,6 +18,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/lines.h"
 #include "util/stop.h"
 
 struct figure {
@@ -30,8 +31,6 @@ struct referenced_space {
 	struct clear_refs refs;
 	struct figure *figures; /* ascending */
 	size_t nr, room;
-	char *line;
-	size_t line_size;
 };
 
 static int referenced_session_open(const char *argument, struct access_session **out,
@@ -56,7 +55,6 @@ static void referenced_space_close(struct access_space *base)
 
 	clear_refs_close(&space->refs);
 	free(space->figures);
-	free(space->line);
 	free(space);
 }
 
@@ -105,37 +103,26 @@ static int add_figure(struct referenced_space *space, uint64_t start, uint64_t e
 
 static int read_figures(struct referenced_space *space)
 {
-	int fd = process_open_file(space->base.process, "smaps", O_RDONLY);
-	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	_cleanup_lines_ struct lines lines = { 0 };
+	int r = 0;
 
-	if (!file) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 ? fd : -ENOMEM;
-	}
+	lines_open(&lines, process_open_file(space->base.process, "smaps", O_RDONLY));
 	space->nr = 0;
-	errno = 0;
-	while (getline(&space->line, &space->line_size, file) > 0) {
+	while (!r && lines_next(&lines)) {
 		uint64_t a, b;
 		struct figure *last = space->nr ? &space->figures[space->nr - 1] : NULL;
 
 		if (stop_asked())
 			return -ECANCELED;
-		if (sscanf(space->line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2) {
-			int r = add_figure(space, a, b);
-
-			if (r)
-				return r;
-		} else if (last && sscanf(space->line, "Rss: %" SCNu64, &a) == 1) {
+		if (sscanf(lines.line, "%" SCNx64 "-%" SCNx64, &a, &b) == 2)
+			r = add_figure(space, a, b);
+		else if (last && sscanf(lines.line, "Rss: %" SCNu64, &a) == 1)
 			last->resident_kb = a;
-		} else if (last && sscanf(space->line, "Referenced: %" SCNu64, &a) == 1) {
+		else if (last && sscanf(lines.line, "Referenced: %" SCNu64, &a) == 1)
 			last->referenced_kb = a;
-		}
 	}
 	/* A missing mapping would look cold. */
-	if (!feof(file))
-		return errno ? -errno : -EIO;
-	return 0;
+	return r ? r : lines.error;
 }
 
 /* Takes the figures of the period that ends and starts another. */

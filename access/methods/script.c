@@ -6,7 +6,8 @@
 
 #include "access/methods/script.h"
 #include "util/array.h"
-#include "util/cleanup.h"
+#include "util/lines.h"
+#include "util/macros.h"
 
 struct unit {
 	const char *name;
@@ -109,27 +110,30 @@ static int append(struct script *script, struct script_event event)
 
 int script_read(FILE *file, struct script *out, char *why, size_t size)
 {
-	_cleanup_free_ char *line = NULL;
+	struct lines lines = { .file = file };
 	struct script script = { 0 };
-	size_t room = 0;
+	unsigned int number = 0;
+	int r = 0;
 
-	for (unsigned int number = 1; getline(&line, &room, file) > 0; number++) {
+	while (r >= 0 && lines_next(&lines)) {
 		struct script_event event;
-		int r = script_parse_line(line, &script, &event);
 
+		number++;
+		r = script_parse_line(lines.line, &script, &event);
 		if (!r)
 			r = append(&script, event);
-		if (r < 0) {
-			snprintf(why, size,
-				 "line %u of the script is not an event (map, unmap, "
-				 "access, repeat)",
-				 number);
-			script_free(&script);
-			return r;
-		}
 	}
-	*out = script;
-	return 0;
+	free(lines.line);
+	if (r == -EINVAL)
+		snprintf(why, size,
+			 "line %u of the script is not an event (map, unmap, access, repeat)",
+			 number);
+	r = r < 0 ? r : lines.error;
+	if (r)
+		script_free(&script);
+	else
+		*out = script;
+	return r;
 }
 
 void script_free(struct script *script)

@@ -36,7 +36,7 @@ struct script {
 
 /*
  * Reads a script.  On an error, WHY, of SIZE bytes, says what is wrong in which line.
- * Return: 0 and *OUT, to be freed by script_free(), or -EINVAL or -ENOMEM.
+ * Return: 0 and *OUT, to be freed by script_free(), -EINVAL, -ENOMEM, or what ended the reading.
  */
 int script_read(FILE *file, struct script *out, char *why, size_t size);
 void script_free(struct script *script);

@@ -9,6 +9,7 @@
 #include "access/proc/maps.h"
 #include "util/array.h"
 #include "util/cleanup.h"
+#include "util/lines.h"
 #include "util/stop.h"
 
 static int maps_append(struct maps *maps, struct mapping mapping)
@@ -22,36 +23,28 @@ static int maps_append(struct maps *maps, struct mapping mapping)
 
 int maps_parse(int fd, struct maps *out)
 {
-	_cleanup_fclose_ FILE *file = fdopen(fd, "r");
-	_cleanup_free_ char *line = NULL;
+	_cleanup_lines_ struct lines lines = { 0 };
 	__attribute__((cleanup(maps_free))) struct maps maps = { 0 };
-	size_t size = 0;
+	int r = 0;
 
-	if (!file) {
-		close(fd);
-		return -ENOMEM;
-	}
-	errno = 0;
-	while (getline(&line, &size, file) > 0) {
+	lines_open(&lines, fd);
+	while (!r && lines_next(&lines)) {
 		struct mapping mapping;
 		uint64_t offset = 0, inode = 0;
-		int r;
 
 		if (stop_asked())
 			return -ECANCELED;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64,
+		if (sscanf(lines.line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %" SCNu64,
 			   &mapping.start, &mapping.end, &offset, &inode) < 2)
 			continue;
 		mapping.pgoff = (inode ? offset : mapping.start) / 4096;
-		if (strstr(line, " [vsyscall]\n"))
-			continue;
-		r = maps_append(&maps, mapping);
-		if (r)
-			return r;
+		if (!strstr(lines.line, " [vsyscall]\n"))
+			r = maps_append(&maps, mapping);
 	}
-	/* A partial list would be another address space; FILE has no error if memory was short. */
-	if (!feof(file))
-		return errno ? -errno : -EIO;
+	/* A partial list would be another address space. */
+	r = r ? r : lines.error;
+	if (r)
+		return r;
 	*out = maps;
 	maps = (struct maps){ 0 };
 	return 0;

@@ -9,6 +9,7 @@
 
 #include "access/rights/status.h"
 #include "util/cleanup.h"
+#include "util/lines.h"
 
 /* The numbers in TEXT.  Return: how many were there; no more than ROOM are kept. */
 static size_t parse_numbers(const char *text, unsigned int *out, size_t room)
@@ -66,32 +67,24 @@ static int status_parse_line(const char *name, const char *rest, struct task_sta
 
 int status_read(int dir, const char *path, struct task_status *out)
 {
-	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	_cleanup_fclose_ FILE *file = NULL;
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
-	int r = 0;
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC), r = 0;
+	_cleanup_lines_ struct lines lines = { 0 };
 
 	*out = (struct task_status){ 0 };
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	file = fdopen(fd, "r");
-	if (!file)
-		return -ENOMEM;
-	steal_fd(fd);
-	errno = 0;
+	lines_open(&lines, fd);
 	/* Any line may be long: the name, the groups. */
-	while (!r && getline(&line, &size, file) > 0) {
-		char *rest = strchr(line, ':');
+	while (!r && lines_next(&lines)) {
+		char *rest = strchr(lines.line, ':');
 
 		if (!rest)
 			continue;
 		*rest++ = '\0';
-		r = status_parse_line(line, rest, out);
+		r = status_parse_line(lines.line, rest, out);
 	}
 	/* A part of it would be other rights. */
-	if (!r && !feof(file))
-		r = errno ? -errno : -EIO;
+	r = r ? r : lines.error;
 	/* The file could be opened, but the task is gone: nothing was in it. */
 	if (!r && !out->tgid)
 		r = -ESRCH;

@@ -30,6 +30,7 @@
 #include "fs/exec/tracing.h"
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
+#include "util/lines.h"
 #include "util/log.h"
 
 #define TRACEFS	   "/sys/kernel/tracing"
@@ -238,30 +239,30 @@ static int write_format(const char *group, const struct event_type *event, const
 	} types[] = { { "\tfield:u64 ", "\tfield:unsigned long " },
 		      { "\tfield:u32 ", "\tfield:unsigned int " } };
 	char path[PATH_MAX];
-	_cleanup_fclose_ FILE *in = NULL, *out = NULL;
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
+	_cleanup_fclose_ FILE *out = fopen(to, "we");
+	_cleanup_lines_ struct lines in = { 0 };
 
-	snprintf(path, sizeof(path), EVENTS "/%s/%s/format", group, event->name);
-	in = fopen(path, "re");
-	out = fopen(to, "we");
-	if (!in || !out)
+	if (!out)
 		return -errno;
-	while (getline(&line, &size, in) > 0) {
-		const char *rest = line;
+	snprintf(path, sizeof(path), EVENTS "/%s/%s/format", group, event->name);
+	lines_open_path(&in, path);
+	while (lines_next(&in)) {
+		const char *rest = in.line;
 
-		if (!strncmp(line, "print fmt:", 10)) {
+		if (!strncmp(rest, "print fmt:", 10)) {
 			fprintf(out, "print fmt: %s\n", event->print);
 			continue;
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-			if (strncmp(line, types[i].ours, strlen(types[i].ours)))
+			if (strncmp(in.line, types[i].ours, strlen(types[i].ours)))
 				continue;
 			fputs(types[i].kernels, out);
 			rest += strlen(types[i].ours);
 		}
 		fputs(rest, out);
 	}
+	if (in.error)
+		return in.error;
 	return fflush(out) ? -errno : 0;
 }
 
@@ -295,15 +296,16 @@ static int show_event(const char *group, const struct event_type *event)
 /* Shows the kernel's list without its DAMON events and other damonfs', but with these. */
 static int show_available(unsigned int abi)
 {
-	_cleanup_fclose_ FILE *in = fopen(AVAILABLE, "re");
-	_cleanup_free_ char *line = NULL, *data = NULL;
+	_cleanup_lines_ struct lines in = { 0 };
+	_cleanup_free_ char *data = NULL;
 	struct text text = { 0 };
-	size_t size = 0;
-	int r = in ? 0 : -errno;
+	int r = 0;
 
-	while (!r && getline(&line, &size, in) > 0)
-		if (strncmp(line, "damon:", 6) && strncmp(line, GROUP, strlen(GROUP)))
-			r = text_add(&text, "%s", line);
+	lines_open_path(&in, AVAILABLE);
+	while (!r && lines_next(&in))
+		if (strncmp(in.line, "damon:", 6) && strncmp(in.line, GROUP, strlen(GROUP)))
+			r = text_add(&text, "%s", in.line);
+	r = r ? r : in.error;
 	for (size_t i = 0; !r && i < ARRAY_SIZE(events); i++)
 		if (tracing_is_ours(&events[i], abi))
 			r = text_add(&text, "damon:%s\n", events[i].name);

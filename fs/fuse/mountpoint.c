@@ -18,6 +18,7 @@
 #include "fs/fuse/mountpoint.h"
 #include "fs/janitor.h"
 #include "util/cleanup.h"
+#include "util/lines.h"
 #include "util/log.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -76,12 +77,11 @@ static bool scan_line(const char *text, struct mount_line *out)
 /* Return: whether mount NUMBER is there, and *OUT. */
 static bool mountpoint_find_mount(int number, struct mount_line *out)
 {
-	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
+	_cleanup_lines_ struct lines lines = { 0 };
 
-	while (file && getline(&text, &size, file) > 0)
-		if (scan_line(text, out) && out->id.number == number)
+	lines_open_path(&lines, "/proc/self/mountinfo");
+	while (lines_next(&lines))
+		if (scan_line(lines.line, out) && out->id.number == number)
 			return true;
 	return false;
 }
