@@ -294,11 +294,9 @@ static size_t count_mapped(struct process *process, const struct taken *taken, s
 {
 	_cleanup_close_ int fd = process_open_file(process, "pagemap", O_RDONLY);
 	size_t mapped = 0;
-	uint64_t entry;
 
 	for (size_t i = 0; fd >= 0 && i < nr; i++)
-		mapped += pread(fd, &entry, 8, (off_t)(taken[i].page * 8)) == 8 &&
-			  entry & PAGEMAP_PRESENT;
+		mapped += !!(pagemap_entry(fd, taken[i].page * PAGE) & PAGEMAP_PRESENT);
 	return mapped;
 }
 

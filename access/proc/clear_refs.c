@@ -53,13 +53,13 @@ static void softdirty_try(void)
 	_cleanup_close_ int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	volatile char *memory =
 		mmap(NULL, TRY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t entry = 0;
+	uint64_t entry;
 
 	if (memory == MAP_FAILED)
 		return;
 	touch(memory);
-	if (fd >= 0 && pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)memory / 4096 * 8)) ==
-			       sizeof(entry))
+	entry = fd >= 0 ? pagemap_entry(fd, (uintptr_t)memory) : 0;
+	if (entry)
 		softdirty = entry & PAGEMAP_SOFT_DIRTY ? THERE : MISSING;
 	if (softdirty == THERE)
 		measure_fault(memory);

@@ -8,6 +8,20 @@
 #include "access/proc/pagemap.h"
 #include "util/cleanup.h"
 
+ssize_t pagemap_entries(int fd, uint64_t page, uint64_t *entries, size_t nr)
+{
+	ssize_t bytes = pread(fd, entries, nr * sizeof(*entries), (off_t)(page * sizeof(*entries)));
+
+	return bytes < 0 ? -errno : bytes / (ssize_t)sizeof(*entries);
+}
+
+uint64_t pagemap_entry(int fd, uint64_t address)
+{
+	uint64_t entry;
+
+	return pagemap_entries(fd, address / PAGE, &entry, 1) == 1 ? entry : 0;
+}
+
 int pagemap_open(struct pagemap *pagemap, struct process *process)
 {
 	pagemap->fd = process_open_file(process, "pagemap", O_RDONLY);
@@ -41,17 +55,16 @@ int pagemap_read(struct pagemap *pagemap, const struct access_probe *probes, siz
 
 	*entry = 0;
 	if (page - pagemap->first >= pagemap->nr) {
-		ssize_t bytes;
+		ssize_t nr;
 
 		/* Up to the last probe that fits. */
 		for (size_t k = i; k < n && page_of(&probes[k], which) - page < PAGEMAP_WINDOW; k++)
 			last = max_ul(last, page_of(&probes[k], which));
-		bytes = pread(pagemap->fd, pagemap->entries, (last - page + 1) * 8,
-			      (off_t)(page * 8));
-		if (bytes < 0)
-			return -errno;
+		nr = pagemap_entries(pagemap->fd, page, pagemap->entries, last - page + 1);
+		if (nr < 0)
+			return (int)nr;
 		pagemap->first = page;
-		pagemap->nr = (uint64_t)bytes / 8;
+		pagemap->nr = (uint64_t)nr;
 		if (!pagemap->nr)
 			return 0;
 	}

@@ -106,13 +106,13 @@ static void leave_out_largest(struct maps *maps, uint64_t left)
 /* Reads entries from page AT on, unless the last read has it.  Return: whether there are any. */
 static bool read_entries(struct scan *scan, uint64_t at, uint64_t nr)
 {
-	ssize_t bytes;
+	ssize_t found;
 
 	if (at - scan->first < scan->nr)
 		return true;
-	bytes = pread(scan->pagemap, scan->entries, nr * 8, (off_t)(at * 8));
+	found = pagemap_entries(scan->pagemap, at, scan->entries, nr);
 	scan->first = at;
-	scan->nr = bytes > 0 ? (uint64_t)bytes / 8 : 0;
+	scan->nr = found > 0 ? (uint64_t)found : 0;
 	return scan->nr;
 }
 
@@ -177,15 +177,14 @@ static size_t read_runs(struct scan *scan, const struct page_region *runs, size_
 
 	for (size_t i = 0, next; i < nr; i = next) {
 		uint64_t first = runs[i].start / PAGE;
-		ssize_t bytes;
+		ssize_t read;
 
 		for (next = i + 1; next < nr && runs[next].end / PAGE - first <= SCAN_ENTRIES / 8;)
 			next++;
-		bytes = pread(scan->pagemap, scan->entries,
-			      min_ul(runs[next - 1].end / PAGE - first, SCAN_ENTRIES) * 8,
-			      (off_t)(first * 8));
+		read = pagemap_entries(scan->pagemap, first, scan->entries,
+				       min_ul(runs[next - 1].end / PAGE - first, SCAN_ENTRIES));
 		/* Pages that have come since then wait for the next walk. */
-		for (size_t k = 0; bytes > 0 && k < (size_t)bytes / 8 && found < room; k++)
+		for (size_t k = 0; read > 0 && k < (size_t)read && found < room; k++)
 			found += take_entry(scan->entries[k], first + k, &out[found]);
 	}
 	return found;

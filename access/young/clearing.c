@@ -75,18 +75,10 @@ ssize_t clearing_madvise(const struct process *process, const struct iovec *rang
 		       0);
 }
 
-/* The pagemap's entry of the page at ADDRESS, or 0. */
-static uint64_t entry_of(const struct clearing *clearing, uint64_t address)
-{
-	uint64_t entry;
-
-	return pread(clearing->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) == 8 ? entry : 0;
-}
-
 /* Whether the page at ADDRESS is a hugetlb page, whose accessed bit cannot be cleared. */
 static bool is_hugetlb(const struct clearing *clearing, uint64_t address)
 {
-	uint64_t frame = entry_of(clearing, address) & PAGEMAP_FRAME, flags;
+	uint64_t frame = pagemap_entry(clearing->pagemap, address) & PAGEMAP_FRAME, flags;
 
 	return frame && pread(clearing->kpageflags, &flags, 8, (off_t)(frame * 8)) == 8 &&
 	       flags & (1ULL << KPF_HUGE);
@@ -95,7 +87,7 @@ static bool is_hugetlb(const struct clearing *clearing, uint64_t address)
 /* Whether the page at ADDRESS is a file's or shared memory, not anonymous. */
 static bool is_file(const struct clearing *clearing, uint64_t address)
 {
-	return entry_of(clearing, address) & PAGEMAP_FILE;
+	return pagemap_entry(clearing->pagemap, address) & PAGEMAP_FILE;
 }
 
 /* Only clear_refs clears the probe's next page. */
