@@ -78,7 +78,7 @@ static int calibrate(struct young_program *skeleton)
 	return r;
 }
 
-/* Loads the program, with or without the function that only newer kernels have. */
+/* Loads the program, with or without the functions that only newer kernels have. */
 static int load(bool by_pid, struct young_program **out)
 {
 	struct young_program *skeleton = young_program__open();
@@ -86,6 +86,7 @@ static int load(bool by_pid, struct young_program **out)
 
 	if (!skeleton)
 		return -errno;
+	skeleton->rodata->inline_loads = by_pid && kernel_has_function("bpf_rdonly_cast");
 	bpf_program__set_autoload(skeleton->progs.walk_by_pid, by_pid);
 	bpf_program__set_autoload(skeleton->progs.walk_by_iterator, !by_pid);
 	r = young_program__load(skeleton);

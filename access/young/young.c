@@ -88,7 +88,7 @@ static int young_space_open(struct access_session *session, struct process *proc
 	if (r >= 0) {
 		r = young_task_open(&s->slot, process->tid, &space->task);
 		if (r)
-			access_because(why, r, "its page tables cannot be found by BPF: %s",
+			access_because(why, r, "cannot find its page tables by BPF: %s",
 				       strerror(-r));
 	}
 	if (r) {
@@ -144,7 +144,7 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 	/* It executes another program just now: then it is opened anew. */
 	if (r)
 		return r == -ESTALE ? 0 :
-				      access_because(why, r, "its page tables cannot be read: %s",
+				      access_because(why, r, "cannot read its page tables: %s",
 						     strerror(-r));
 	while (found < b->nr_next && !is_harmless(&b->leaf[found]))
 		found++;
