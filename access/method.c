@@ -125,7 +125,7 @@ static int open_as_daemon(struct access_sessions *sessions, size_t i, struct acc
  */
 static int need_session(struct access_sessions *sessions, size_t i, bool tell)
 {
-	struct access_why why;
+	struct access_why why = { 0 };
 	int r;
 
 	if (sessions->session[i] || sessions->error[i])
@@ -307,12 +307,12 @@ static const char *name_of(const struct process *process, char name[static 32])
 int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
 		      struct access_space **out)
 {
-	struct access_why why;
 	char name[32];
 	int r = -EINVAL;
 
 	for (size_t i = sessions->first; i < NR_METHODS; i++) {
 		const struct access_method *method = methods[i].method;
+		struct access_why why = { 0 };
 
 		if (!meant(sessions->name, i))
 			continue;
