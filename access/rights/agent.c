@@ -231,7 +231,7 @@ static int send_request(const struct caller *caller, int procfd, struct agent_re
 int agent_may(const struct caller *caller, int procfd, enum caller_right right, int timeout_ms)
 {
 	struct agent_request request = { .kind = AGENT_ASK, .right = right };
-	struct agent_reply reply;
+	struct agent_reply reply = { .answer = -EPERM };
 	int r = send_request(caller, procfd, &request, timeout_ms, &reply);
 
 	/* There is none, or it ended: nobody has answered. */
@@ -246,7 +246,7 @@ int agent_madvise(const struct caller *caller, int procfd, uint64_t start, uint6
 	struct agent_request request = {
 		.kind = AGENT_MADVISE, .start = start, .length = length, .behavior = behavior
 	};
-	struct agent_reply reply;
+	struct agent_reply reply = { .answer = -EPERM };
 	int r = send_request(caller, procfd, &request, INJECTION_MS, &reply);
 
 	if (!r)

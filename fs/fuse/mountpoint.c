@@ -110,6 +110,7 @@ static int open_place(const char *path, struct mount_line *line)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	line->id.number = 0;
 	if (fd < 0)
 		return -errno;
 	if (!mountpoint_find_mount(mount_of(fd), line) || strcmp(line->point, path) ||
