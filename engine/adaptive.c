@@ -84,7 +84,7 @@ void damon_merge_regions(struct damon_ctx *ctx)
 			damon_merge_target(&ctx->targets[t], threshold, ctx->sz_limit);
 		if (damon_nr_regions(ctx) <= ctx->attrs.max_nr_regions || threshold >= most)
 			return;
-		threshold = threshold < most / 2 ? (uint32_t)max_ul(1, threshold * 2) : most;
+		threshold = threshold < most / 2 ? (uint32_t)max_ul(1, threshold * 2UL) : most;
 	}
 }
 

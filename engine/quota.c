@@ -16,7 +16,7 @@
 #include "util/saturate.h"
 
 /* The tuner aims at this score. */
-#define GOAL_REACHED 10000
+#define GOAL_REACHED 10000UL
 
 /* Bytes a millisecond, until there is a measurement: 4 MiB. */
 #define DEFAULT_THROUGHPUT (1024 * DAMON_MIN_REGION)

@@ -12,13 +12,14 @@
 #include "util/cleanup.h"
 #include "util/saturate.h"
 
-#define REACHED 10000
+#define REACHED 10000UL
 
 /* How much was seen of what is wanted, in 1/10000. */
 static uint64_t score(const struct damon_ctx *ctx)
 {
 	unsigned __int128 most = 0, seen = 0, wanted;
 	uint32_t most_each = damon_max_nr_accesses(&ctx->attrs);
+	uint64_t most_score = 2 * REACHED;
 
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
@@ -32,7 +33,7 @@ static uint64_t score(const struct damon_ctx *ctx)
 	wanted = min_ul(ctx->attrs.intervals_goal.access_bp, UINT32_MAX);
 	wanted = most / 10000 * wanted + most % 10000 * wanted / 10000;
 	seen = seen * REACHED / (wanted ? wanted : 1);
-	return seen > 2 * REACHED ? 2 * REACHED : (uint64_t)seen;
+	return seen > most_score ? most_score : (uint64_t)seen;
 }
 
 uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score)

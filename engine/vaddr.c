@@ -104,7 +104,7 @@ static void vaddr_init(struct damon_ctx *ctx)
 
 	for (size_t t = 0; t < ctx->nr_targets; t++)
 		without += !ctx->targets[t].nr_regions;
-	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++) {
+	for (size_t t = 0; t < ctx->nr_targets && without && !stop_asked(); t++) {
 		if (ctx->targets[t].nr_regions)
 			continue;
 		left = damon_regions_left(ctx);

@@ -50,11 +50,11 @@ static inline void cleanup_closedir(DIR **dir)
 		(p) = NULL;                  \
 		stolen_;                     \
 	})
-#define steal_fd(fd)              \
-	({                        \
-		int stolen_ = fd; \
-		fd = -1;          \
-		stolen_;          \
+#define steal_fd(fd)                \
+	({                          \
+		int stolen_ = (fd); \
+		(fd) = -1;          \
+		stolen_;            \
 	})
 
 #endif

@@ -52,10 +52,10 @@ static void filter_clear(struct dir *dir)
 	free(path);
 }
 
-#define FILTER_KIND(name_, files_)                                                 \
-	{                                                                          \
-		.name = name_, .size = sizeof(struct filter_dir), .files = files_, \
-		.nr_files = ARRAY_SIZE(files_), .clear = filter_clear,             \
+#define FILTER_KIND(name_, files_)                                                     \
+	{                                                                              \
+		.name = (name_), .size = sizeof(struct filter_dir), .files = (files_), \
+		.nr_files = ARRAY_SIZE(files_), .clear = filter_clear,                 \
 	}
 
 const struct dir_kind filter_kind = FILTER_KIND("filter", filter_files);

@@ -112,8 +112,8 @@ static inline struct scheme_dir *context_scheme(struct context_dir *context, siz
 }
 
 /* The file `state': of file_type.show and store. */
-int state_show(struct dir *dir, const struct process_caller *reader, struct text *out);
-int state_store(struct dir *dir, struct write *write, const char *text);
+int state_show(struct dir *base, const struct process_caller *reader, struct text *out);
+int state_store(struct dir *base, struct write *write, const char *text);
 
 /* Whether the kdamond has a thread or an unanswered command: then nr_kdamonds is EBUSY. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
@@ -142,7 +142,7 @@ int describe_goals(const struct context_dir *context, struct damon_desc **out);
  * Updates the files from the kdamond's own report, if there is a new one: call it before they are
  * read.
  */
-void kdamond_refresh(struct kdamond_dir *kdamond);
+void kdamond_refresh(struct kdamond_dir *dir);
 
 /* Copy a part of a report into the files. */
 void report_take_stats(struct context_dir *context, const struct damon_report *report);
