@@ -20,6 +20,9 @@ PAGE = 4096
 # Under emulation all is slower, and workloads have to rest now and then: see tests/vm/README.md.
 EMULATED = os.path.exists('/vm/command')
 RESTS = ['--pause', '1000'] if EMULATED else []
+HAVE_YOUNG = os.path.exists('/sys/kernel/btf/vmlinux') and os.geteuid() == 0
+LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_GETDENTS64 = 217
 
 
 def tries(number):
@@ -53,6 +56,35 @@ def write(path, text):
 def read(path):
     with open(path) as f:
         return f.read().rstrip('\n')
+
+
+def error_of(call):
+    """The errno that CALL raises; 0 for none."""
+    try:
+        call()
+    except OSError as e:
+        return e.errno
+    return 0
+
+
+def getdents(fd, size=32768):
+    """[(ino, offset, name)] of the next entries."""
+    buffer = ctypes.create_string_buffer(size)
+    length = LIBC.syscall(SYS_GETDENTS64, fd, buffer, size)
+    if length < 0:
+        raise OSError(ctypes.get_errno(), 'getdents')
+    entries, at = [], 0
+    while at < length:
+        ino, offset, record = struct.unpack_from('QqH', buffer, at)
+        entries.append((ino, offset, buffer.raw[at + 19:at + record].split(b'\0')[0].decode(
+            'latin-1')))
+        at += record
+    return entries
+
+
+def children_of(pid):
+    with open('/proc/%d/task/%d/children' % (pid, pid)) as f:
+        return [int(word) for word in f.read().split()]
 
 
 class Mount:
@@ -104,14 +136,16 @@ class Mount:
         return [Kdamond('%s/kdamonds/%d' % (self.admin, i)) for i in range(count)]
 
 
+def mount(source, target, kind, options=''):
+    if LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, options.encode()):
+        raise OSError(ctypes.get_errno(), 'mount')
+
+
 def open_mount(directory, *options):
     """A descriptor of /dev/fuse that is mounted on DIRECTORY."""
     fuse = os.open('/dev/fuse', os.O_RDWR)
-    data = ','.join(['fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions' % fuse,
-                     *options])
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b'damonfs', directory.encode(), b'fuse.damonfs', 0, data.encode()):
-        raise OSError(ctypes.get_errno(), 'mount')
+    mount('damonfs', directory, 'fuse.damonfs',
+          ','.join(['fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions' % fuse, *options]))
     return fuse
 
 

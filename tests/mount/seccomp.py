@@ -5,7 +5,7 @@ import errno
 import struct
 import subprocess
 
-from damon import DAMONFS, Mount
+from damon import DAMONFS, LIBC, Mount
 
 PROCESS_MADVISE = 440   # on all architectures
 BPF_LOAD_WORD, BPF_JUMP_EQUAL, BPF_RETURN = 0x20, 0x15, 0x06
@@ -20,8 +20,7 @@ def forbid(number, error=errno.EPERM):
         (BPF_RETURN, 0, 0, ERRNO | error), (BPF_RETURN, 0, 0, ALLOW)))
     instructions = ctypes.create_string_buffer(code)
     program = struct.pack('HxxxxxxQ', len(code) // 8, ctypes.addressof(instructions))
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0):
+    if LIBC.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0):
         raise OSError(ctypes.get_errno(), 'prctl(PR_SET_SECCOMP)')
 
 

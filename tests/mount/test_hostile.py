@@ -1,32 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What users, and those who start damonfs, can do to it and to each other: nothing of this."""
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
 import random
 import re
 import signal
-import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 import unittest
 
-from damon import BUILD, DAMONFS, Mount, Workload, read, until, write
+from damon import DAMONFS, Mount, error_of, getdents, mount, read, until, write
 from test_events import has_events, tracefs
+from users import OWNER, as_user
 
 SEED = int(os.environ.get('DAMONFS_SEED', '20240607'))
-USER = 65534
-AS_USER = ['setpriv', '--reuid', str(USER), '--regid', str(USER), '--clear-groups', '--']
 MOST = 524288           # directories in a list
-SYS_GETDENTS64 = 217
-FLOOD = os.path.abspath(os.path.join(BUILD, 'tests/flood'))
-
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def is_sanitized():
@@ -34,31 +26,11 @@ def is_sanitized():
         return b'__asan_init' in f.read() or b'__tsan_init' in f.read()
 
 
-def error_of(call):
-    """The errno that CALL raises; 0 for none."""
-    try:
-        call()
-    except OSError as e:
-        return e.errno
-    return 0
-
-
-def as_user(script, *arguments):
+def run_as_user(script, *arguments):
     """The exit status and output of SCRIPT, run by an ordinary user."""
-    done = subprocess.run([*AS_USER, 'sh', '-c', script, 'sh', *arguments], capture_output=True,
+    done = subprocess.run([*as_user(OWNER), 'sh', '-c', script, 'sh', *arguments], capture_output=True,
                           text=True, timeout=30, check=False)
     return done.returncode, done.stdout + done.stderr
-
-
-def mount(source, target, kind, options=''):
-    if LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, options.encode()):
-        raise OSError(ctypes.get_errno(), 'mount')
-
-
-def mounts():
-    """[(mount point, type)]"""
-    with open('/proc/self/mounts') as f:
-        return [tuple(line.split()[1:3]) for line in f]
 
 
 class LimitedMount(Mount):
@@ -115,24 +87,9 @@ class OutOfMemory(unittest.TestCase):
             self.assertEqual(mount_.close(), 0)
 
 
-def getdents(fd, size=32768):
-    """[(ino, offset, name)] of the next entries."""
-    buffer = ctypes.create_string_buffer(size)
-    length = LIBC.syscall(SYS_GETDENTS64, fd, buffer, size)
-    if length < 0:
-        raise OSError(ctypes.get_errno(), 'getdents')
-    entries, at = [], 0
-    while at < length:
-        ino, offset, record = struct.unpack_from('QqH', buffer, at)
-        entries.append((ino, offset, buffer.raw[at + 19:at + record].split(b'\0')[0].decode(
-            'latin-1')))
-        at += record
-    return entries
-
-
 class Offsets(unittest.TestCase):
     def setUp(self):
-        self.mount = Mount('uid=%d' % USER)
+        self.mount = Mount('uid=%d' % OWNER)
         self.addCleanup(self.mount.close)
         self.list = self.mount.admin + '/kdamonds'
         write(self.list + '/nr_kdamonds', 500)
@@ -202,171 +159,6 @@ class Offsets(unittest.TestCase):
             os.close(fd)
 
 
-# Reads the directory argv[1] into memory that does not come: a page that nobody ever brings, or one of
-# the file argv[2], of which the file system is stopped meanwhile.
-HOLD = """if True:
-    import ctypes, fcntl, os, struct, sys, time
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    directory = os.open(sys.argv[1], os.O_RDONLY)
-    if len(sys.argv) > 2:
-        file = os.open(sys.argv[2], os.O_RDONLY)
-        address = libc.mmap(None, 4096, 3, 2, file, ctypes.c_long(0))
-    else:
-        faults = libc.syscall(323, 0)
-        fcntl.ioctl(faults, 0xc018aa3f, struct.pack('QQQ', 0xaa, 0, 0))
-        address = libc.mmap(None, 4096, 3, 0x22, -1, ctypes.c_long(0))
-        fcntl.ioctl(faults, 0xc020aa00, struct.pack('QQQQ', address, 4096, 1, 0))
-    print('ready', flush=True)
-    sys.stdin.readline()
-    libc.syscall(217, directory, ctypes.c_void_p(address), 4096)
-    print('it came', ctypes.get_errno(), flush=True)
-    time.sleep(1000)
-"""
-
-
-def allows_faults():
-    fd = LIBC.syscall(323, 0)
-    if fd >= 0:
-        os.close(fd)
-    return fd >= 0
-
-
-PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
-
-
-@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to hold up a thread of damonfs')
-class HeldUp(unittest.TestCase):
-    """A kdamond that does not end, as if somebody held up the kernel under it."""
-
-    def test_it_ends_without(self):
-        held = Mount('log=info')
-        kdamond, = held.kdamonds(1)
-        kdamond.target(os.getpid())
-        kdamond.state('on')
-        tid = int(read(kdamond.path + '/pid'))
-        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
-            self.assertEqual(LIBC.ptrace(request, tid, None, None), 0, ctypes.get_errno())
-        os.waitpid(tid, 0x40000000)                             # __WALL
-        held.process.send_signal(signal.SIGTERM)
-        try:
-            self.assertTrue(until(lambda: not os.path.ismount(held.dir), 10))
-            self.assertIn('ends without it', held.logged())
-        finally:
-            # It is a zombie until its tracer has seen it, and the process is until then.
-            held.process.kill()
-            os.waitpid(tid, 0x40000000)
-            held.close()
-
-
-class Busy(unittest.TestCase):
-    """An ordinary user sees to it that there always is a request."""
-
-    def test_it_ends_when_it_is_told_to(self):
-        with Mount('uid=%d,gid=%d' % (USER, USER)) as mount_:
-            os.chmod(mount_.dir, 0o755)
-            # The kernel keeps nothing about what can be removed.
-            kdamond, = mount_.kdamonds(1)
-            process = subprocess.Popen([*AS_USER, FLOOD, kdamond.path + '/state', '512'],
-                                       start_new_session=True, stderr=subprocess.DEVNULL)
-            try:
-                time.sleep(2)
-                self.assertIsNone(process.poll())
-                began = time.monotonic()
-                mount_.process.send_signal(signal.SIGTERM)
-                self.assertTrue(until(lambda: mount_.process.poll() is not None, 10))
-                self.assertLess(time.monotonic() - began, 5)
-            finally:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                self.assertEqual(mount_.close(), 0)
-
-
-class Held(unittest.TestCase):
-    """Somebody's getdents holds the lock of a directory in the kernel for as long as they like."""
-    PATIENCE = 2
-
-    @contextlib.contextmanager
-    def holding(self, *words, before=lambda: None, after=lambda: None):
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            self.assertEqual(process.stdout.readline(), 'ready\n')
-            before()
-            process.stdin.write('go\n')
-            process.stdin.flush()
-            time.sleep(0.3)
-            with open('/proc/%d/syscall' % process.pid) as f:
-                self.assertEqual(f.read().split()[0], str(SYS_GETDENTS64))
-            yield
-        finally:
-            process.kill()
-            after()
-            process.communicate()
-
-    # Before Linux 6.10, opening with O_CREAT, as the shell does, waits for the lock on any file system.
-    PUT = 'put() { echo "$1" | dd of="$2" conv=nocreat status=none; }\n'
-
-    def shell(self, what, script, *arguments):
-        process = subprocess.Popen(['sh', '-c', self.PUT + script, 'sh', *arguments])
-        try:
-            self.assertEqual(process.wait(self.PATIENCE), 0, what)
-        except subprocess.TimeoutExpired:
-            # It may be where no signal gets it out.
-            process.kill()
-            self.fail('%s waits for somebody else' % what)
-
-    def go_on(self, kdamonds, pid):
-        """Directories go and come, a kdamond is turned on and off, all is read."""
-        self.shell('nr_kdamonds', 'put 0 $1/nr_kdamonds; put 2 $1/nr_kdamonds', kdamonds)
-        self.shell('configuring', 'cd $1/0; put 1 contexts/nr_contexts; cd contexts/0; '
-                   'put 1 targets/nr_targets; put $2 targets/0/pid_target; '
-                   'put 1 schemes/nr_schemes', kdamonds, str(pid))
-        self.shell('on', 'put on $1/0/state', kdamonds)
-        self.shell('reading', 'test $(cat $1/0/state) = on && ls $1/0/contexts/0 > /dev/null',
-                   kdamonds)
-        self.shell('tried regions', 'put update_schemes_tried_regions $1/0/state', kdamonds)
-        self.shell('off', 'put off $1/0/state', kdamonds)
-        self.shell('nr_schemes', 'put 0 $1/0/contexts/0/schemes/nr_schemes', kdamonds)
-
-    def attack(self, mount_, hold):
-        """HOLD(directory) holds it."""
-        kdamonds = mount_.admin + '/kdamonds'
-        with Workload() as w:
-            self.go_on(kdamonds, w.pid)
-            with hold(kdamonds):
-                self.go_on(kdamonds, w.pid)
-            for below in ('0', '0/contexts/0', '0/contexts/0/schemes'):
-                with hold('%s/%s' % (kdamonds, below)):
-                    self.go_on(kdamonds, w.pid)
-            self.shell('on', 'put 1 $1/0/contexts/0/schemes/nr_schemes; put on $1/0/state',
-                       kdamonds)
-            with hold(kdamonds):
-                mount_.process.send_signal(signal.SIGTERM)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    mount_.process.wait(self.PATIENCE)
-                self.assertEqual(mount_.process.poll(), 0, 'its end waits for somebody else')
-                self.assertFalse(os.path.ismount(mount_.dir))
-
-    @unittest.skipUnless(allows_faults(), 'MISSING: userfaultfd(2)')
-    def test_by_a_page_that_does_not_come(self):
-        with Mount('log=error') as mount_:
-            self.attack(mount_, lambda path: self.holding(sys.executable, '-c', HOLD, path))
-
-    @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to be several users')
-    def test_by_a_file_system_that_does_not_answer(self):
-        """An ordinary user needs a FUSE file system of their own, here another damonfs."""
-        with Mount('log=error,uid=%d' % USER) as stuck, Mount('log=error,allow_other') as mount_:
-            for place in stuck.dir, mount_.dir:
-                os.chmod(place, 0o755)
-            # Each time another file, of which nothing is in memory.
-            write(stuck.admin + '/kdamonds/nr_kdamonds', 9)
-            files = ['%s/kdamonds/%d/pid' % (stuck.admin, i) for i in range(9)]
-            self.attack(mount_, lambda path: self.holding(
-                *AS_USER, sys.executable, '-c', HOLD, path, files.pop(),
-                before=lambda: stuck.process.send_signal(signal.SIGSTOP),
-                after=lambda: stuck.process.send_signal(signal.SIGCONT)))
-
-
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to be several users')
 class Modes(unittest.TestCase):
     """They count also where who made the mount forgot to have the kernel check them."""
@@ -391,22 +183,22 @@ class Modes(unittest.TestCase):
         os.chmod(self.list + '/1', 0o700)
         for script in ('echo 3 > $1/nr_kdamonds', 'cat $1/nr_kdamonds', 'echo on > $1/0/state',
                        'cat $1/0/state', 'cat $1/../../damon/attrs', 'chmod 666 $1/0/state',
-                       'chown %d $1/0/state' % USER, 'truncate -s 0 $1/0/state', 'touch $1/0/state',
+                       'chown %d $1/0/state' % OWNER, 'truncate -s 0 $1/0/state', 'touch $1/0/state',
                        'mkdir $1/5', 'ls $1/1', 'ls -d $1/1/contexts', 'cd $1/1',
                        'test -r $1/0/state', 'test -w $1/0/state', 'test -x $1/1'):
-            status, said = as_user(script, self.list)
+            status, said = run_as_user(script, self.list)
             self.assertNotEqual(status, 0, (script, said))
         self.assertEqual(read(self.list + '/nr_kdamonds'), '2')
         self.assertEqual(os.stat(self.list + '/0/state').st_uid, 0)
 
     def test_what_they_allow(self):
-        self.assertEqual(as_user('ls $1 | wc -l', self.list), (0, '3\n'))
+        self.assertEqual(run_as_user('ls $1 | wc -l', self.list), (0, '3\n'))
         # Groups and owners count.
-        os.chown(self.list + '/0/state', USER, 0)
-        self.assertEqual(as_user('cat $1/0/state && test -w $1/0/state', self.list), (0, 'off\n'))
+        os.chown(self.list + '/0/state', OWNER, 0)
+        self.assertEqual(run_as_user('cat $1/0/state && test -w $1/0/state', self.list), (0, 'off\n'))
         os.chown(self.list + '/0/pid', 0, 777)
         os.chmod(self.list + '/0/pid', 0o040)
-        done = subprocess.run(['setpriv', '--reuid', str(USER), '--regid', str(USER), '--groups',
+        done = subprocess.run(['setpriv', '--reuid', str(OWNER), '--regid', str(OWNER), '--groups',
                                '777', '--', 'cat', self.list + '/0/pid'], stdout=subprocess.PIPE,
                               check=False)
         self.assertEqual(done.stdout, b'-1\n')
@@ -418,151 +210,6 @@ class Modes(unittest.TestCase):
             self.assertEqual([os.path.isdir('%s/%d/contexts' % (self.list, k)) for k in range(3)],
                              [k < i % 3 for k in range(3)])
             self.assertEqual(os.stat(self.list).st_nlink, 2 + i % 3)
-
-
-# Of a private mount namespace in which everybody may use FUSE, and a program has privileges.
-LENT = """
-mount -t tmpfs none $1 && cd $1 || exit 99
-mknod -m 666 fuse c 10 229 && mount --bind fuse /dev/fuse || exit 99
-cp $2 damonfs && chmod 755 damonfs || exit 99
-%s || exit 99
-mkdir -m 700 secret && mkdir -m 755 public && mkdir own && echo text > secret/file || exit 99
-chown %d own; chmod 755 .
-"""
-SETCAP = 'setcap cap_sys_admin,cap_sys_ptrace,cap_sys_nice,cap_dac_read_search,cap_dac_override+ep damonfs'
-
-
-@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to be several users')
-class LentPrivileges(unittest.TestCase):
-    """A program file with setcap or a set-user-ID bit lends nobody more than better methods."""
-    LEND = SETCAP
-
-    def run_inside(self, script):
-        """What SCRIPT wrote, in which $U runs what follows as an ordinary user."""
-        with tempfile.TemporaryDirectory() as place:
-            done = subprocess.run(
-                ['unshare', '-m', 'sh', '-c', LENT % (self.LEND, USER) + 'U="%s"\n' %
-                 ' '.join(AS_USER) + script, 'sh', place, DAMONFS],
-                capture_output=True, text=True, timeout=60, check=False)
-        self.assertNotEqual(done.returncode, 99, done.stderr)
-        return done.stdout
-
-    def test_what_is_refused(self):
-        for words in ('secret', 'public', 'secret/file', '-o allow_other own', '-o allow_root own',
-                      '-o uid=0 own', '-o gid=0 own', '-o method=simulated:secret/file own',
-                      '/dev/fd/0', 'exec true', '-f public'):
-            out = self.run_inside('$U ./damonfs %s < fuse 2> said; echo status=$?; cat said; '
-                                  'grep -c " $PWD/.* fuse" /proc/mounts' % words)
-            self.assertRegex(out, r'^status=(1|125)\n', words)
-            self.assertRegex(out, r'\n.*(denied|refused|privileges|no write access)', words)
-            self.assertRegex(out, r'\n0\n$', words)
-
-    def test_what_works(self):
-        """A mount at a place of one's own, which nobody else may enter, and its end."""
-        out = self.run_inside(
-            '$U env PATH=/evil HOME=/evil ./damonfs -f -o log=error,method=referenced own & sleep 1\n'
-            '$U sh -c "echo 1 > own/admin/kdamonds/nr_kdamonds; cat own/admin/kdamonds/nr_kdamonds"\n'
-            'setpriv --reuid 1234 --clear-groups ls own > /dev/null 2>&1 || echo closed\n'
-            'grep " $PWD/own " /proc/mounts | grep -c allow_other\n'
-            'kill $!; wait $!; echo status=$?\n'
-            'for i in 1 2 3 4 5; do grep -q " $PWD/own " /proc/mounts && sleep 0.2; done\n'
-            'grep -c " $PWD/own " /proc/mounts\n')
-        self.assertEqual(out, '1\nclosed\n0\nstatus=0\n0\n')
-
-    def test_who_is_killed_leaves_no_mount(self):
-        out = self.run_inside(
-            '$U ./damonfs -f -o log=error,method=referenced own & sleep 1\n'
-            'grep -c " $PWD/own " /proc/mounts; kill -9 $!; sleep 1\n'
-            'grep -c " $PWD/own " /proc/mounts\n')
-        self.assertEqual(out, '1\n0\n')
-
-
-class LentByOwner(LentPrivileges):
-    LEND = 'chmod u+s damonfs'
-
-
-class NothingLent(LentPrivileges):
-    """An ordinary user, whose mounts fusermount3 makes and takes away."""
-    LEND = 'true'
-    test_what_is_refused = None
-
-
-@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for mounts')
-class Places(unittest.TestCase):
-    def test_only_its_own_mount_is_taken_away(self):
-        """Somebody makes its path lead elsewhere meanwhile."""
-        with tempfile.TemporaryDirectory() as top:
-            os.makedirs(top + '/a/m')
-            os.makedirs(top + '/b/m')
-            mount('none', top + '/b/m', 'tmpfs')
-            process = subprocess.Popen([DAMONFS, '-f', '-o', 'log=error', top + '/a/m'])
-            try:
-                self.assertTrue(until(lambda: os.path.ismount(top + '/a/m'), 5))
-                os.rename(top + '/a', top + '/c')
-                os.symlink(top + '/b', top + '/a')
-                process.terminate()
-                self.assertEqual(process.wait(10), 0)
-                left = [m for m in mounts() if m[0].startswith(top)]
-                self.assertEqual(left, [(top + '/b/m', 'tmpfs')])
-            finally:
-                process.kill()
-                process.wait()
-                for place in 'b/m', 'c/m':
-                    subprocess.run(['umount', '-l', top + '/' + place], check=False,
-                                   stderr=subprocess.DEVNULL)
-
-    def test_numbers_of_mounts_are_used_again(self):
-        """One that was unmounted before it noticed does not take the next one for its own."""
-        with Mount('log=error') as first:
-            first.process.send_signal(signal.SIGSTOP)
-            # umount(8) would ask it.
-            self.assertEqual(LIBC.umount2(first.dir.encode(), 8), 0)
-            with Mount('log=error') as second:
-                first.process.send_signal(signal.SIGCONT)
-                self.assertEqual(first.process.wait(5), 0)
-                time.sleep(0.2)
-                self.assertIsNone(second.process.poll())
-                self.assertEqual(read(second.admin + '/kdamonds/nr_kdamonds'), '0')
-
-    def test_whatever_privileges_it_keeps(self):
-        """It takes its mount away, also where it has given up what that takes."""
-        with tempfile.NamedTemporaryFile('w') as script:
-            script.write('map 0x10000000 1M\n')
-            script.flush()
-            for method in ('simulated:' + script.name, 'referenced', 'auto'):
-                with Mount('log=error,sandbox=trap,method=' + method) as mount_:
-                    mount_.process.terminate()
-                    self.assertEqual(mount_.process.wait(10), 0)
-                    self.assertNotIn(mount_.dir, [m[0] for m in mounts()], method)
-
-    def dead_mount(self, kind):
-        place = tempfile.mkdtemp()
-        self.addCleanup(os.rmdir, place)
-        fuse = os.open('/dev/fuse', os.O_RDWR)
-        mount('other', place, kind, 'fd=%d,rootmode=40000,user_id=0,group_id=0' % fuse)
-        os.close(fuse)
-        self.addCleanup(subprocess.run, ['umount', '-l', place], check=False,
-                        stderr=subprocess.DEVNULL)
-        self.assertEqual(error_of(lambda: os.listdir(place)), errno.ENOTCONN)
-        return place
-
-    def test_dead_mounts_of_others_stay(self):
-        place = self.dead_mount('fuse.other')
-        done = subprocess.run([DAMONFS, place], capture_output=True, text=True, timeout=10,
-                              check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertNotEqual(done.stderr, '')
-        self.assertIn((place, 'fuse.other'), mounts())
-
-    def test_a_stopped_one_is_not_dead(self):
-        """It is covered, and comes back."""
-        with Mount('log=error') as below:
-            with subprocess.Popen([DAMONFS, '-f', '-o', 'log=error', below.dir]) as above:
-                self.assertTrue(until(lambda: sum(m[0] == below.dir for m in mounts()) == 2, 5))
-                above.terminate()
-                self.assertEqual(above.wait(10), 0)
-            self.assertEqual(sum(m[0] == below.dir for m in mounts()), 1)
-            self.assertEqual(read(below.admin + '/kdamonds/nr_kdamonds'), '0')
 
 
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for a mount namespace')
@@ -582,7 +229,7 @@ class Surroundings(unittest.TestCase):
             # Somebody else's, and a link to what must not be covered.
             with open(path, 'w') as f:
                 f.write('text')
-            os.chown(path, USER, USER)
+            os.chown(path, OWNER, OWNER)
             self.assertEqual(self.run_exec(home, 'cat', path).stdout, 'text')
             os.unlink(path)
             with open(home + '/important', 'w') as f:
@@ -639,12 +286,12 @@ class Surroundings(unittest.TestCase):
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to be several users')
 class Log(unittest.TestCase):
     def test_a_user_cannot_flood_it(self):
-        with Mount('uid=%d,gid=%d,log=info' % (USER, USER)) as mount_:
+        with Mount('uid=%d,gid=%d,log=info' % (OWNER, OWNER)) as mount_:
             os.chmod(mount_.dir, 0o755)
             kdamond, = mount_.kdamonds(1)
             kdamond.target(os.getpid())
             # They may not watch us.
-            status, said = as_user('cd $1; for i in $(seq 500); do echo on > state && exit 1; '
+            status, said = run_as_user('cd $1; for i in $(seq 500); do echo on > state && exit 1; '
                                    'done 2> /dev/null; exit 0', kdamond.path)
             self.assertEqual(status, 0, said)
             lines = mount_.logged().split('\n')

@@ -2,7 +2,6 @@
 """The tree as a user meets it: names that come and go, and hostile input to every file."""
 import errno
 import os
-import re
 import random
 import re
 import stat
@@ -11,7 +10,7 @@ import threading
 import time
 import unittest
 
-from damon import Mount, read, tries, write
+from damon import Mount, error_of, read, tries, write
 
 SEED = int(os.environ.get('DAMONFS_SEED', '20240607'))
 WRITES = 1000
@@ -193,15 +192,6 @@ class HostileInput(unittest.TestCase):
             self.assertEqual(read(path), '524288')
             self.assertTrue(os.path.isdir(os.path.dirname(path) + '/524287/regions'))
             write(path, 0)
-
-
-def error_of(call):
-    """The errno that CALL raises; 0 for none."""
-    try:
-        call()
-    except OSError as e:
-        return e.errno
-    return 0
 
 
 def read_raw(path):
