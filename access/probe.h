@@ -9,7 +9,7 @@
 struct access_probe {
 	uint64_t prepared; /* address to check: `next' of the last round that prepared */
 	uint64_t next; /* address to prepare */
-	uint16_t priv; /* the method's; 0 for a new region, copied when a region is split */
+	uint32_t priv; /* the method's; 0 for a new region, copied when a region is split */
 	bool accessed; /* answer of a round that checks: touched since it was prepared */
 };
 

@@ -25,7 +25,7 @@ struct damon_region {
 	uint32_t last_nr_accesses; /* in the one before */
 	uint32_t nr_accesses_bp; /* pseudo moving sum, in 1/10000 */
 	uint32_t age; /* in aggregations */
-	uint16_t priv; /* the access method's, see access_probe */
+	uint32_t priv; /* the access method's, see access_probe */
 };
 
 /* Memory that schemes look at page by page. */

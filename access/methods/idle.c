@@ -176,7 +176,7 @@ static bool is_of_order(const struct idle_session *s, uint64_t frame, int order)
  * The frame that tracks FRAME: the head of a larger folio, found by its alignment; the order that
  * was found last in the region is tried first.
  */
-static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint16_t *memory)
+static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint32_t *memory)
 {
 	uint64_t flags;
 
@@ -187,7 +187,7 @@ static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint
 	for (int order = 1; order <= MAX_ORDER; order++) {
 		if (!is_head(s, aligned_frame(frame, order)))
 			continue;
-		*memory = (uint16_t)order;
+		*memory = (uint32_t)order;
 		return aligned_frame(frame, order);
 	}
 	return frame;
@@ -377,7 +377,7 @@ static int idle_peek(struct access_space *base, struct access_probe *probes, siz
 	pagemap_forget(&space->pagemap);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t frame, word;
-		uint16_t order = UNKNOWN_ORDER;
+		uint32_t order = UNKNOWN_ORDER;
 		int r = find_frame(space, probes, i, n, &frame);
 
 		if (r)

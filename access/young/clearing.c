@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "access/methods/estimate.h"
 #include "access/proc/pagemap.h"
 #include "access/rights/privileges.h"
 #include "access/young/clearing.h"
@@ -32,6 +31,7 @@ int clearing_open(struct clearing *out, const struct process *process, struct ac
 		.refs = { .fd = -1, .stat_fd = -1 },
 		.cost_ns = 2000, /* until it is measured */
 	};
+	random_seed(out->clock.random, clock_ns() ^ (uintptr_t)out);
 	out->kpageflags = caller_open_as_daemon(AT_FDCWD, "/proc/kpageflags", O_RDONLY);
 	out->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
 	if (out->kpageflags == -ENOTRECOVERABLE || out->pagemap == -ENOTRECOVERABLE)
@@ -96,10 +96,12 @@ static bool needs_clear_refs(const struct young_leaf *leaf, const struct access_
 	return leaf->flags & YOUNG_SHARED || probe->priv & MEMORY_STUBBORN;
 }
 
-/* A page of its own process, which is young and was not cleared yet. */
-static bool waits(const struct young_leaf *leaf, const struct access_probe *probe)
+/* A page of its own process, which is young and was not cleared yet, and is to be. */
+static bool waits(const struct clearing *clearing, const struct young_leaf *leaf,
+		  const struct access_probe *probe)
 {
-	return !(probe->priv & ESTIMATE_PREPARED) && !needs_clear_refs(leaf, probe);
+	return !(probe->priv & ESTIMATE_PREPARED) && !needs_clear_refs(leaf, probe) &&
+	       estimate_is_due(&clearing->clock, probe);
 }
 
 /*
@@ -154,12 +156,13 @@ static int clear_all(struct clearing *clearing, const struct young_leaf *leaf,
 }
 
 /* Appends the waiting probes of [FROM, TO) whose region is KNOWN, or is not, to the NR in ROOM. */
-static size_t queue(struct clearing_room *room, const struct young_leaf *leaf,
-		    const struct access_probe *probes, size_t from, size_t to, bool known,
-		    size_t nr)
+static size_t queue(const struct clearing *clearing, struct clearing_room *room,
+		    const struct young_leaf *leaf, const struct access_probe *probes, size_t from,
+		    size_t to, bool known, size_t nr)
 {
 	for (size_t i = from; i < to; i++)
-		if (!(probes[i].priv & ESTIMATE_KNOWN) == !known && waits(&leaf[i], &probes[i]))
+		if (!(probes[i].priv & ESTIMATE_KNOWN) == !known &&
+		    waits(clearing, &leaf[i], &probes[i]))
 			room->waiting[nr++] = (uint16_t)i;
 	return nr;
 }
@@ -180,7 +183,7 @@ static void clear_failed(const struct clearing *clearing, struct access_probe *p
 	if (error == ENOMEM)
 		estimate_prepare(probe, 0);
 	else if (is_hugetlb(clearing, probe->next))
-		probe->priv &= (uint16_t)~ESTIMATE_ANSWER;
+		probe->priv &= ~(uint32_t)ESTIMATE_ANSWER;
 	else
 		probe->priv |= MEMORY_STUBBORN;
 }
@@ -223,14 +226,16 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 	size_t from = min_ul(*turn, n), nr_unknown, nr;
 	int r = 0;
 
+	if (!batch)
+		estimate_next_round(&clearing->clock);
 	if (prepare_untouched(clearing, leaf, probes, n) && clearing->refs.fd >= 0 &&
 	    clear_refs_due(&clearing->refs, now, time))
 		r = clear_all(clearing, leaf, probes, n, now);
 	if (r)
 		return r;
-	nr_unknown = queue(room, leaf, probes, 0, n, false, 0);
-	nr = queue(room, leaf, probes, from, n, true, nr_unknown);
-	nr = queue(room, leaf, probes, 0, from, true, nr);
+	nr_unknown = queue(clearing, room, leaf, probes, 0, n, false, 0);
+	nr = queue(clearing, room, leaf, probes, from, n, true, nr_unknown);
+	nr = queue(clearing, room, leaf, probes, 0, from, true, nr);
 	if (!nr)
 		return 0;
 	nr = budget(clearing, nr, time);

@@ -3,9 +3,11 @@
  * Which pages of a batch the method young clears, and how.
  *
  * Clearing a page that another processor uses costs a TLB shoot-down of some 12 us on both sides,
- * so clearing is limited to 2 % of the sampling interval, at the measured cost of a clear.  The
- * probes that want a clear take turns, those of unknown regions first; one that is left out guesses
- * (estimate.h) from an answer that is at most CLEARING_CARRY_ROUNDS old.
+ * so a region whose pages answer the same again and again clears only at some instants, which all
+ * regions share, and holds its answer between them (estimate.h).  And clearing is limited to 2 % of
+ * the sampling interval, at the measured cost of a clear.  The probes that want a clear take turns,
+ * those of unknown regions first; one that is left out guesses from an answer that is at most
+ * CLEARING_CARRY_ROUNDS old.
  *
  * MADV_COLD does nothing on a page that is mapped more than once, fails on locked memory, and would
  * split a larger folio that is mapped here in part.  clear_refs clears such pages as often as it
@@ -21,6 +23,7 @@
 #include <sys/uio.h>
 
 #include "access/access.h"
+#include "access/methods/estimate.h"
 #include "access/proc/clear_refs.h"
 #include "access/young/batch.h"
 
@@ -33,6 +36,7 @@ struct clearing {
 	int kpageflags, pagemap; /* to tell hugetlb pages and files by */
 	struct clear_refs refs;
 	uint64_t cost_ns; /* of one range, a moving average */
+	struct estimate_clock clock; /* in which rounds answers are held */
 	/* By batch of the round (modulo): the probe of a known region whose turn is next. */
 	size_t turn[16];
 };

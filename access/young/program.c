@@ -15,7 +15,11 @@
 #include "access/young/program.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+/* As bpftool wrote it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #include "young.skel.h"
+#pragma GCC diagnostic pop
 
 /*
  * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; so it
