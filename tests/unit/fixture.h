@@ -40,11 +40,11 @@ static const struct damos_access_pattern any_pattern = {
 	.max_age_region = UINT32_MAX,
 };
 
-/* A context of processes that are nowhere: regions are the test's own. */
-static inline struct damon_ctx *new_ctx(enum damon_ops_id ops, size_t nr_targets, size_t nr_schemes)
+/* A description with stat schemes for everything, and no processes. */
+static inline struct damon_desc *new_desc(enum damon_ops_id ops, size_t nr_targets,
+					  size_t nr_schemes)
 {
 	struct damon_desc *desc = damon_desc_new(nr_targets, nr_schemes);
-	struct damon_ctx *ctx = NULL;
 
 	ck_assert_ptr_nonnull(desc);
 	desc->ops = ops;
@@ -53,10 +53,32 @@ static inline struct damon_ctx *new_ctx(enum damon_ops_id ops, size_t nr_targets
 		desc->schemes[s].pattern = any_pattern;
 		desc->schemes[s].action = DAMOS_STAT;
 	}
+	return desc;
+}
+
+/* A context of processes that are nowhere: regions are the test's own. */
+static inline struct damon_ctx *new_ctx(enum damon_ops_id ops, size_t nr_targets, size_t nr_schemes)
+{
+	struct damon_desc *desc = new_desc(ops, nr_targets, nr_schemes);
+	struct damon_ctx *ctx = NULL;
+
 	ck_assert_int_eq(damon_ctx_new(desc, NULL, &ctx), 0);
 	damon_desc_free(desc);
 	random_seed(ctx->rng, 1);
 	return ctx;
+}
+
+/* Sessions in which every process is as the script PLAYS says (access/methods/script.h). */
+static inline struct access_sessions *open_playing(const char *plays)
+{
+	struct access_sessions *sessions = NULL;
+	char path[64], name[80];
+
+	write_temporary(path, plays);
+	snprintf(name, sizeof(name), "simulated:%s", path);
+	ck_assert_int_eq(access_sessions_open(name, &sessions), 0);
+	unlink(path);
+	return sessions;
 }
 
 static inline size_t count_spans(const struct span *spans)
@@ -66,6 +88,17 @@ static inline size_t count_spans(const struct span *spans)
 	while (nr < MAX_SPANS && spans[nr].end)
 		nr++;
 	return nr;
+}
+
+static inline void set_ranges(struct damon_target_desc *target, const struct span *spans)
+{
+	free(target->ranges);
+	target->nr_ranges = count_spans(spans);
+	target->ranges = calloc(target->nr_ranges, sizeof(*target->ranges));
+	ck_assert_ptr_nonnull(target->ranges);
+	for (size_t i = 0; i < target->nr_ranges; i++)
+		target->ranges[i] =
+			(struct damon_addr_range){ spans[i].start * P, spans[i].end * P };
 }
 
 /* The moving sum is what nr_accesses says. */
@@ -125,6 +158,19 @@ static inline void assert_sound(const struct damon_target *target)
 	}
 	ck_assert_uint_le(target->nr_regions, target->room);
 	ck_assert_uint_le(target->nr_regions, target->probe_room);
+}
+
+/* That the regions are sound and lie in [0, PAGES) without holes. */
+static inline void assert_covers(const struct damon_target *target, uint64_t pages)
+{
+	uint64_t end = 0;
+
+	assert_sound(target);
+	for (size_t i = 0; i < target->nr_regions; i++) {
+		ck_assert_uint_eq(target->regions[i].start, end);
+		end = target->regions[i].end;
+	}
+	ck_assert_uint_eq(end, pages * P);
 }
 
 #endif

@@ -91,20 +91,10 @@ static inline uint64_t now_ms(void)
 /* fvaddr on one page of PID, which never splits, with stat schemes for everything. */
 static inline struct damon_desc *describe(pid_t pid, size_t nr_schemes)
 {
-	struct damon_desc *desc = damon_desc_new(1, nr_schemes);
+	struct damon_desc *desc = new_desc(DAMON_OPS_FVADDR, 1, nr_schemes);
 
-	ck_assert_ptr_nonnull(desc);
-	desc->ops = DAMON_OPS_FVADDR;
-	desc->attrs = default_attrs;
 	ck_assert_int_eq(process_open(pid, NULL, &desc->targets[0].process), 0);
-	desc->targets[0].ranges = calloc(1, sizeof(struct damon_addr_range));
-	ck_assert_ptr_nonnull(desc->targets[0].ranges);
-	desc->targets[0].ranges[0] = (struct damon_addr_range){ 4096, 8192 };
-	desc->targets[0].nr_ranges = 1;
-	for (size_t s = 0; s < nr_schemes; s++) {
-		desc->schemes[s].pattern = any_pattern;
-		desc->schemes[s].action = DAMOS_STAT;
-	}
+	set_ranges(&desc->targets[0], (struct span[]){ { 1, 2 }, { 0 } });
 	return desc;
 }
 
@@ -129,26 +119,41 @@ static inline void start(struct monitor *m, struct damon_desc *desc, unsigned in
 	start_with(m, desc, method, number);
 }
 
+/* Of one that ends, or has ended. */
+static inline void finish(struct monitor *m)
+{
+	damon_wait(m->kdamond);
+	damon_free(m->kdamond);
+}
+
 static inline void stop(struct monitor *m, const char *order)
 {
 	damon_stop(m->kdamond);
 	ck_assert_msg(wait_for(m, order), "%s, not %s", m->order, order);
-	damon_wait(m->kdamond);
-	damon_free(m->kdamond);
+	finish(m);
+}
+
+/* A command that has a description, which is the request's from here on. */
+static inline int send_desc(struct monitor *m, struct request *request,
+			    enum damon_command_kind kind, struct damon_desc *desc)
+{
+	*request = (struct request){ .monitor = m,
+				     .command = { .kind = kind, .desc = desc, .done = on_done } };
+	return damon_call(m->kdamond, &request->command);
 }
 
 static inline int send_request(struct monitor *m, struct request *request,
 			       enum damon_command_kind kind)
 {
-	*request = (struct request){ .monitor = m };
-	request->command.kind = kind;
-	request->command.done = on_done;
-	return damon_call(m->kdamond, &request->command);
+	return send_desc(m, request, kind, NULL);
 }
+
+/* One megabyte, all of it hot. */
+#define HOT_SCRIPT "map 0 1M\naccess 0 1M 100%\n"
 
 static inline void setup(void)
 {
-	write_temporary(script, "map 0 1M\naccess 0 1M 100%\n");
+	write_temporary(script, HOT_SCRIPT);
 }
 
 static inline void teardown(void)

@@ -28,20 +28,9 @@ static inline void run_end(struct run *run)
 static inline void run_open(struct run *run, const char *plays, pid_t pid, enum damon_ops_id ops,
 			    size_t nr_schemes)
 {
-	struct damon_desc *desc = damon_desc_new(1, nr_schemes);
-	char path[64], name[80];
+	struct damon_desc *desc = new_desc(ops, 1, nr_schemes);
 
-	ck_assert_ptr_nonnull(desc);
-	write_temporary(path, plays);
-	snprintf(name, sizeof(name), "simulated:%s", path);
-	ck_assert_int_eq(access_sessions_open(name, &run->sessions), 0);
-	unlink(path);
-	desc->ops = ops;
-	desc->attrs = default_attrs;
-	for (size_t s = 0; s < nr_schemes; s++) {
-		desc->schemes[s].pattern = any_pattern;
-		desc->schemes[s].action = DAMOS_STAT;
-	}
+	run->sessions = open_playing(plays);
 	ck_assert_int_eq(process_open(pid, NULL, &desc->targets[0].process), 0);
 	ck_assert_int_eq(damon_ctx_new(desc, run->sessions, &run->ctx), 0);
 	damon_desc_free(desc);

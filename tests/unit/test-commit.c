@@ -21,34 +21,9 @@ static void desc_freep(struct damon_desc **desc)
 	damon_desc_free(*desc);
 }
 
-/* A description with the attributes and patterns that new_ctx() has. */
-static struct damon_desc *new_desc(enum damon_ops_id ops, size_t nr_targets, size_t nr_schemes)
-{
-	struct damon_desc *desc = damon_desc_new(nr_targets, nr_schemes);
-
-	ck_assert_ptr_nonnull(desc);
-	desc->ops = ops;
-	desc->attrs = default_attrs;
-	for (size_t s = 0; s < nr_schemes; s++) {
-		desc->schemes[s].pattern = any_pattern;
-		desc->schemes[s].action = DAMOS_STAT;
-	}
-	return desc;
-}
-
 #define DESC(name, ops, nr_targets, nr_schemes)                        \
 	__attribute__((cleanup(desc_freep))) struct damon_desc *name = \
 		new_desc(ops, nr_targets, nr_schemes)
-
-static void set_ranges(struct damon_target_desc *target, const struct span *spans)
-{
-	target->nr_ranges = count_spans(spans);
-	target->ranges = calloc(target->nr_ranges, sizeof(*target->ranges));
-	ck_assert_ptr_nonnull(target->ranges);
-	for (size_t i = 0; i < target->nr_ranges; i++)
-		target->ranges[i] =
-			(struct damon_addr_range){ spans[i].start * P, spans[i].end * P };
-}
 
 /* ---- attributes ---- */
 
@@ -177,22 +152,9 @@ START_TEST(targets_are_kept_appended_and_removed_by_index)
 }
 END_TEST
 
-/* Sessions in which the tests' own process and its parent can be watched. */
-static struct access_sessions *open_session(void)
-{
-	struct access_sessions *sessions;
-	char path[64], name[80];
-
-	write_temporary(path, "map 0x10000 64K\n");
-	snprintf(name, sizeof(name), "simulated:%s", path);
-	ck_assert_int_eq(access_sessions_open(name, &sessions), 0);
-	unlink(path);
-	return sessions;
-}
-
 START_TEST(another_process_takes_the_regions_over)
 {
-	struct access_sessions *sessions = open_session();
+	struct access_sessions *sessions = open_playing("map 0x10000 64K\n");
 	DESC(before, DAMON_OPS_FVADDR, 1, 0);
 	DESC(same, DAMON_OPS_FVADDR, 1, 0);
 	DESC(other, DAMON_OPS_FVADDR, 1, 0);

@@ -3,11 +3,10 @@
  * System calls in the name of others: that they are made, and that whoever has to make them does
  * not notice.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/ptrace.h>
 
 #include "access/rights/agent.h"
+#include "tests/unit/forbid.h"
 #include "tests/unit/victim.h"
 
 /* A call that does nothing. */
@@ -242,16 +241,7 @@ END_TEST
 /* From now on openat fails, whoever makes it. */
 static void forbid_openat(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { ARRAY_SIZE(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || !forbid(SYS_openat, EACCES, 0))
 		_exit(1);
 }
 

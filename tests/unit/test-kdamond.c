@@ -54,24 +54,19 @@ START_TEST(method_that_does_not_work_is_invalid)
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, -EINVAL);
 	ck_assert_int_eq(send_request(&m, &request, DAMON_REPORT), -EINVAL);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 	ck_assert(!request.done);
 }
 END_TEST
 
 START_TEST(kdamond_without_targets_ends_by_itself)
 {
-	struct damon_desc *desc = damon_desc_new(0, 0);
 	struct monitor m;
 
-	ck_assert_ptr_nonnull(desc);
-	desc->attrs = default_attrs;
-	start(&m, desc, 0);
+	start(&m, new_desc(DAMON_OPS_VADDR, 0, 0), 0);
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, 0);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 }
 END_TEST
 
@@ -104,8 +99,7 @@ START_TEST(kdamond_ends_with_its_last_process)
 	end_child(child);
 	ended = wait_for(&m, "se");
 	damon_stop(m.kdamond);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 	ck_assert_msg(ended, "it still ran %d s later", PATIENCE_S);
 }
 END_TEST
@@ -149,19 +143,11 @@ START_TEST(commands_are_answered_in_turn)
 	ck_assert_uint_eq(stats.command.report.effective_sz[1], 0);
 	damon_command_clear(&stats.command);
 
-	commit = (struct request){
-		.monitor = &m,
-		.command = { .kind = DAMON_COMMIT, .desc = describe(getpid(), 1), .done = on_done }
-	};
-	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert_int_eq(send_desc(&m, &commit, DAMON_COMMIT, describe(getpid(), 1)), 0);
 	ck_assert(wait_for(&m, "scc"));
 	damon_command_clear(&commit.command);
 
-	goals = (struct request){ .monitor = &m,
-				  .command = { .kind = DAMON_COMMIT_QUOTA_GOALS,
-					       .desc = damon_desc_new(0, 3),
-					       .done = on_done } };
-	ck_assert_int_eq(damon_call(m.kdamond, &goals.command), 0);
+	ck_assert_int_eq(send_desc(&m, &goals, DAMON_COMMIT_QUOTA_GOALS, damon_desc_new(0, 3)), 0);
 	ck_assert(wait_for(&m, "sccc"));
 	damon_command_clear(&goals.command);
 
@@ -193,8 +179,7 @@ START_TEST(failed_commit_ends_it_and_is_answered_last)
 	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
 	ck_assert_msg(wait_for(&m, "sec"), "%s", m.order);
 	ck_assert_int_eq(send_request(&m, &stats, DAMON_REPORT), -EINVAL);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 	ck_assert(!stats.done);
 }
 END_TEST
@@ -210,13 +195,9 @@ START_TEST(what_waits_at_the_end_is_answered)
 	start(&m, desc, 0);
 	ck_assert(wait_for(&m, "s"));
 	ck_assert_int_eq(send_request(&m, &tried, DAMON_COLLECT_TRIED), 0);
-	for (int i = 0; i < 2; i++) {
-		commits[i] = (struct request){ .monitor = &m,
-					       .command = { .kind = DAMON_COMMIT,
-							    .desc = describe(getpid(), 1),
-							    .done = on_done } };
-		ck_assert_int_eq(damon_call(m.kdamond, &commits[i].command), 0);
-	}
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(send_desc(&m, &commits[i], DAMON_COMMIT, describe(getpid(), 1)),
+				 0);
 	usleep(50000);
 	stop(&m, "seccc");
 	for (int i = 0; i < 2; i++)
@@ -237,8 +218,7 @@ START_TEST(two_collections_at_once_are_both_answered)
 		ck_assert_int_eq(send_request(&m, &tried[i], DAMON_COLLECT_TRIED), 0);
 	both = wait_for(&m, "scc");
 	damon_stop(m.kdamond);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 	for (int i = 0; i < 2; i++)
 		damon_command_clear(&tried[i].command);
 	ck_assert_msg(both, "first %d, second %d", tried[0].done, tried[1].done);

@@ -4,49 +4,8 @@
  * nothing is half done; a count alone loses its directories, as in the kernel.
  */
 #include "fs/fuse/listing.h"
+#include "tests/unit/failing.h"
 #include "tests/unit/tree.h"
-
-/*
- * How many allocations are still to succeed before one fails; negative: all succeed, as they must
- * while Check works.
- */
-static long left = -1;
-static bool failed;
-
-static void prepare(long nth)
-{
-	failed = false;
-	left = nth;
-}
-
-static void disarm(void)
-{
-	left = -1;
-}
-
-static bool fails(void)
-{
-	if (left < 0 || left--)
-		return false;
-	failed = true;
-	return true;
-}
-
-/* By the linker (--wrap): what the code under test calls, but not what libraries do. */
-#define WRAP(type, name, parameters, arguments)                  \
-	type __real_##name parameters;                           \
-	type __wrap_##name parameters;                           \
-	type __wrap_##name parameters                            \
-	{                                                        \
-		return fails() ? NULL : __real_##name arguments; \
-	}
-
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t nr, size_t size), (nr, size))
-WRAP(void *, realloc, (void *was, size_t size), (was, size))
-WRAP(void *, reallocarray, (void *was, size_t nr, size_t size), (was, nr, size))
-WRAP(char *, strdup, (const char *text), (text))
-WRAP(char *, strndup, (const char *text, size_t size), (text, size))
 
 /* What is written, in this order. */
 static const struct {
@@ -129,8 +88,8 @@ static char *shown(struct tree *tree, const char *path)
 	return text.data;
 }
 
-/* Writes, and allocation NTH fails. */
-static int store_failing(struct tree *tree, size_t step, long nth)
+/* Writes, and allocation NTH fails; *FAILED says whether there was one. */
+static int store_failing(struct tree *tree, size_t step, long nth, bool *failed)
 {
 	struct write write = { .writer = { getpid(), getuid(), getgid() },
 			       .size = strlen(steps[step].text) };
@@ -138,9 +97,9 @@ static int store_failing(struct tree *tree, size_t step, long nth)
 	int r;
 
 	ck_assert(find(tree, steps[step].path, &node));
-	prepare(nth);
+	fail_at(nth, false);
 	r = file_store(node_row(node)->file, node.dir, &write, steps[step].text);
-	disarm();
+	*failed = no_more_failures();
 	return r;
 }
 
@@ -149,9 +108,10 @@ static bool try_step(struct tree *tree, size_t step, long nth)
 {
 	_cleanup_free_ char *before = shown(tree, steps[step].path), *after = NULL;
 	size_t nr = steps[step].count ? count_children(tree, steps[step].count) : 0;
+	bool failed;
 	int r;
 
-	r = store_failing(tree, step, nth);
+	r = store_failing(tree, step, nth, &failed);
 	if (!failed) {
 		ck_assert_msg(!r, "%s: %d", steps[step].path, r);
 		return false;
@@ -186,7 +146,7 @@ START_TEST(a_write_fails_and_leaves_nothing_half_done)
 {
 	size_t nr = 0;
 
-	for (long nth = 0;; nth++) {
+	for (long nth = 1;; nth++) {
 		__attribute__((cleanup(tree_freep))) struct tree *tree = tree_after((size_t)_i);
 
 		if (!try_step(tree, (size_t)_i, nth))
@@ -208,13 +168,14 @@ START_TEST(nobody_is_charged_for_what_fails)
 
 	ck_assert_int_eq(account_get(accounts, 7, &account), 0);
 	all = account_left(account, ACCOUNT_OBJECTS);
-	for (long nth = 0;; nth++) {
+	for (long nth = 1;; nth++) {
 		TREE(tree, DAMON_ABI(6, 18));
+		bool failed;
 		int r;
 
-		prepare(nth);
+		fail_at(nth, false);
 		r = dir_populate(tree->root, file, 3, account);
-		disarm();
+		failed = no_more_failures();
 		ck_assert_int_eq(r, failed ? -ENOMEM : 0);
 		ck_assert_uint_eq(account_left(account, ACCOUNT_OBJECTS), failed ? all : all - 3);
 		ck_assert_int_eq(dir_populate(tree->root, file, 0, account), 0);
@@ -231,20 +192,21 @@ START_TEST(a_tree_without_memory_is_none)
 {
 	long nth;
 
-	for (nth = 0;; nth++) {
+	for (nth = 1;; nth++) {
 		static struct damonfs damonfs = { .method = "none" };
 		struct tree *tree;
+		bool failed;
 
-		prepare(nth);
+		fail_at(nth, false);
 		tree = tree_new(&root_kind, DAMON_ABI(6, 18), 7, 8, &damonfs);
-		disarm();
+		failed = no_more_failures();
 		if (tree)
 			tree_free(tree);
 		if (!failed)
 			break;
 		ck_assert_ptr_null(tree);
 	}
-	ck_assert_int_gt(nth, 100);
+	ck_assert_int_gt(nth, 101);
 }
 END_TEST
 
@@ -260,13 +222,14 @@ START_TEST(what_is_read_fails_and_leaves_nothing)
 		struct node node;
 
 		ck_assert(find(tree, paths[i], &node));
-		for (long nth = 0;; nth++) {
+		for (long nth = 1;; nth++) {
 			struct text text = { 0 };
+			bool failed;
 			int r;
 
-			prepare(nth);
+			fail_at(nth, false);
 			r = file_show(node_row(node)->file, node.dir, NULL, &text);
-			disarm();
+			failed = no_more_failures();
 			free(text.data);
 			ck_assert_int_eq(r, failed ? -ENOMEM : 0);
 			if (!failed)
@@ -284,12 +247,13 @@ START_TEST(a_listing_fails_and_leaves_nothing)
 
 	ck_assert_int_eq(store(tree, "admin/kdamonds/nr_kdamonds", "500"), 0);
 	ck_assert(find(tree, "admin/kdamonds", &node));
-	for (long nth = 0;; nth++) {
+	for (long nth = 1;; nth++) {
+		bool failed;
 		int r;
 
-		prepare(nth);
+		fail_at(nth, false);
 		r = listing_fill(&listing, node);
-		disarm();
+		failed = no_more_failures();
 		ck_assert_int_eq(r, failed ? -ENOMEM : 0);
 		ck_assert_uint_eq(listing.nr, failed ? 0 : 503);
 		if (!failed)
@@ -307,9 +271,9 @@ START_TEST(a_changed_mode_fails)
 	int r;
 
 	ck_assert(find(tree, "admin", &node));
-	prepare(0);
+	fail_at(1, false);
 	r = node_change(node, NODE_SET_MODE, 0700, 0, 0);
-	disarm();
+	no_more_failures();
 	ck_assert_int_eq(r, -ENOMEM);
 	node_stat(node, &st);
 	ck_assert_int_eq(st.st_mode, S_IFDIR | 0755);

@@ -5,16 +5,13 @@
  * said and passed over.
  */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "tests/unit/forbid.h"
 #include "tests/unit/monitor.h"
 
 #define SIZE (1UL << 20)
@@ -136,11 +133,9 @@ static void set_target(struct damon_desc *desc, size_t t, pid_t pid)
 
 static struct damon_desc *describe_two(pid_t first, pid_t second)
 {
-	struct damon_desc *desc = damon_desc_new(2, 0);
+	struct damon_desc *desc = new_desc(DAMON_OPS_VADDR, 2, 0);
 
-	ck_assert_ptr_nonnull(desc);
 	desc->abi = DAMON_ABI(6, 18);
-	desc->attrs = default_attrs;
 	set_target(desc, 0, first);
 	set_target(desc, 1, second);
 	return desc;
@@ -173,8 +168,7 @@ START_TEST(maps_that_cannot_be_read_refuse_on)
 	start_with(&m, desc, names[_i / 2], 0);
 	ck_assert(wait_for(&m, "se"));
 	ck_assert_int_eq(m.result, -EINVAL);
-	damon_wait(m.kdamond);
-	damon_free(m.kdamond);
+	finish(&m);
 	ck_assert(logs("Permission denied; add CAP_SYS_PTRACE"));
 	assert_logs_pid(victim, "cannot be watched");
 	ck_assert(logs("no target can be watched: see the lines above"));
@@ -222,20 +216,12 @@ START_TEST(a_commit_that_would_see_nothing_changes_nothing)
 	become_weak();
 	start_with(&m, describe_two(weak, weak), "auto", 0);
 	ck_assert(wait_for(&m, "s"));
-	commit = (struct request){ .monitor = &m,
-				   .command = { .kind = DAMON_COMMIT,
-						.desc = describe_two(strong, strong),
-						.done = on_done } };
-	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert_int_eq(send_desc(&m, &commit, DAMON_COMMIT, describe_two(strong, strong)), 0);
 	ck_assert(wait_for(&m, "sc"));
 	ck_assert_int_eq(commit.command.error, -EINVAL);
 	damon_command_clear(&commit.command);
 	/* One of both is enough. */
-	commit = (struct request){ .monitor = &m,
-				   .command = { .kind = DAMON_COMMIT,
-						.desc = describe_two(strong, weak),
-						.done = on_done } };
-	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert_int_eq(send_desc(&m, &commit, DAMON_COMMIT, describe_two(strong, weak)), 0);
 	ck_assert(wait_for(&m, "scc"));
 	ck_assert_int_eq(commit.command.error, 0);
 	damon_command_clear(&commit.command);
@@ -247,22 +233,6 @@ START_TEST(a_commit_that_would_see_nothing_changes_nothing)
 	end_child(weak);
 }
 END_TEST
-
-/* From here on no thread of this process may call process_madvise. */
-static void forbid_process_madvise(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_madvise, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { ARRAY_SIZE(filter), filter };
-
-	ck_assert_int_eq(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-				 &program),
-			 0);
-}
 
 START_TEST(a_method_that_fails_later_is_told_and_gives_way)
 {
@@ -282,7 +252,7 @@ START_TEST(a_method_that_fails_later_is_told_and_gives_way)
 	ck_assert(wait_for(&m, "s"));
 	usleep(200000);
 	ck_assert_uint_eq(count_in_log("cannot be watched"), 0);
-	forbid_process_madvise();
+	ck_assert(forbid(SYS_process_madvise, EPERM, SECCOMP_FILTER_FLAG_TSYNC));
 	ck_assert(logs("the method young failed: Operation not permitted"));
 	if (_i)
 		assert_logs_pid(victim, "cannot be watched: its regions will show no access");

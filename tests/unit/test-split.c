@@ -20,19 +20,6 @@ static void set_even(struct damon_target *target, size_t nr, uint64_t sz)
 		ck_assert_int_eq(damon_insert_region(target, i, i * sz * P, (i + 1) * sz * P), 0);
 }
 
-/* That the regions are sound and lie in [0, PAGES) without holes. */
-static void assert_covers(const struct damon_target *target, uint64_t pages)
-{
-	uint64_t end = 0;
-
-	assert_sound(target);
-	for (size_t i = 0; i < target->nr_regions; i++) {
-		ck_assert_uint_eq(target->regions[i].start, end);
-		end = target->regions[i].end;
-	}
-	ck_assert_uint_eq(end, pages * P);
-}
-
 /* Of 100 pages a cut is always possible: the number of pieces is the number asked for. */
 static const struct {
 	size_t nr, remembered;
