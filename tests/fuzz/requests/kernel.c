@@ -9,7 +9,8 @@
 
 #include "fs/fuse/requests.h"
 #include "fs/root.h"
-#include "tests/fuzz/kernel.h"
+#include "tests/fuzz/requests/kernel.h"
+#include "tests/fuzz/requests/reply.h"
 #include "util/cleanup.h"
 
 #define MAX_SENT    2048
@@ -58,116 +59,10 @@ struct kernel {
 	pthread_cond_t answered; /* by CLOCK_MONOTONIC */
 	struct sent sent[MAX_SENT];
 	size_t nr_waiting; /* without an answer that must come */
-	/* The last entry and handle that a reply told of. */
-	uint64_t new_node, new_fh;
+	struct told told;
 };
 
 /* ---- replies ---- */
-
-/* What the body of a successful reply is; of what is not here there is none, only errors. */
-static const struct reply {
-	uint32_t opcode;
-	size_t size;
-	bool at_most; /* as many bytes as were asked for, at most */
-} replies[] = {
-	{ FUSE_LOOKUP, sizeof(struct fuse_entry_out), false },
-	{ FUSE_GETATTR, sizeof(struct fuse_attr_out), false },
-	{ FUSE_SETATTR, sizeof(struct fuse_attr_out), false },
-	{ FUSE_OPEN, sizeof(struct fuse_open_out), false },
-	{ FUSE_OPENDIR, sizeof(struct fuse_open_out), false },
-	{ FUSE_READ, 0, true },
-	{ FUSE_READDIR, 0, true },
-	{ FUSE_WRITE, sizeof(struct fuse_write_out), false },
-	{ FUSE_STATFS, sizeof(struct fuse_statfs_out), false },
-	{ FUSE_RELEASE, 0, false },
-	{ FUSE_RELEASEDIR, 0, false },
-	{ FUSE_INIT, sizeof(struct fuse_init_out), false },
-	{ FUSE_DESTROY, 0, false },
-};
-
-static const struct reply *reply_of(uint32_t opcode)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(replies); i++)
-		if (replies[i].opcode == opcode)
-			return &replies[i];
-	return NULL;
-}
-
-static void check_attributes(const struct fuse_attr *attr)
-{
-	REQUIRE(S_ISDIR(attr->mode) || S_ISREG(attr->mode));
-	REQUIRE(!(attr->ino >> 48));
-	REQUIRE(attr->size <= 4096 && attr->blksize == 4096);
-}
-
-/* As fuse_dir_emit() of the kernel, which also takes no slash. */
-static void check_entries(const char *body, size_t size)
-{
-	uint64_t position = 0;
-
-	while (size) {
-		struct fuse_dirent entry;
-
-		REQUIRE(size >= FUSE_NAME_OFFSET);
-		memcpy(&entry, body, FUSE_NAME_OFFSET);
-		REQUIRE(entry.namelen && entry.namelen <= 1024);
-		REQUIRE(FUSE_DIRENT_SIZE(&entry) <= size);
-		REQUIRE(!memchr(body + FUSE_NAME_OFFSET, '\0', entry.namelen));
-		REQUIRE(!memchr(body + FUSE_NAME_OFFSET, '/', entry.namelen));
-		REQUIRE(entry.ino && (entry.type == DT_DIR || entry.type == DT_REG));
-		REQUIRE(!position || entry.off == position + 1);
-		position = entry.off;
-		body += FUSE_DIRENT_SIZE(&entry);
-		size -= FUSE_DIRENT_SIZE(&entry);
-	}
-}
-
-static void check_body(struct kernel *kernel, const struct sent *sent, const char *body,
-		       size_t size)
-{
-	const struct reply *reply = reply_of(sent->opcode);
-	union {
-		struct fuse_entry_out entry;
-		struct fuse_attr_out attr;
-		struct fuse_open_out open;
-		struct fuse_write_out write;
-	} out;
-
-	REQUIRE(reply && (reply->at_most ? size <= sent->size : size == reply->size));
-	memcpy(&out, body, min_ul(size, sizeof(out)));
-	switch (sent->opcode) {
-	case FUSE_LOOKUP:
-		check_attributes(&out.entry.attr);
-		REQUIRE(out.entry.nodeid);
-		kernel->new_node = out.entry.nodeid;
-		break;
-	case FUSE_GETATTR:
-	case FUSE_SETATTR:
-		check_attributes(&out.attr.attr);
-		break;
-	case FUSE_OPEN:
-	case FUSE_OPENDIR:
-		REQUIRE(out.open.fh);
-		kernel->new_fh = out.open.fh;
-		break;
-	case FUSE_WRITE:
-		REQUIRE(out.write.size <= sent->size);
-		break;
-	case FUSE_READDIR:
-		check_entries(body, size);
-		break;
-	}
-}
-
-/* What damonfs tells without being asked: changed attributes only, as fs/fuse/session.c does it. */
-static void check_notification(const struct fuse_out_header *header, const char *body, size_t size)
-{
-	struct fuse_notify_inval_inode_out out;
-
-	REQUIRE(header->error == FUSE_NOTIFY_INVAL_INODE && size == sizeof(out));
-	memcpy(&out, body, sizeof(out));
-	REQUIRE(out.ino && out.off == -1);
-}
 
 static uint64_t unique_of(size_t index)
 {
@@ -185,7 +80,7 @@ static void take_reply(struct kernel *kernel, const char *data, size_t size)
 	data += sizeof(header);
 	size -= sizeof(header);
 	if (!header.unique) {
-		check_notification(&header, data, size);
+		reply_check_notification(&header, data, size);
 		return;
 	}
 	REQUIRE(!(header.unique & 1) && header.unique <= unique_of(kernel->nr_sent - 1));
@@ -198,7 +93,7 @@ static void take_reply(struct kernel *kernel, const char *data, size_t size)
 	if (header.error)
 		REQUIRE(!size);
 	else
-		check_body(kernel, sent, data, size);
+		reply_check(sent->opcode, sent->size, data, size, &kernel->told);
 	sent->state = ANSWERED;
 	sent->error = header.error;
 	kernel->nr_waiting -= !sent->silent;
@@ -289,12 +184,12 @@ static bool choose_handle(struct kernel *kernel, uint32_t opcode, size_t index, 
 static void learn(struct kernel *kernel, const struct sent *sent)
 {
 	if (sent->opcode == FUSE_LOOKUP) {
-		kernel->found = kernel->new_node;
-		kernel->nodes[kernel->nr_nodes++ % MAX_NODES] = kernel->new_node;
+		kernel->found = kernel->told.node;
+		kernel->nodes[kernel->nr_nodes++ % MAX_NODES] = kernel->told.node;
 	} else if (sent->opcode == FUSE_OPEN || sent->opcode == FUSE_OPENDIR) {
 		REQUIRE(kernel->nr_handles < MAX_HANDLES);
 		kernel->handles[kernel->nr_handles++] =
-			(struct open){ kernel->new_fh, sent->opcode == FUSE_OPENDIR };
+			(struct open){ kernel->told.fh, sent->opcode == FUSE_OPENDIR };
 	}
 }
 

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The words of an input: see words.h. */
+#include <linux/fuse.h>
+
+#include "tests/fuzz/requests/words.h"
+#include "util/cleanup.h"
+
+#define K "admin/kdamonds/0/"
+#define C K "contexts/0/"
+#define T C "targets/0/"
+#define S C "schemes/0/"
+
+#define SCHEME_6_1 "0 9999999 0 4294967295 0 4294967295 6 0 0 0 0 0 0 0 0 0 0 0 0"
+#define SCHEME	   "4096 65536 0 20 0 100 5 10 4096 1000 3 7 3 1 5000 999 500 1"
+
+const struct command commands[] = {
+	{ "admin/kdamonds/nr_kdamonds", "1" },
+	{ K "contexts/nr_contexts", "1" },
+	{ C "targets/nr_targets", "1" },
+	{ T "pid_target", "2" },
+	{ C "schemes/nr_schemes", "1" },
+	{ T "regions/nr_regions", "1" },
+	{ S "filters/nr_filters", "1" },
+	{ S "core_filters/nr_filters", "1" },
+	{ S "ops_filters/nr_filters", "1" },
+	{ S "quotas/goals/nr_goals", "1" },
+	{ S "dests/nr_dests", "1" },
+	{ "damon/mk_contexts", "ctx" },
+	/* NR_MAKING */
+	{ S "access_pattern/sz/max", "18446744073709551615" },
+	{ S "access_pattern/nr_accesses/max", "4294967295" },
+	{ S "access_pattern/age/max", "4294967295" },
+	{ C "monitoring_attrs/intervals/sample_us", "100" },
+	{ C "monitoring_attrs/intervals/aggr_us", "1000" },
+	{ C "operations", "vaddr" },
+	{ T "regions/0/start", "268435456" },
+	{ T "regions/0/end", "285212672" },
+	{ S "core_filters/0/type", "addr" },
+	{ S "core_filters/0/addr_end", "18446744073709551615" },
+	{ S "ops_filters/0/type", "unmapped" },
+	{ K "state", "on" },
+	/* NR_SYSFS_ON */
+	{ "damon/rm_contexts", "ctx" },
+	{ "damon/attrs", "100 1000 1000 10 100" },
+	{ "damon/target_ids", "2 3" },
+	{ "damon/schemes", SCHEME },
+	{ "damon/schemes", SCHEME_6_1 },
+	{ "damon/monitor_on", "on" },
+	/* NR_DEBUGFS_ON */
+	{ K "state", "off" },
+	{ K "state", "commit" },
+	{ K "state", "update_schemes_stats" },
+	{ K "state", "update_schemes_tried_regions" },
+	{ K "state", "update_schemes_tried_bytes" },
+	{ K "state", "clear_schemes_tried_regions" },
+	{ K "state", "commit_schemes_quota_goals" },
+	{ K "state", "update_schemes_effective_quotas" },
+	{ K "state", "update_tuned_intervals" },
+	{ C "operations", "paddr" },
+	{ C "operations", "fvaddr" },
+	{ C "monitoring_attrs/nr_regions/max", "100" },
+	{ K "refresh_ms", "1" },
+	{ S "action", "pageout" },
+	{ S "filters/0/type", "anon" },
+	{ "damon/target_ids", "paddr" },
+	{ "damon/init_regions", "0 268435456 285212672\n" },
+	{ "damon/monitor_on", "off" },
+	{ "damon/record", "4096 /damon.data\n" },
+};
+
+const size_t nr_commands = ARRAY_SIZE(commands);
+
+const char *const words[] = {
+	"on",
+	"off",
+	"commit",
+	"Y",
+	"N",
+	"0",
+	"1",
+	"2",
+	"3",
+	"10",
+	"100",
+	"1000",
+	"4096",
+	"268435456",
+	"4294967295",
+	"18446744073709551615",
+	"18446744073709551616",
+	"-1",
+	"paddr",
+	"vaddr",
+	"willneed",
+	"cold",
+	"pageout",
+	"hugepage",
+	"nohugepage",
+	"lru_prio",
+	"lru_deprio",
+	"migrate_hot",
+	"stat",
+	"memcg",
+	"addr",
+	"target",
+	"young",
+	"unmapped",
+	"hugepage_size",
+	"free_mem_rate",
+	"user_input",
+	"some_mem_psi_us",
+	"node_mem_used_bp",
+	"/",
+	"a/b",
+	"2 3 2",
+	"1 2 3 4 5",
+	"0 0 4096\n1 4096 8192\n",
+	"0 268435456 268439552\n0 268439552 285212672",
+	SCHEME "\n" SCHEME,
+	SCHEME_6_1 "\n" SCHEME_6_1,
+};
+
+const size_t nr_words = ARRAY_SIZE(words);
+
+const struct opcode opcodes[] = {
+	{ FUSE_LOOKUP, 0, 1 },
+	{ FUSE_FORGET, 8, 0 },
+	{ FUSE_GETATTR, sizeof(struct fuse_getattr_in), 0 },
+	{ FUSE_SETATTR, sizeof(struct fuse_setattr_in), 0 },
+	{ FUSE_OPEN, sizeof(struct fuse_open_in), 0 },
+	{ FUSE_OPENDIR, sizeof(struct fuse_open_in), 0 },
+	{ FUSE_READ, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_READDIR, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_WRITE, sizeof(struct fuse_write_in), 0 },
+	{ FUSE_RELEASE, sizeof(struct fuse_release_in), 0 },
+	{ FUSE_RELEASEDIR, sizeof(struct fuse_release_in), 0 },
+	/* NR_USUAL */
+	{ FUSE_READLINK, 0, 0 },
+	{ FUSE_SYMLINK, 0, 2 },
+	{ FUSE_MKNOD, sizeof(struct fuse_mknod_in), 1 },
+	{ FUSE_MKDIR, sizeof(struct fuse_mkdir_in), 1 },
+	{ FUSE_UNLINK, 0, 1 },
+	{ FUSE_RMDIR, 0, 1 },
+	{ FUSE_RENAME, sizeof(struct fuse_rename_in), 2 },
+	{ FUSE_RENAME2, sizeof(struct fuse_rename2_in), 2 },
+	{ FUSE_LINK, sizeof(struct fuse_link_in), 1 },
+	{ FUSE_CREATE, sizeof(struct fuse_create_in), 1 },
+	{ FUSE_TMPFILE, sizeof(struct fuse_create_in), 1 },
+	{ FUSE_SETXATTR, sizeof(struct fuse_setxattr_in), 2 },
+	{ FUSE_GETXATTR, sizeof(struct fuse_getxattr_in), 1 },
+	{ FUSE_LISTXATTR, sizeof(struct fuse_getxattr_in), 0 },
+	{ FUSE_REMOVEXATTR, 0, 1 },
+	{ FUSE_STATFS, 0, 0 },
+	{ FUSE_FLUSH, sizeof(struct fuse_flush_in), 0 },
+	{ FUSE_FSYNC, sizeof(struct fuse_fsync_in), 0 },
+	{ FUSE_FSYNCDIR, sizeof(struct fuse_fsync_in), 0 },
+	{ FUSE_ACCESS, sizeof(struct fuse_access_in), 0 },
+	{ FUSE_SETLKW, sizeof(struct fuse_lk_in), 0 },
+	{ FUSE_BMAP, sizeof(struct fuse_bmap_in), 0 },
+	{ FUSE_IOCTL, sizeof(struct fuse_ioctl_in), 0 },
+	{ FUSE_POLL, sizeof(struct fuse_poll_in), 0 },
+	{ FUSE_BATCH_FORGET, sizeof(struct fuse_batch_forget_in), 0 },
+	{ FUSE_FALLOCATE, sizeof(struct fuse_fallocate_in), 0 },
+	{ FUSE_READDIRPLUS, sizeof(struct fuse_read_in), 0 },
+	{ FUSE_LSEEK, sizeof(struct fuse_lseek_in), 0 },
+	{ FUSE_COPY_FILE_RANGE, sizeof(struct fuse_copy_file_range_in), 0 },
+	{ FUSE_SYNCFS, sizeof(struct fuse_syncfs_in), 0 },
+	{ FUSE_INIT, sizeof(struct fuse_init_in), 0 },
+	{ FUSE_DESTROY, 0, 0 },
+};
+
+const size_t nr_opcodes = ARRAY_SIZE(opcodes);
