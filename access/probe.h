@@ -9,7 +9,8 @@
 struct access_probe {
 	uint64_t prepared; /* address to check: `next' of the last round that prepared */
 	uint64_t next; /* address to prepare */
-	uint32_t priv; /* the method's; 0 for a new region, copied when a region is split */
+	/* The method's, of the region: 0 if new, copied by a split, by a merge the larger one's. */
+	uint32_t priv;
 	bool accessed; /* answer of a round that checks: touched since it was prepared */
 };
 

@@ -33,6 +33,9 @@ static void merge_two(struct damon_region *left, const struct damon_region *righ
 	left->nr_accesses = weighted(left->nr_accesses, sz_left, right->nr_accesses, sz_right);
 	left->nr_accesses_bp = left->nr_accesses * 10000;
 	left->age = weighted(left->age, sz_left, right->age, sz_right);
+	/* What the method knows of the larger part holds for most of the whole. */
+	if (sz_right > sz_left)
+		left->priv = right->priv;
 	left->end = right->end;
 }
 

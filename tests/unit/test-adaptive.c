@@ -105,6 +105,21 @@ START_TEST(merged_regions_begin_a_moving_sum_of_their_own)
 }
 END_TEST
 
+/* What the access method knows: of most of the merged region. */
+START_TEST(merged_regions_keep_what_is_known_of_the_larger_one)
+{
+	CTX(ctx, 1);
+	struct damon_target *target = &ctx->targets[0];
+
+	set_spans(target, (struct span[]){ { 0, 1, 3 }, { 1, 9, 3 }, { 9, 12, 3 }, { 0 } });
+	for (size_t i = 0; i < 3; i++)
+		target->regions[i].priv = (uint32_t)i + 1;
+	damon_merge_target(target, 0, UINT64_MAX);
+	ck_assert_uint_eq(target->nr_regions, 1);
+	ck_assert_uint_eq(target->regions[0].priv, 2);
+}
+END_TEST
+
 /* ---- the threshold, as often as it takes ---- */
 
 static const struct {
@@ -304,6 +319,7 @@ int main(void)
 
 	ADD_VECTORS(tcase, alike_neighbours_are_merged_by_weight, merge_vectors);
 	tcase_add_test(tcase, merged_regions_begin_a_moving_sum_of_their_own);
+	tcase_add_test(tcase, merged_regions_keep_what_is_known_of_the_larger_one);
 	ADD_VECTORS(tcase, threshold_is_doubled_until_there_are_few_enough, threshold_vectors);
 	tcase_add_test(tcase, age_grows_once_however_many_passes_there_are);
 	tcase_add_test(tcase, size_limit_holds_against_the_number_of_regions);
