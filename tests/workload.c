@@ -206,7 +206,7 @@ static void run(struct workload *w)
 	uint64_t touched = 0;
 
 	report(w);
-	while (!stop_asked && (!w->seconds || t - start < w->seconds)) {
+	while (!stop_asked && (w->seconds == 0 || t - start < w->seconds)) {
 		if (move_asked || (w->move_after > 0 && t - moved >= w->move_after)) {
 			move_asked = 0;
 			moved = t;

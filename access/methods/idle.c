@@ -152,7 +152,7 @@ static bool idle_has_flag(uint64_t flags, int bit)
 	return flags >> bit & 1;
 }
 
-static uint64_t aligned_frame(uint64_t frame, int order)
+static uint64_t aligned_frame(uint64_t frame, uint32_t order)
 {
 	return frame & ~((1ULL << order) - 1);
 }
@@ -165,7 +165,7 @@ static bool is_head(const struct idle_session *s, uint64_t frame)
 }
 
 /* Whether the folio of the tail FRAME is likely of ORDER: nothing smaller begins in between. */
-static bool is_of_order(const struct idle_session *s, uint64_t frame, int order)
+static bool is_of_order(const struct idle_session *s, uint64_t frame, uint32_t order)
 {
 	uint64_t head = aligned_frame(frame, order), half = aligned_frame(frame, order - 1);
 
@@ -184,10 +184,10 @@ static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint
 		return frame;
 	if (is_of_order(s, frame, *memory))
 		return aligned_frame(frame, *memory);
-	for (int order = 1; order <= MAX_ORDER; order++) {
+	for (uint32_t order = 1; order <= MAX_ORDER; order++) {
 		if (!is_head(s, aligned_frame(frame, order)))
 			continue;
-		*memory = (uint32_t)order;
+		*memory = order;
 		return aligned_frame(frame, order);
 	}
 	return frame;

@@ -45,7 +45,7 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 	 * Readers and writers must wait for the answer: so they stay who they are, and do not
 	 * execute a program meanwhile, for which their files in /proc would make us wait.
 	 */
-	conn->want &= ~(FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
+	conn->want &= ~(unsigned int)(FUSE_CAP_ASYNC_DIO | FUSE_CAP_ASYNC_READ);
 	/*
 	 * Whoever made the mount may have left default_permissions out.  If we ask for ACLs, even
 	 * without any, the kernel still checks modes.
