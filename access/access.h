@@ -82,8 +82,8 @@ struct access_method {
 	 * the worker's clock and SAMPLE its sampling interval, both in microseconds.
 	 *
 	 * It never logs.  It allocates only to hold more than ever before: more probes (idle,
-	 * physical memory), more mappings (referenced), a new reverse map (physical memory).  The
-	 * reverse map is all that it takes a lock for.
+	 * physical memory), more mappings (referenced, and the stream that it reads them by), a new
+	 * reverse map (physical memory).  The reverse map is all that it takes a lock for.
 	 *
 	 * Return: 0; -ESRCH if the process has no memory (any more), and nothing was accessed;
 	 * -ESTALE if it has executed another program since the space was opened; -ECANCELED if the

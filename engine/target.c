@@ -128,6 +128,9 @@ static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64
 		log_info("pid %d: the method %s failed: %s", target->process->pid,
 			 target->space->session->method->name, strerror(-target->failed));
 	close_space(target);
+	/* What one method remembers of a region means nothing to another. */
+	for (size_t i = 0; i < target->nr_regions; i++)
+		target->regions[i].priv = 0;
 	/* It was logged before that it is not seen. */
 	r = target_open_space(ctx, target, tell && !was_blind);
 	if (r && tell && !was_blind)

@@ -9,18 +9,20 @@
  * region, of whatever page, would lean towards its cold part.
  *
  * Clearing is what costs, and a region whose cleared pages all answered the same needs few clears:
- * after ESTIMATE_STREAKS such answers, an answer is held for 2, 4 or 8 rounds in the mean, until
- * the next random instant of that many (struct estimate_clock).  How long an answer is held was
- * decided before it was known, so the mean of what is told is that of the answers, whatever they
- * are.  docs/methods.md has the spread.
+ * after ESTIMATE_STREAKS such answers, an answer is held for 2 or 4 rounds in the mean, until the
+ * next random instant of that many (struct estimate_clock).  How long an answer is held is decided
+ * before it is known, so the mean of what is told is that of the answers.  One exception makes no
+ * difference that counts: "not touched" is held no longer when an untouched page is touched.
+ * docs/methods.md has the spread.
  *
- * What is known of a region expires when only untouched pages were found in it for long.  All of it
- * is kept in access_probe.priv.
+ * What is known of a region expires when many untouched pages were found in it since a page was
+ * last cleared and looked at.  All of it is kept in access_probe.priv.
  */
 #ifndef DAMONFS_ACCESS_METHODS_ESTIMATE_H
 #define DAMONFS_ACCESS_METHODS_ESTIMATE_H
 
 #include "access/access.h"
+#include "util/macros.h"
 #include "util/random.h"
 
 enum {
@@ -39,7 +41,7 @@ enum {
 	/* how many cleared pages in a row answered the same, */
 	ESTIMATE_STREAK = 1 << 16,
 	ESTIMATE_STREAK_MAX = 0x1ff << 16,
-	/* and for how long the last answer is held: 1, 2, 4, or 8 rounds. */
+	/* and for how long the last answer is held: 1, 2, or 4 rounds. */
 	ESTIMATE_HOLD = 1 << 25,
 	ESTIMATE_HOLD_MAX = 3 << 25,
 	ESTIMATE_HISTORY = ESTIMATE_STREAK_MAX | ESTIMATE_HOLD_MAX,
@@ -48,34 +50,30 @@ enum {
 /*
  * Streaks after which answers are held longer.  They bound the spread that holding adds: the number
  * of accesses in 20 rounds varies by at most 1.3 times a full sampler's deviation where it is from
- * 0.4 to 19.6 in the mean, and by less than 1 elsewhere (tests/unit/test-estimate.c).
+ * 0.4 to 19.6 in the mean, and by less than 0.8 elsewhere (tests/unit/test-estimate.c).
  */
-static const uint32_t estimate_streaks[] = { 100, 200, 450 };
+static const uint32_t estimate_streaks[] = { 100, 250 };
 
 /*
- * Random instants: of each two rounds one has level 1 or more, of each four one level 2 or more, of
- * each eight one level 3.  They are the same for all regions, so that other rounds clear nothing.
+ * Random instants: of each two rounds one has level 1 or more, of each four one level 2.  They are
+ * the same for all regions, so that other rounds clear nothing.
  */
 struct estimate_clock {
 	uint64_t random[4]; /* seeded by random_seed() */
 	uint32_t round, choice; /* which of the halves, by a bit each */
-	uint32_t level; /* of this round, 0 to 3 */
+	uint32_t level; /* of this round, 0 to 2 */
 };
 
 /* Begins a round. */
 static inline void estimate_next_round(struct estimate_clock *clock)
 {
-	uint32_t at = clock->round++ % 8;
+	uint32_t at = clock->round++ % 4;
 
 	if (!at)
 		clock->choice = (uint32_t)(random_next(clock->random) >> 32);
 	clock->level = 0;
-	if ((at & 1) != (clock->choice >> (at >> 1) & 1))
-		return;
-	clock->level = 1;
-	if ((at >> 1 & 1) != (clock->choice >> (4 + (at >> 2)) & 1))
-		return;
-	clock->level = at >> 2 == (clock->choice >> 6 & 1) ? 3 : 2;
+	if ((at & 1) == (clock->choice >> (at >> 1) & 1))
+		clock->level = at >> 1 == (clock->choice >> 2 & 1) ? 2 : 1;
 }
 
 /* Whether the region's last answer is held no longer, so that a touched page is to be cleared. */
@@ -83,6 +81,12 @@ static inline bool estimate_is_due(const struct estimate_clock *clock,
 				   const struct access_probe *probe)
 {
 	return (probe->priv & ESTIMATE_HOLD_MAX) / ESTIMATE_HOLD <= clock->level;
+}
+
+/* A touched page was due and could not be cleared: the region is due until one is. */
+static inline void estimate_stay_due(struct access_probe *probe)
+{
+	probe->priv &= ~(uint32_t)ESTIMATE_HOLD_MAX;
 }
 
 /* The next page can be looked at as it is. */
@@ -108,7 +112,7 @@ static inline void estimate_prepare_cleared(struct access_probe *probe)
 {
 	uint32_t streak = (probe->priv & ESTIMATE_STREAK_MAX) / ESTIMATE_STREAK, hold = 0;
 
-	while (hold < 3 && streak >= estimate_streaks[hold])
+	while (hold < ARRAY_SIZE(estimate_streaks) && streak >= estimate_streaks[hold])
 		hold++;
 	probe->priv &= ~(uint32_t)ESTIMATE_HOLD_MAX;
 	estimate_prepare(probe, ESTIMATE_CLEARED | hold * ESTIMATE_HOLD);

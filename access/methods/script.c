@@ -128,6 +128,8 @@ int script_read(FILE *file, struct script *out, char *why, size_t size)
 		snprintf(why, size,
 			 "line %u of the script is not an event (map, unmap, access, repeat)",
 			 number);
+	else if (r >= 0 && lines.error)
+		snprintf(why, size, "cannot read the script: %s", strerror(-lines.error));
 	r = r < 0 ? r : lines.error;
 	if (r)
 		script_free(&script);

@@ -97,8 +97,8 @@ static bool needs_clear_refs(const struct young_leaf *leaf, const struct access_
 }
 
 /* A page of its own process, which is young and was not cleared yet, and is to be. */
-static bool waits(const struct clearing *clearing, const struct young_leaf *leaf,
-		  const struct access_probe *probe)
+static bool clear_waits(const struct clearing *clearing, const struct young_leaf *leaf,
+			const struct access_probe *probe)
 {
 	return !(probe->priv & ESTIMATE_PREPARED) && !needs_clear_refs(leaf, probe) &&
 	       estimate_is_due(&clearing->clock, probe);
@@ -156,19 +156,19 @@ static int clear_all(struct clearing *clearing, const struct young_leaf *leaf,
 }
 
 /* Appends the waiting probes of [FROM, TO) whose region is KNOWN, or is not, to the NR in ROOM. */
-static size_t queue(const struct clearing *clearing, struct clearing_room *room,
-		    const struct young_leaf *leaf, const struct access_probe *probes, size_t from,
-		    size_t to, bool known, size_t nr)
+static size_t clear_queue(const struct clearing *clearing, struct clearing_room *room,
+			  const struct young_leaf *leaf, const struct access_probe *probes,
+			  size_t from, size_t to, bool known, size_t nr)
 {
 	for (size_t i = from; i < to; i++)
 		if (!(probes[i].priv & ESTIMATE_KNOWN) == !known &&
-		    waits(clearing, &leaf[i], &probes[i]))
+		    clear_waits(clearing, &leaf[i], &probes[i]))
 			room->waiting[nr++] = (uint16_t)i;
 	return nr;
 }
 
 /* How many of the WAITING may be cleared in TIME (us); no probe is put off for ever. */
-static size_t budget(const struct clearing *clearing, size_t waiting, uint64_t time)
+static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint64_t time)
 {
 	uint64_t ns = max_ul(time * 1000 / CLEAR_SHARE, CLEAR_LEAST_NS);
 	size_t least = waiting / CLEARING_CARRY_ROUNDS + 1;
@@ -192,8 +192,8 @@ static void clear_failed(const struct clearing *clearing, struct access_probe *p
  * Clears the pages of the first NR waiting probes.  process_madvise stops at a range that it cannot
  * do: a second call tells why, and another goes on after it.
  */
-static int clear(struct clearing *clearing, struct clearing_room *room,
-		 const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
+static int clear_pages(struct clearing *clearing, struct clearing_room *room,
+		       const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
 {
 	uint64_t start = clock_ns();
 	size_t done = 0;
@@ -223,7 +223,7 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		     size_t batch, uint64_t now, uint64_t time)
 {
 	size_t *turn = &clearing->turn[batch % ARRAY_SIZE(clearing->turn)];
-	size_t from = min_ul(*turn, n), nr_unknown, nr;
+	size_t from = min_ul(*turn, n), nr_unknown, waiting, nr;
 	int r = 0;
 
 	if (!batch)
@@ -233,13 +233,15 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		r = clear_all(clearing, leaf, probes, n, now);
 	if (r)
 		return r;
-	nr_unknown = queue(clearing, room, leaf, probes, 0, n, false, 0);
-	nr = queue(clearing, room, leaf, probes, from, n, true, nr_unknown);
-	nr = queue(clearing, room, leaf, probes, 0, from, true, nr);
-	if (!nr)
+	nr_unknown = clear_queue(clearing, room, leaf, probes, 0, n, false, 0);
+	nr = clear_queue(clearing, room, leaf, probes, from, n, true, nr_unknown);
+	waiting = clear_queue(clearing, room, leaf, probes, 0, from, true, nr);
+	if (!waiting)
 		return 0;
-	nr = budget(clearing, nr, time);
+	nr = clear_budget(clearing, waiting, time);
+	for (size_t i = nr; i < waiting; i++)
+		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
 		*turn = room->waiting[nr - 1] + 1U;
-	return clear(clearing, room, leaf, probes, nr);
+	return clear_pages(clearing, room, leaf, probes, nr);
 }

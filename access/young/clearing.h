@@ -18,6 +18,7 @@
 #ifndef DAMONFS_ACCESS_YOUNG_CLEARING_H
 #define DAMONFS_ACCESS_YOUNG_CLEARING_H
 
+#include <linux/types.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>

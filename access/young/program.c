@@ -83,14 +83,14 @@ static int calibrate(struct young_program *skeleton)
 }
 
 /* Loads the program, with or without the functions that only newer kernels have. */
-static int load(bool by_pid, struct young_program **out)
+static int load(bool by_pid, bool inline_loads, struct young_program **out)
 {
 	struct young_program *skeleton = young_program__open();
 	int r;
 
 	if (!skeleton)
 		return -errno;
-	skeleton->rodata->inline_loads = by_pid && kernel_has_function("bpf_rdonly_cast");
+	skeleton->rodata->inline_loads = inline_loads;
 	bpf_program__set_autoload(skeleton->progs.walk_by_pid, by_pid);
 	bpf_program__set_autoload(skeleton->progs.walk_by_iterator, !by_pid);
 	r = young_program__load(skeleton);
@@ -112,10 +112,14 @@ int young_program_get(char *why, size_t size)
 	if (!program.skeleton) {
 		libbpf_set_print(libbpf_quiet);
 		program.by_pid = kernel_has_function("bpf_task_from_pid");
-		r = program.by_pid ? load(true, &program.skeleton) : -ENOENT;
+		r = -ENOENT;
+		if (program.by_pid && kernel_has_function("bpf_rdonly_cast"))
+			r = load(true, true, &program.skeleton);
+		if (r && program.by_pid)
+			r = load(true, false, &program.skeleton);
 		if (r) {
 			program.by_pid = false;
-			r = load(false, &program.skeleton);
+			r = load(false, false, &program.skeleton);
 		}
 	}
 	pthread_mutex_unlock(&program.lock);

@@ -78,6 +78,8 @@ extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 /* The kernel has bpf_rdonly_cast (6.2): a load instead of a call, a third of a large walk. */
 const volatile _Bool inline_loads;
 
+#define VSYSCALL_PAGE 0xffffffffff600000ULL
+
 #define PTE_PRESENT   0x1
 #define PTE_ACCESSED  0x20
 #define PTE_LARGE     0x80
@@ -123,6 +125,10 @@ static __always_inline __u64 read_word(__u64 address)
 {
 	__u64 word = 0;
 
+	/* A table may be freed or guessed; loads from this page are user space's to the fault
+	 * handler. */
+	if (address - VSYSCALL_PAGE < 4096)
+		return 0;
 	if (inline_loads) {
 		struct timespec64 *words = bpf_rdonly_cast(
 			(void *)address, bpf_core_type_id_kernel(struct timespec64));

@@ -83,6 +83,9 @@ static bool mountpoint_find_mount(int number, struct mount_line *out)
 	while (lines_next(&lines))
 		if (scan_line(lines.line, out) && out->id.number == number)
 			return true;
+	if (lines.error)
+		log_error("cannot read /proc/self/mountinfo: %s; mounts may be taken for gone",
+			  strerror(-lines.error));
 	return false;
 }
 

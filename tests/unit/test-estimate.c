@@ -103,7 +103,7 @@ static const struct region regions[] = {
 START_TEST(estimates_are_right_in_the_mean)
 {
 	struct figures full = watch(regions[_i], true), ours = watch(regions[_i], false);
-	/* Three deviations of a mean of so many aggregations, and 2 % of 20. */
+	/* Three deviations of a mean of so many aggregations; never more than 2 % of 20. */
 	double tolerance = 3 * ours.deviation / sqrt(AGGREGATIONS / 10) + 0.02;
 
 	ck_assert_msg(fabs(ours.mean - full.mean) <= fmin(tolerance, 0.4),
@@ -115,7 +115,7 @@ START_TEST(estimates_spread_little_more)
 {
 	struct figures full = watch(regions[_i], true), ours = watch(regions[_i], false);
 	bool rare = full.mean < 0.4 || full.mean > 19.6;
-	double most = rare ? fmax(1, 1.3 * full.deviation) : 1.3 * full.deviation;
+	double most = rare ? fmax(0.8, 1.3 * full.deviation) : 1.3 * full.deviation;
 
 	ck_assert_msg(ours.deviation <= most + 1e-9, "deviation %g, at most %g (full %g)",
 		      ours.deviation, most, full.deviation);
@@ -124,35 +124,34 @@ END_TEST
 
 START_TEST(what_never_changes_needs_few_clears)
 {
-	ck_assert_double_lt(watch((struct region){ .chance = 1 }, false).clears, 0.13);
-	ck_assert_double_lt(watch((struct region){ .chance = 0 }, false).clears, 0.13);
+	ck_assert_double_lt(watch((struct region){ .chance = 1 }, false).clears, 0.26);
+	ck_assert_double_lt(watch((struct region){ .chance = 0 }, false).clears, 0.26);
 	/* And what disagrees with itself is cleared as ever. */
 	ck_assert_double_gt(watch((struct region){ .chance = 0.5 }, false).clears, 0.999);
 }
 END_TEST
 
-/* Eight rounds have four of level 1 or more, two of level 2 or more, and one of level 3. */
+/* Four rounds have two of level 1 or more, and one of level 2. */
 START_TEST(instants_are_nested_and_random)
 {
 	struct estimate_clock clock = { 0 };
-	unsigned int first[8] = { 0 };
+	unsigned int rare[4] = { 0 };
 
 	random_seed(clock.random, 3);
 	for (int block = 0; block < 8000; block++) {
-		unsigned int at_least[4] = { 0 };
+		unsigned int at_least[3] = { 0 };
 
-		for (unsigned int i = 0; i < 8; i++) {
+		for (unsigned int i = 0; i < 4; i++) {
 			estimate_next_round(&clock);
 			for (unsigned int level = 0; level <= clock.level; level++)
 				at_least[level]++;
-			first[i] += clock.level == 3;
+			rare[i] += clock.level == 2;
 		}
-		ck_assert_uint_eq(at_least[1], 4);
-		ck_assert_uint_eq(at_least[2], 2);
-		ck_assert_uint_eq(at_least[3], 1);
+		ck_assert_uint_eq(at_least[1], 2);
+		ck_assert_uint_eq(at_least[2], 1);
 	}
-	for (int i = 0; i < 8; i++)
-		ck_assert(first[i] > 850 && first[i] < 1150);
+	for (int i = 0; i < 4; i++)
+		ck_assert(rare[i] > 1800 && rare[i] < 2200);
 }
 END_TEST
 
@@ -179,7 +178,7 @@ START_TEST(a_change_is_seen_soon)
 		estimate_check(&probe, false);
 		rounds++;
 	} while (probe.accessed);
-	ck_assert_int_le(rounds, 15);
+	ck_assert_int_le(rounds, 7);
 	/* An untouched page that is touched says so at once, and the next page is cleared. */
 	estimate_prepare_untouched(&probe);
 	estimate_check(&probe, true);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which pages of a batch are cleared: held answers, turns and the budget, with a process_madvise()
+ * that clears what it is told and notes it.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "access/young/clearing.h"
+#include "tests/unit/unit.h"
+#include "util/random.h"
+
+#define N	  1000
+#define SAMPLE_US 5000
+#define CLEAR_NS  12000 /* what a clear costs: 8 of a round of SAMPLE_US fit in the budget */
+
+static struct access_probe probes[N];
+static struct young_leaf leaf[N];
+static unsigned int last_cleared[N], longest[N]; /* rounds */
+static unsigned int round_number, nr_calls, nr_cleared;
+static struct clearing_room room;
+static struct process process = { .pidfd = -1 };
+
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...)
+{
+	const struct iovec *range;
+	va_list args;
+	size_t nr;
+
+	va_start(args, number);
+	va_arg(args, int);
+	range = va_arg(args, const struct iovec *);
+	nr = va_arg(args, size_t);
+	va_end(args);
+	ck_assert_int_eq(number, SYS_process_madvise);
+	nr_calls++;
+	for (size_t i = 0; i < nr; i++) {
+		size_t probe = (uintptr_t)range[i].iov_base / PAGE - 1;
+
+		ck_assert_uint_lt(probe, N);
+		ck_assert_uint_eq(range[i].iov_len, PAGE);
+		longest[probe] =
+			(unsigned int)max_ul(longest[probe], round_number - last_cleared[probe]);
+		last_cleared[probe] = round_number;
+		nr_cleared++;
+	}
+	return (long)(nr * PAGE);
+}
+
+static void start(struct clearing *clearing, size_t n)
+{
+	*clearing = (struct clearing){
+		.process = &process,
+		.kpageflags = -1,
+		.pagemap = -1,
+		.refs = { .fd = -1, .stat_fd = -1 },
+	};
+	random_seed(clearing->clock.random, 5);
+	memset(probes, 0, sizeof(probes));
+	memset(last_cleared, 0, sizeof(last_cleared));
+	memset(longest, 0, sizeof(longest));
+	round_number = nr_calls = nr_cleared = 0;
+	for (size_t i = 0; i < n; i++) {
+		probes[i].next = (i + 1) * PAGE;
+		leaf[i] = (struct young_leaf){ .flags = YOUNG_PRESENT | YOUNG_YOUNG };
+	}
+}
+
+/* A round over N probes, whose pages are in use with CHANCE (of 100) if they are looked at. */
+static void do_round(struct clearing *clearing, size_t n, uint64_t random[4], unsigned int chance)
+{
+	round_number++;
+	/* Measured, it would be next to nothing. */
+	clearing->cost_ns = CLEAR_NS;
+	ck_assert_int_eq(clearing_prepare(clearing, &room, leaf, probes, n, 0, 0, SAMPLE_US), 0);
+	for (size_t i = 0; i < n; i++)
+		estimate_check(&probes[i], random_range(random, 0, 100) < chance);
+}
+
+/* What never changes is cleared in one round of four, in which everything is. */
+START_TEST(held_regions_share_their_instants)
+{
+	uint64_t random[4];
+	struct clearing clearing;
+
+	random_seed(random, 6);
+	start(&clearing, 4);
+	for (int i = 0; i < 2000; i++)
+		do_round(&clearing, 4, random, (unsigned int)_i);
+	nr_calls = nr_cleared = 0;
+	for (int i = 0; i < 4000; i++)
+		do_round(&clearing, 4, random, (unsigned int)_i);
+	ck_assert_uint_eq(nr_calls, 1000);
+	ck_assert_uint_eq(nr_cleared, 4000);
+}
+END_TEST
+
+/* A thousand held regions do not wait for instants whose budget others use up. */
+START_TEST(nobody_waits_longer_than_promised)
+{
+	uint64_t random[4];
+	struct clearing clearing;
+
+	random_seed(random, 7);
+	start(&clearing, N);
+	for (size_t i = 0; i < N; i++)
+		probes[i].priv = ESTIMATE_KNOWN | ESTIMATE_HOT | ESTIMATE_STREAK_MAX |
+				 2 * ESTIMATE_HOLD;
+	for (int i = 0; i < 4000; i++)
+		do_round(&clearing, N, random, 100);
+	for (size_t i = 0; i < N; i++)
+		ck_assert_msg(longest[i] && longest[i] <= CLEARING_CARRY_ROUNDS,
+			      "probe %zu waited for %u rounds", i, longest[i]);
+}
+END_TEST
+
+/* Regions of every kind, more than the budget pays for: what is told is right in the mean. */
+START_TEST(a_short_budget_leans_nowhere)
+{
+	uint64_t random[4], accesses = 0;
+	struct clearing clearing;
+
+	random_seed(random, 8);
+	start(&clearing, 100);
+	for (int i = 0; i < 20000; i++) {
+		do_round(&clearing, 100, random, (unsigned int)_i);
+		for (size_t k = 0; i >= 2000 && k < 100; k++)
+			accesses += probes[k].accessed;
+	}
+	ck_assert_double_eq_tol((double)accesses / 18000, _i, 0.5);
+}
+END_TEST
+
+/* Unknown regions go first, and a page that nobody touched is not cleared. */
+START_TEST(unknown_regions_go_first)
+{
+	struct clearing clearing;
+	uint64_t random[4];
+
+	random_seed(random, 9);
+	start(&clearing, N);
+	for (int i = 0; i < 1000; i++)
+		do_round(&clearing, N, random, 100);
+	probes[700].priv = 0;
+	leaf[1].flags = YOUNG_PRESENT;
+	last_cleared[1] = 0;
+	do_round(&clearing, N, random, 100);
+	ck_assert_uint_eq(last_cleared[700], round_number);
+	ck_assert_uint_eq(last_cleared[1], 0);
+	ck_assert(probes[1].accessed);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("clearing");
+	TCase *tcase = tcase_create("clearing");
+
+	tcase_add_loop_test(tcase, held_regions_share_their_instants, 0, 1);
+	tcase_add_loop_test(tcase, held_regions_share_their_instants, 100, 101);
+	tcase_add_test(tcase, nobody_waits_longer_than_promised);
+	for (int chance = 1; chance < 100; chance += 14)
+		tcase_add_loop_test(tcase, a_short_budget_leans_nowhere, chance, chance + 1);
+	tcase_add_test(tcase, unknown_regions_go_first);
+	tcase_set_timeout(tcase, 120);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
