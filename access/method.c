@@ -298,7 +298,7 @@ static int open_and_try(struct access_session *session, struct process *process,
 }
 
 /* What is watched, for a line of the log. */
-static const char *name_of(const struct process *process, char name[static 32])
+static const char *target_name(const struct process *process, char name[static 32])
 {
 	snprintf(name, 32, process ? "pid %d" : "physical memory", process ? process->pid : 0);
 	return name;
@@ -326,12 +326,12 @@ int access_space_open(struct access_sessions *sessions, struct process *process,
 			return r;
 		if (r && tell)
 			log_info("%s cannot be watched by the method %s: %s",
-				 name_of(process, name), method->name, reason(&why, r));
+				 target_name(process, name), method->name, reason(&why, r));
 		if (!r && tell && *why.text)
-			log_info("%s: %s", name_of(process, name), why.text);
+			log_info("%s: %s", target_name(process, name), why.text);
 		if (!r && tell && i != sessions->first)
 			log_info("%s is watched by the method %s: it sees %s",
-				 name_of(process, name), method->name, method->sees);
+				 target_name(process, name), method->name, method->sees);
 		if (!r)
 			return 0;
 	}

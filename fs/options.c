@@ -37,24 +37,24 @@ static const struct fuse_opt table[] = {
 };
 
 /* A word that an option takes; lists end with one without a name. */
-struct keyword {
+struct option_word {
 	const char *name;
 	int value;
 };
 
-static const struct keyword abis[] = {
+static const struct option_word abis[] = {
 	{ "6.1", DAMON_ABI(6, 1) },
 	{ "6.12", DAMON_ABI(6, 12) },
 	{ "6.18", DAMON_ABI(6, 18) },
 	{ 0 },
 };
-static const struct keyword levels[] = {
+static const struct option_word levels[] = {
 	{ "error", LOG_LEVEL_ERROR },
 	{ "info", LOG_LEVEL_INFO },
 	{ "debug", LOG_LEVEL_DEBUG },
 	{ 0 },
 };
-static const struct keyword sandboxes[] = {
+static const struct option_word sandboxes[] = {
 	{ "errno", SANDBOX_ERRNO },
 	{ "trap", SANDBOX_TRAP },
 	{ "off", SANDBOX_OFF },
@@ -91,15 +91,15 @@ static void show_help(const char *program)
 }
 
 /* The option WHAT: its value NAME, or FALLBACK if it was not given. */
-static int find_keyword(const char *what, const char *name, const struct keyword *keyword,
-			int fallback, int *out)
+static int find_word(const char *what, const char *name, const struct option_word *word,
+		     int fallback, int *out)
 {
 	*out = fallback;
 	if (!name)
 		return 0;
-	for (; keyword->name; keyword++) {
-		if (!strcmp(keyword->name, name)) {
-			*out = keyword->value;
+	for (; word->name; word++) {
+		if (!strcmp(word->name, name)) {
+			*out = word->value;
 			return 0;
 		}
 	}
@@ -201,13 +201,13 @@ static int find_limits(struct options *options)
 	return 0;
 }
 
-static int find_keywords(struct options *options)
+static int find_words(struct options *options)
 {
 	int abi, level, sandbox;
 
-	if (find_keyword("abi", options->abi_name, abis, DAMON_ABI(6, 18), &abi) ||
-	    find_keyword("log", options->log_name, levels, LOG_LEVEL_INFO, &level) ||
-	    find_keyword("sandbox", options->sandbox_name, sandboxes, SANDBOX_ERRNO, &sandbox))
+	if (find_word("abi", options->abi_name, abis, DAMON_ABI(6, 18), &abi) ||
+	    find_word("log", options->log_name, levels, LOG_LEVEL_INFO, &level) ||
+	    find_word("sandbox", options->sandbox_name, sandboxes, SANDBOX_ERRNO, &sandbox))
 		return -EINVAL;
 	options->abi = (unsigned int)abi;
 	options->log_level = options->debug ? LOG_LEVEL_DEBUG : (enum log_level)level;
@@ -229,8 +229,7 @@ static int find_method(struct options *options)
 
 static int options_check(struct options *options)
 {
-	if (find_keywords(options) ||
-	    find_id("uid", options->user_name, find_user, &options->uid) ||
+	if (find_words(options) || find_id("uid", options->user_name, find_user, &options->uid) ||
 	    find_id("gid", options->group_name, find_group, &options->gid) ||
 	    find_max_read(options) || find_limits(options))
 		return -EINVAL;

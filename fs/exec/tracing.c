@@ -83,14 +83,14 @@ static int write_file(const char *path, int flags, const char *text)
 }
 
 /* Where a function of ours is in the file of our program. */
-struct place {
+struct code_place {
 	uintptr_t address;
 	uint64_t offset;
 };
 
 static int find_offset(struct dl_phdr_info *info, size_t size, void *argument)
 {
-	struct place *place = argument;
+	struct code_place *place = argument;
 	uintptr_t at = place->address - info->dlpi_addr;
 
 	(void)size;
@@ -107,7 +107,7 @@ static int find_offset(struct dl_phdr_info *info, size_t size, void *argument)
 
 static uint64_t offset_of(void (*function)(void))
 {
-	struct place place = { .address = (uintptr_t)function };
+	struct code_place place = { .address = (uintptr_t)function };
 
 	dl_iterate_phdr(find_offset, &place);
 	return place.offset;

@@ -289,7 +289,7 @@ static uint64_t parent_ino(struct node node)
 }
 
 /* What DIR is called where it is listed; ROOM is for a number. */
-static const char *name_of(const struct dir *dir, char room[static 16])
+static const char *dir_name(const struct dir *dir, char room[static 16])
 {
 	if (dir->name)
 		return dir->name;
@@ -314,7 +314,7 @@ bool node_list(struct node node, bool (*visit)(const char *name, uint64_t ino, v
 		struct dir *child = list->dirs[i];
 		char room[16];
 
-		if (!visit(name_of(child, room), node_ino((struct node){ child, 0 }), argument))
+		if (!visit(dir_name(child, room), node_ino((struct node){ child, 0 }), argument))
 			return false;
 	}
 	return true;

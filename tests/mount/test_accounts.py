@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 from damon import MIB, Mount, read, until, write
-from test_rights import OWNER, as_user, running
+from users import OWNER, as_user, running
 
 
 def memory(mount):
