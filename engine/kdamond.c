@@ -29,6 +29,7 @@
 #include "engine/watermark.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/guard.h"
 #include "util/log.h"
 #include "util/saturate.h"
 #include "util/stop.h"
@@ -39,6 +40,8 @@
 #define REST_SHARE	 49
 #define SHORTEST_REST_US 1000
 #define LONGEST_REST_US	 1000000
+
+LOCK_ROLE(mailbox);
 
 struct damon_kdamond {
 	pthread_t thread;
@@ -52,17 +55,19 @@ struct damon_kdamond {
 	atomic_bool commit_waits; /* there is one in the mailbox */
 	_Atomic uint64_t refresh_ms;
 
-	pthread_mutex_t lock; /* protects the four below */
-	struct damon_command *queue; /* first come first */
-	bool closed; /* takes no more commands */
-	bool has_report; /* that nobody has taken yet */
-	struct damon_report report;
+	pthread_mutex_t lock;
+	struct damon_command *queue GUARDED_BY(mailbox); /* first come first */
+	bool closed GUARDED_BY(mailbox); /* takes no more commands */
+	bool has_report GUARDED_BY(mailbox); /* that nobody has taken yet */
+	struct damon_report report GUARDED_BY(mailbox);
 
 	/* The thread's: */
 	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when the thread has ended */
 	uint64_t next_refresh; /* us */
 };
+
+DEFINE_LOCK(mailbox, mailbox, struct damon_kdamond, lock);
 
 static uint64_t now_us(void)
 {
@@ -85,7 +90,7 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 {
 	struct damon_command **at, *command = NULL;
 
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	for (at = &k->queue; *at; at = &(*at)->next) {
 		if (((*at)->kind == DAMON_COMMIT && !commits) ||
 		    ((*at)->kind == DAMON_COLLECT_TRIED && !collects))
@@ -94,7 +99,7 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 		*at = command->next;
 		break;
 	}
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 	return command;
 }
 
@@ -128,9 +133,9 @@ static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx
 	if (!ms || now < k->next_refresh)
 		return;
 	k->next_refresh = add_sat(now, mul_sat(ms, 1000));
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	k->has_report = !make_report(ctx, &k->report);
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 }
 
 static int kdamond_commit(struct damon_ctx *ctx, struct damon_command *command)
@@ -160,9 +165,9 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 /* A commit outdates the last report. */
 static void drop_report(struct damon_kdamond *k)
 {
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	k->has_report = false;
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 }
 
 /* Whether the kdamond survives a failed command: since Linux 6.14. */
@@ -356,9 +361,9 @@ static void close_mailbox(struct damon_kdamond *k)
 {
 	struct damon_command *command;
 
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	k->closed = true;
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 	k->callbacks.ended(k->callbacks.argument);
 	if (k->failed)
 		k->failed->done(k->failed);
@@ -493,7 +498,7 @@ int damon_call(struct damon_kdamond *k, struct damon_command *command)
 	struct damon_command **at;
 	bool closed;
 
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	closed = k->closed;
 	command->next = NULL;
 	for (at = &k->queue; *at; at = &(*at)->next)
@@ -502,7 +507,7 @@ int damon_call(struct damon_kdamond *k, struct damon_command *command)
 		*at = command;
 	if (command->kind == DAMON_COMMIT)
 		atomic_store(&k->commit_waits, true);
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 	if (closed)
 		return -EINVAL;
 	wake(k);
@@ -518,14 +523,14 @@ bool damon_take_report(struct damon_kdamond *k, struct damon_report *out)
 {
 	bool has;
 
-	pthread_mutex_lock(&k->lock);
+	mailbox_lock(k);
 	has = k->has_report;
 	if (has) {
 		*out = k->report;
 		k->report = (struct damon_report){ 0 };
 		k->has_report = false;
 	}
-	pthread_mutex_unlock(&k->lock);
+	mailbox_unlock(k);
 	return has;
 }
 

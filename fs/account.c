@@ -11,6 +11,7 @@
 
 #include "fs/account.h"
 #include "util/cleanup.h"
+#include "util/guard.h"
 #include "util/log.h"
 
 /* All users with small bounds together may take this many times the bound of one. */
@@ -32,22 +33,26 @@ const struct account_limits account_defaults_others = { {
 	[ACCOUNT_BYTES] = 16 << 20,
 } };
 
+LOCK_ROLE(ledger);
+
 struct account {
 	struct accounts *accounts;
 	uid_t uid;
 	/* Under the lock of the accounts: */
 	unsigned int refs;
-	struct account_limits used;
+	struct account_limits used GUARDED_BY(ledger);
 	UT_hash_handle hh;
 };
 
 struct accounts {
 	struct account_limits own, others; /* constant */
 	uid_t owner; /* of the tree; constant */
-	pthread_mutex_t lock; /* of what follows, and of what is used */
-	struct account *all;
-	struct account_limits used_by_others;
+	pthread_mutex_t lock;
+	struct account *all GUARDED_BY(ledger);
+	struct account_limits used_by_others GUARDED_BY(ledger);
 };
+
+DEFINE_LOCK(ledger, ledger, struct accounts, lock);
 
 const char *account_name(enum account_resource resource)
 {
@@ -96,7 +101,7 @@ static bool shares(const struct accounts *accounts, uid_t uid)
 }
 
 /* The accounts are locked. */
-static struct account *account_new(struct accounts *accounts, uid_t uid)
+WITH_LOCK(ledger) static struct account *account_new(struct accounts *accounts, uid_t uid)
 {
 	struct account *account = calloc(1, sizeof(*account)), *added;
 
@@ -118,13 +123,13 @@ int account_get(struct accounts *accounts, uid_t uid, struct account **out)
 	*out = NULL;
 	if (!accounts)
 		return 0;
-	pthread_mutex_lock(&accounts->lock);
+	ledger_lock(accounts);
 	HASH_FIND(hh, accounts->all, &uid, sizeof(uid), account);
 	if (!account)
 		account = account_new(accounts, uid);
 	if (account)
 		account->refs++;
-	pthread_mutex_unlock(&accounts->lock);
+	ledger_unlock(accounts);
 	*out = account;
 	return account ? 0 : -ENOMEM;
 }
@@ -133,9 +138,9 @@ struct account *account_ref(struct account *account)
 {
 	if (!account)
 		return NULL;
-	pthread_mutex_lock(&account->accounts->lock);
+	ledger_lock(account->accounts);
 	account->refs++;
-	pthread_mutex_unlock(&account->accounts->lock);
+	ledger_unlock(account->accounts);
 	return account;
 }
 
@@ -147,11 +152,11 @@ struct account *account_put(struct account *account)
 	if (!account)
 		return NULL;
 	accounts = account->accounts;
-	pthread_mutex_lock(&accounts->lock);
+	ledger_lock(accounts);
 	last = !--account->refs;
 	if (last)
 		HASH_DEL(accounts->all, account);
-	pthread_mutex_unlock(&accounts->lock);
+	ledger_unlock(accounts);
 	if (last)
 		free(account);
 	return NULL;
@@ -166,6 +171,7 @@ uint64_t account_limit(const struct account *account, enum account_resource reso
 }
 
 /* The accounts are locked. */
+WITH_LOCK(ledger)
 static uint64_t left(const struct account *account, enum account_resource resource)
 {
 	const struct accounts *accounts = account->accounts;
@@ -186,9 +192,9 @@ uint64_t account_left(struct account *account, enum account_resource resource)
 
 	if (!account)
 		return UINT64_MAX;
-	pthread_mutex_lock(&account->accounts->lock);
+	ledger_lock(account->accounts);
 	nr = left(account, resource);
-	pthread_mutex_unlock(&account->accounts->lock);
+	ledger_unlock(account->accounts);
 	return nr;
 }
 
@@ -200,13 +206,13 @@ int account_charge(struct account *account, enum account_resource resource, uint
 	if (!account)
 		return 0;
 	accounts = account->accounts;
-	pthread_mutex_lock(&accounts->lock);
+	ledger_lock(accounts);
 	over = nr > left(account, resource);
 	if (!over)
 		account->used.of[resource] += nr;
 	if (!over && shares(accounts, account->uid))
 		accounts->used_by_others.of[resource] += nr;
-	pthread_mutex_unlock(&accounts->lock);
+	ledger_unlock(accounts);
 	if (!over)
 		return 0;
 	log_info("user %u may not have %" PRIu64 " more %s; raise the limit with -o max_%s=N",
@@ -218,11 +224,11 @@ void account_refund(struct account *account, enum account_resource resource, uin
 {
 	if (!account)
 		return;
-	pthread_mutex_lock(&account->accounts->lock);
+	ledger_lock(account->accounts);
 	account->used.of[resource] -= nr;
 	if (shares(account->accounts, account->uid))
 		account->accounts->used_by_others.of[resource] -= nr;
-	pthread_mutex_unlock(&account->accounts->lock);
+	ledger_unlock(account->accounts);
 }
 
 int account_hold(struct account_held *held, struct account *account, enum account_resource resource,

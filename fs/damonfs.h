@@ -16,12 +16,12 @@ struct damonfs {
 	const char *method; /* for damon_start() */
 	struct answerer *answerer;
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
-	/* Under the tree's lock: */
-	struct run *runs; /* with a thread */
-	unsigned int nr_running; /* not counting those left behind */
-	unsigned int nr_errands; /* under way */
-	bool exclusive; /* the debugfs files started them: no others may start */
-	bool stopping; /* for good: none may start */
+	struct run *runs GUARDED_BY(tree_role); /* with a thread */
+	unsigned int nr_running GUARDED_BY(tree_role); /* not counting those left behind */
+	unsigned int nr_errands GUARDED_BY(tree_role); /* under way */
+	/* The debugfs files started them: no others may start. */
+	bool exclusive GUARDED_BY(tree_role);
+	bool stopping GUARDED_BY(tree_role); /* for good: none may start */
 };
 
 /* What the files of TREE's mount share. */

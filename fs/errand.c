@@ -17,7 +17,7 @@ static void *errand_main(void *argument)
 	return NULL;
 }
 
-static void run_done(struct event *event)
+WITH_LOCK(tree_role) static void run_done(struct event *event)
 {
 	struct errand *errand = container_of(event, struct errand, event);
 	struct damonfs *damonfs = errand->tree->owner;

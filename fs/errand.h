@@ -32,6 +32,6 @@ struct errand {
  * Starts the errand; the tree is locked.
  * Return: 0, or a negative errno and then none of its functions is called.
  */
-int errand_start(struct tree *tree, struct errand *errand);
+WITH_LOCK(tree_role) int errand_start(struct tree *tree, struct errand *errand);
 
 #endif

@@ -119,7 +119,7 @@ static void finish_started(struct event *event)
 }
 
 /* Ends it for its owner, who may free it from now on; the tree is locked. */
-static void be_over(struct run *run)
+WITH_LOCK(tree_role) static void be_over(struct run *run)
 {
 	struct damonfs *damonfs = run->tree->owner;
 
@@ -169,7 +169,7 @@ static void end(struct run *run)
 
 /* ---- one that does not end ---- */
 
-static void leave_behind(struct event *event)
+WITH_LOCK(tree_role) static void leave_behind(struct event *event)
 {
 	struct run *run = container_of(event, struct run, late);
 
@@ -238,7 +238,7 @@ static int start_kdamond(struct run *run)
 			   &run->kdamond);
 }
 
-static void opened(struct errand *errand)
+WITH_LOCK(tree_role) static void opened(struct errand *errand)
 {
 	struct run *run = container_of(errand, struct run, errand);
 	struct damonfs *damonfs = run->tree->owner;
@@ -265,7 +265,7 @@ static void finish_opened(struct errand *errand)
 		end(run);
 }
 
-static int run_begin(struct run *run)
+WITH_LOCK(tree_role) static int run_begin(struct run *run)
 {
 	struct damonfs *damonfs = run->tree->owner;
 	int r = damonfs->stopping ? -EBUSY : run_charge(run, run->desc);

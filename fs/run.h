@@ -60,6 +60,7 @@ struct run {
  * failure.  MODEL holds the owner's fields of the new run.
  * Return: 0 and *OUT, or a negative errno.
  */
+WITH_LOCK(tree_role)
 int run_start(struct tree *tree, struct damon_desc *desc, const struct run *model,
 	      struct run **out);
 
@@ -88,12 +89,12 @@ static inline bool run_has_thread(const struct run *run)
 struct run *run_free(struct run *run);
 
 /* Asks every kdamond to end.  Return: whether all have. */
-bool runs_stop(struct tree *tree);
+WITH_LOCK(tree_role) bool runs_stop(struct tree *tree);
 
 /*
  * The same, and waits for them until UNTIL, ns by CLOCK_MONOTONIC; the tree is locked, and unlocked
  * while waiting.
  */
-bool runs_stop_all(struct tree *tree, uint64_t until);
+WITH_LOCK(tree_role) bool runs_stop_all(struct tree *tree, uint64_t until);
 
 #endif

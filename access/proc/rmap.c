@@ -18,6 +18,7 @@
 #include "util/array.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
+#include "util/guard.h"
 #include "util/log.h"
 #include "util/stop.h"
 
@@ -197,19 +198,23 @@ size_t rmap_find(const struct rmap *map, uint64_t frame, struct rmap_mapping *ou
 
 /* ---- the keeper ---- */
 
+LOCK_ROLE(keeper_role);
+
 /* There is one physical memory, so there is one keeper. */
-static struct {
-	pthread_mutex_t lock; /* for all but the generation and reading `stopping' */
+static struct keeper {
+	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct rmap_user *users;
-	bool running; /* there is a thread */
-	atomic_bool stopping; /* and it is to end */
-	struct rmap *newest;
+	struct rmap_user *users GUARDED_BY(keeper_role);
+	bool running GUARDED_BY(keeper_role); /* there is a thread */
+	atomic_bool stopping; /* and it is to end; written with the lock */
+	struct rmap *newest GUARDED_BY(keeper_role);
 	atomic_ulong generation;
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
+DEFINE_LOCK(keeper_role, keeper, struct keeper, lock);
+
 /* The frames that any user wants.  The keeper is locked. */
-static void wanted_frames(uint64_t *first, uint64_t *last)
+WITH_LOCK(keeper_role) static void wanted_frames(uint64_t *first, uint64_t *last)
 {
 	struct rmap_user *user;
 
@@ -240,21 +245,21 @@ static void *keeper_main(void *argument)
 	/* A kdamond's thread made this one, and it works for somebody. */
 	caller_become(NULL);
 	stop_listen(&keeper.stopping);
-	pthread_mutex_lock(&keeper.lock);
+	keeper_lock(&keeper);
 	while (!keeper.stopping) {
 		uint64_t first, last, began = clock_ns();
 		struct rmap *map = NULL;
 		int r = 0;
 
 		wanted_frames(&first, &last);
-		pthread_mutex_unlock(&keeper.lock);
+		keeper_unlock(&keeper);
 		if (first < last)
 			r = rmap_build(first, last, &map);
 		if (r && r != -ECANCELED)
 			log_error("cannot build the reverse map of physical memory: %s; trying "
 				  "again",
 				  strerror(-r));
-		pthread_mutex_lock(&keeper.lock);
+		keeper_lock(&keeper);
 		/* All users have left and want none. */
 		if (keeper.stopping)
 			map = rmap_put(map);
@@ -271,12 +276,12 @@ static void *keeper_main(void *argument)
 	keeper.running = false;
 	keeper.stopping = false;
 	pthread_cond_broadcast(&keeper.changed);
-	pthread_mutex_unlock(&keeper.lock);
+	keeper_unlock(&keeper);
 	return NULL;
 }
 
 /* Nobody waits for its end: sorting a large map cannot be interrupted.  The keeper is locked. */
-static int start_keeper(void)
+WITH_LOCK(keeper_role) static int start_keeper(void)
 {
 	pthread_t thread;
 	int r = pthread_create(&thread, NULL, keeper_main, NULL);
@@ -295,7 +300,7 @@ int rmap_join(struct rmap_user *user)
 	/* Without it, all frames are number 0. */
 	if (!capable_of(CAP_SYS_ADMIN))
 		return -EPERM;
-	pthread_mutex_lock(&keeper.lock);
+	keeper_lock(&keeper);
 	while (keeper.stopping && !stop_asked())
 		rmap_wait_for(PATIENCE_NS);
 	if (keeper.stopping)
@@ -304,20 +309,20 @@ int rmap_join(struct rmap_user *user)
 		r = start_keeper();
 	if (!r)
 		DL_APPEND(keeper.users, user);
-	pthread_mutex_unlock(&keeper.lock);
+	keeper_unlock(&keeper);
 	return r;
 }
 
 void rmap_leave(struct rmap_user *user)
 {
-	pthread_mutex_lock(&keeper.lock);
+	keeper_lock(&keeper);
 	DL_DELETE(keeper.users, user);
 	if (!keeper.users) {
 		keeper.newest = rmap_put(keeper.newest);
 		keeper.stopping = true;
 		pthread_cond_broadcast(&keeper.changed);
 	}
-	pthread_mutex_unlock(&keeper.lock);
+	keeper_unlock(&keeper);
 }
 
 void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
@@ -325,11 +330,11 @@ void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
 	/* Only the user's own thread changes them. */
 	if (first >= user->first && last <= user->last)
 		return;
-	pthread_mutex_lock(&keeper.lock);
+	keeper_lock(&keeper);
 	user->first = user->first < user->last ? min_ul(first, user->first) : first;
 	user->last = max_ul(last, user->last);
 	pthread_cond_broadcast(&keeper.changed);
-	pthread_mutex_unlock(&keeper.lock);
+	keeper_unlock(&keeper);
 }
 
 uint64_t rmap_generation(void)
@@ -341,10 +346,10 @@ struct rmap *rmap_newest(void)
 {
 	struct rmap *map;
 
-	pthread_mutex_lock(&keeper.lock);
+	keeper_lock(&keeper);
 	map = keeper.newest;
 	if (map)
 		atomic_fetch_add(&map->refs, 1);
-	pthread_mutex_unlock(&keeper.lock);
+	keeper_unlock(&keeper);
 	return map;
 }

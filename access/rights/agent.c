@@ -12,6 +12,7 @@
 #include "access/rights/agent_protocol.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/guard.h"
 #include "util/log.h"
 
 /* How long an injection may take; with nothing in its way, it takes 0.1 ms. */
@@ -19,13 +20,17 @@
 
 #define MAX_IDLE 8
 
+LOCK_ROLE(idle_agents);
+
 /* Global because a process has one broker. */
-static struct {
-	pthread_mutex_t lock; /* of the idle agents */
+static struct agents {
+	pthread_mutex_t lock;
 	int broker; /* a socket; constant while there are threads */
-	int idle[MAX_IDLE]; /* sockets */
-	size_t nr_idle;
+	int idle[MAX_IDLE] GUARDED_BY(idle_agents); /* sockets */
+	size_t nr_idle GUARDED_BY(idle_agents);
 } agents = { .lock = PTHREAD_MUTEX_INITIALIZER, .broker = -1 };
+
+DEFINE_LOCK(idle_agents, idle_agents, struct agents, lock);
 
 /* ---- packets ---- */
 
@@ -121,10 +126,10 @@ static int take_idle(void)
 {
 	int agent = -1;
 
-	pthread_mutex_lock(&agents.lock);
+	idle_agents_lock(&agents);
 	if (agents.nr_idle)
 		agent = agents.idle[--agents.nr_idle];
-	pthread_mutex_unlock(&agents.lock);
+	idle_agents_unlock(&agents);
 	return agent;
 }
 
@@ -132,12 +137,12 @@ static void give_back(int agent)
 {
 	bool kept = false;
 
-	pthread_mutex_lock(&agents.lock);
+	idle_agents_lock(&agents);
 	if (agents.nr_idle < MAX_IDLE) {
 		agents.idle[agents.nr_idle++] = agent;
 		kept = true;
 	}
-	pthread_mutex_unlock(&agents.lock);
+	idle_agents_unlock(&agents);
 	if (!kept)
 		close(agent);
 }

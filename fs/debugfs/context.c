@@ -196,7 +196,7 @@ static int take_named(struct debugfs_context *context, struct damon_desc *named)
 	return 0;
 }
 
-static void opened_named(struct errand *errand)
+WITH_LOCK(tree_role) static void opened_named(struct errand *errand)
 {
 	struct naming *naming = container_of(errand, struct naming, errand);
 	struct node node;

@@ -12,6 +12,7 @@
 #define MAX_WORD 32767
 
 /* The name that TEXT begins with.  Return: 0, or a negative errno. */
+WITH_LOCK(tree_role)
 static int scan_name(const struct dir *dir, const char *text, char name[static MAX_WORD + 1])
 {
 	const char *word;

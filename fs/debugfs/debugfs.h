@@ -61,6 +61,7 @@ void debugfs_context_ended(struct debugfs_context *context);
 int debugfs_show_attrs(struct dir *dir, const struct process_caller *reader, struct text *out);
 int debugfs_store_attrs(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_target_ids(struct dir *dir, const struct process_caller *reader, struct text *out);
+WITH_LOCK(tree_role)
 int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_init_regions(struct dir *dir, const struct process_caller *reader,
 			      struct text *out);
@@ -69,10 +70,14 @@ int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, s
 int debugfs_store_schemes(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_kdamond_pid(struct dir *dir, const struct process_caller *reader,
 			     struct text *out);
+WITH_LOCK(tree_role)
 int debugfs_show_monitor_on(struct dir *dir, const struct process_caller *reader, struct text *out);
+WITH_LOCK(tree_role)
 int debugfs_store_monitor_on(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_deprecated(struct dir *dir, const struct process_caller *reader, struct text *out);
+WITH_LOCK(tree_role)
 int debugfs_store_mk_contexts(struct dir *dir, struct write *write, const char *text);
+WITH_LOCK(tree_role)
 int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *text);
 
 /* Reading without SHOW or writing without STORE is EINVAL, whatever the mode. */

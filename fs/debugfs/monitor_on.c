@@ -94,6 +94,7 @@ static int hand_over(struct damon_desc *desc, struct caller *caller)
 	return 0;
 }
 
+WITH_LOCK(tree_role)
 static int monitor_start(struct root_dir *root, struct debugfs_context *context,
 			 struct caller *caller)
 {
@@ -122,7 +123,7 @@ static int monitor_start(struct root_dir *root, struct debugfs_context *context,
 	return r;
 }
 
-static int monitor_turn_on(struct root_dir *root, struct write *write)
+WITH_LOCK(tree_role) static int monitor_turn_on(struct root_dir *root, struct write *write)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	struct damonfs *damonfs = damonfs_of(&root->base);

@@ -67,7 +67,7 @@ static int describe_for(const struct context_dir *context, const struct write *w
 	return r ? r : describe_context(context, caller, out);
 }
 
-static int state_turn_on(struct kdamond_dir *dir, struct write *write)
+WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct write *write)
 {
 	const struct run model = { .open = describe_processes,
 				   .started = state_on_started,
@@ -259,7 +259,7 @@ static void finish_unsent(struct errand *errand)
 	command_free(c);
 }
 
-static int state_commit(struct kdamond_dir *dir, struct write *write)
+WITH_LOCK(tree_role) static int state_commit(struct kdamond_dir *dir, struct write *write)
 {
 	static const struct errand errand = { .go = open_for_commit,
 					      .done = opened_for_commit,
@@ -320,7 +320,7 @@ static int update_intervals(struct kdamond_dir *dir, struct write *write)
 }
 
 /* Since Linux 6.14 old tried regions are cleared, whatever follows. */
-static void clear_before(struct kdamond_dir *dir)
+WITH_LOCK(tree_role) static void clear_before(struct kdamond_dir *dir)
 {
 	if (abi_clears_tried_first(dir->base.tree->abi))
 		tried_regions_clear(kdamond_context(dir));
@@ -340,19 +340,19 @@ static int collect_tried(struct kdamond_dir *dir, struct write *write,
 		    apply);
 }
 
-static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
+WITH_LOCK(tree_role) static int update_tried_regions(struct kdamond_dir *dir, struct write *write)
 {
 	clear_before(dir);
 	return collect_tried(dir, write, tried_regions_take);
 }
 
-static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
+WITH_LOCK(tree_role) static int update_tried_bytes(struct kdamond_dir *dir, struct write *write)
 {
 	clear_before(dir);
 	return collect_tried(dir, write, tried_regions_take_bytes);
 }
 
-static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
+WITH_LOCK(tree_role) static int clear_tried_regions(struct kdamond_dir *dir, struct write *write)
 {
 	(void)write;
 	tried_regions_clear(kdamond_context(dir));
@@ -407,6 +407,7 @@ static int check_running(const struct kdamond_dir *dir)
 }
 
 /* Whether COMMAND can be given now.  Return: 0 or a negative errno. */
+WITH_LOCK(tree_role)
 static int check_needs(const struct state_command *command, struct kdamond_dir *dir)
 {
 	bool running = command->needs & RUNNING || (command->needs & RUNNING_ONCE &&

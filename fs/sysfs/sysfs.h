@@ -113,7 +113,7 @@ static inline struct scheme_dir *context_scheme(struct context_dir *context, siz
 
 /* The file `state': of file_type.show and store. */
 int state_show(struct dir *base, const struct process_caller *reader, struct text *out);
-int state_store(struct dir *base, struct write *write, const char *text);
+WITH_LOCK(tree_role) int state_store(struct dir *base, struct write *write, const char *text);
 
 /* Whether the kdamond has a thread or an unanswered command: then nr_kdamonds is EBUSY. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
@@ -150,13 +150,15 @@ void report_take_effective(struct context_dir *context, const struct damon_repor
 void report_take_intervals(struct context_dir *context, const struct damon_report *report);
 
 /* Removes the tried regions, and sets their bytes to 0. */
-void tried_regions_clear(struct context_dir *context);
+WITH_LOCK(tree_role) void tried_regions_clear(struct context_dir *context);
 
 /*
  * Replaces the tried bytes, or the tried regions as well, by those of COMMAND.
  * Return: 0, or -ENOMEM and then there are no regions.
  */
+WITH_LOCK(tree_role)
 int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command);
+WITH_LOCK(tree_role)
 int tried_regions_take(struct context_dir *context, const struct damon_command *command);
 
 /*

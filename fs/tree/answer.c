@@ -9,11 +9,14 @@
 
 #include "fs/tree/answer.h"
 #include "util/cleanup.h"
+#include "util/guard.h"
 #include "util/log.h"
 
 struct queue {
 	struct event *first, **last;
 };
+
+LOCK_ROLE(mail);
 
 struct answerer {
 	pthread_t thread;
@@ -22,12 +25,15 @@ struct answerer {
 	void *argument;
 	struct queue handled; /* the thread's: those that are not due yet */
 
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t lock;
 	pthread_cond_t changed; /* by CLOCK_MONOTONIC */
-	struct queue posted;
-	struct queue late; /* in the order in which they are due, as they all wait as long */
-	bool stopping;
+	struct queue posted GUARDED_BY(mail);
+	/* In the order in which they are due, as they all wait as long. */
+	struct queue late GUARDED_BY(mail);
+	bool stopping GUARDED_BY(mail);
 };
+
+DEFINE_LOCK(mail, mail, struct answerer, lock);
 
 static void queue_init(struct queue *queue)
 {
@@ -89,7 +95,7 @@ static struct event *take_posted(struct answerer *a)
 	const struct event *next = a->handled.first;
 	struct event *event = NULL;
 
-	pthread_mutex_lock(&a->lock);
+	mail_lock(a);
 	for (;;) {
 		const struct event *late = a->late.first;
 		uint64_t now = tree_now(), due = next ? next->due : UINT64_MAX;
@@ -105,7 +111,7 @@ static struct event *take_posted(struct answerer *a)
 	}
 	if (!event)
 		event = queue_take(&a->posted);
-	pthread_mutex_unlock(&a->lock);
+	mail_unlock(a);
 	return event;
 }
 
@@ -179,10 +185,10 @@ int answerer_start(struct tree *tree, void (*invalidate)(uint64_t ino, void *arg
 
 void answerer_stop(struct answerer *a)
 {
-	pthread_mutex_lock(&a->lock);
+	mail_lock(a);
 	a->stopping = true;
 	pthread_cond_signal(&a->changed);
-	pthread_mutex_unlock(&a->lock);
+	mail_unlock(a);
 	pthread_join(a->thread, NULL);
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->changed);
@@ -191,27 +197,27 @@ void answerer_stop(struct answerer *a)
 
 void answerer_post(struct answerer *a, struct event *event)
 {
-	pthread_mutex_lock(&a->lock);
+	mail_lock(a);
 	queue_add(&a->posted, event);
 	pthread_cond_signal(&a->changed);
-	pthread_mutex_unlock(&a->lock);
+	mail_unlock(a);
 }
 
 void answerer_post_late(struct answerer *a, struct event *event)
 {
-	pthread_mutex_lock(&a->lock);
+	mail_lock(a);
 	queue_remove(&a->late, event);
 	event->due = tree_now() + ANSWERER_LATE_NS;
 	queue_add(&a->late, event);
 	pthread_cond_signal(&a->changed);
-	pthread_mutex_unlock(&a->lock);
+	mail_unlock(a);
 }
 
 void answerer_take_back(struct answerer *a, struct event *event)
 {
-	pthread_mutex_lock(&a->lock);
+	mail_lock(a);
 	queue_remove(&a->late, event);
-	pthread_mutex_unlock(&a->lock);
+	mail_unlock(a);
 }
 
 static int find_caller(const struct write *write, struct caller **out)

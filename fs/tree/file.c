@@ -134,6 +134,7 @@ static int show_count(const struct file_type *file, struct dir *dir, struct text
 	return text_add(out, "%zu\n", ((struct dir_list *)field_of(file, dir))->nr);
 }
 
+WITH_LOCK(tree_role)
 static int store_count(const struct file_type *file, struct dir *dir, struct write *write,
 		       const char *text)
 {

@@ -47,7 +47,7 @@ static void dir_clear(struct dir *dir)
 	free(dir->name);
 }
 
-static void dir_free(struct dir *dir)
+WITH_LOCK(tree_role) static void dir_free(struct dir *dir)
 {
 	struct tree *tree = dir->tree;
 
@@ -65,6 +65,7 @@ static void dir_free(struct dir *dir)
 	free(dir);
 }
 
+WITH_LOCK(tree_role)
 static struct dir *dir_new(struct tree *tree, const struct layout *layout, struct account *account)
 {
 	struct dir *dir;
@@ -349,7 +350,7 @@ double node_keep(struct node node)
 #define ALL_ROWS 0
 
 /* Notes that the sub-directory ROW of DIR has other entries, and so other attributes. */
-static void note_change(struct dir *dir, unsigned int row)
+WITH_LOCK(tree_role) static void note_change(struct dir *dir, unsigned int row)
 {
 	struct tree *tree = dir->tree;
 
@@ -387,7 +388,7 @@ void node_hold(struct node node)
 
 /* ---- lists ---- */
 
-static void list_empty(struct dir *dir, const struct file_type *file)
+WITH_LOCK(tree_role) static void list_empty(struct dir *dir, const struct file_type *file)
 {
 	list_free(dir_list_of(dir, file));
 	note_change(dir, layout_list_row(dir->layout, file));

@@ -28,6 +28,7 @@
 #include "fs/account.h"
 #include "fs/tree/layout.h"
 #include "fs/tree/type.h"
+#include "util/guard.h"
 
 /* Ascending by number, or in the order in which named ones were made. */
 struct dir_list {
@@ -61,6 +62,9 @@ struct dir {
 	UT_hash_handle hh; /* in tree.dirs */
 };
 
+/* The lock of the tree: of its nodes, and of what files share (damonfs.h). */
+LOCK_ROLE(tree_role);
+
 struct tree {
 	pthread_mutex_t lock;
 	/* Constant after tree_new(). */
@@ -73,13 +77,14 @@ struct tree {
 	struct accounts *accounts; /* of who makes directories; borrowed, NULL: nobody is charged */
 	struct layout *layouts;
 	struct dir *root;
-	/* Under the lock. */
-	struct dir *dirs; /* hash by serial */
-	uint64_t next_serial;
-	struct dir *changed; /* of which the kernel may have old attributes: tree_take_changes() */
+	struct dir *dirs GUARDED_BY(tree_role); /* hash by serial */
+	uint64_t next_serial GUARDED_BY(tree_role);
+	/* Of which the kernel may have old attributes: tree_take_changes(). */
+	struct dir *changed GUARDED_BY(tree_role);
 	/* When the kernel has forgotten all that was removed; CLOCK_MONOTONIC_COARSE, ns */
-	uint64_t settled;
-	uint64_t nr_changes; /* counts changes that the kernel is told of or waited for */
+	uint64_t settled GUARDED_BY(tree_role);
+	/* Counts changes that the kernel is told of or waited for. */
+	uint64_t nr_changes GUARDED_BY(tree_role);
 };
 
 /* A directory or file: what an inode number stands for. */
@@ -92,19 +97,11 @@ struct node {
  * Makes a tree with one directory of KIND as its root (inode number 1).
  * Return: the tree, or NULL if there is no memory.
  */
-struct tree *tree_new(const struct dir_kind *kind, unsigned int abi, uid_t uid, gid_t gid,
-		      void *owner);
-struct tree *tree_free(struct tree *tree);
+ALONE struct tree *tree_new(const struct dir_kind *kind, unsigned int abi, uid_t uid, gid_t gid,
+			    void *owner);
+ALONE struct tree *tree_free(struct tree *tree);
 
-static inline void tree_lock(struct tree *tree)
-{
-	pthread_mutex_lock(&tree->lock);
-}
-
-static inline void tree_unlock(struct tree *tree)
-{
-	pthread_mutex_unlock(&tree->lock);
-}
+DEFINE_LOCK(tree_role, tree, struct tree, lock);
 
 /* The row of the layout that NODE is. */
 static inline const struct row *node_row(struct node node)
@@ -179,7 +176,7 @@ static inline uint64_t node_real_ino(uint64_t ino)
 double node_keep(struct node node);
 
 /* Return: whether INO stands for something that still exists, which is then in *OUT. */
-bool tree_find(struct tree *tree, uint64_t ino, struct node *out);
+WITH_LOCK(tree_role) bool tree_find(struct tree *tree, uint64_t ino, struct node *out);
 
 /* Finds NAME in the directory PARENT.  Return: whether there is one. */
 bool node_lookup(struct node parent, const char *name, struct node *out);
@@ -208,6 +205,7 @@ struct dir_list *dir_list_of(struct dir *dir, const struct file_type *file);
  * Removes all directories of a list and makes COUNT fresh ones, which are charged to ACCOUNT.
  * Return: 0; or -ENOMEM, and then the list is empty, or unchanged if they are too many for ACCOUNT.
  */
+WITH_LOCK(tree_role)
 int dir_populate(struct dir *dir, const struct file_type *file, size_t count,
 		 struct account *account);
 
@@ -216,15 +214,17 @@ int dir_populate(struct dir *dir, const struct file_type *file, size_t count,
  * number must be above all others'.  It is charged to ACCOUNT.
  * Return: it, or NULL if there is no memory.
  */
+WITH_LOCK(tree_role)
 struct dir *dir_add(struct dir *dir, const struct file_type *file, unsigned int number,
 		    struct account *account);
 
 /* The same in a list of named directories; NAME must be new in it. */
+WITH_LOCK(tree_role)
 struct dir *dir_add_named(struct dir *dir, const struct file_type *file, const char *name,
 			  struct account *account);
 
 /* Removes one directory of a list. */
-void dir_remove(struct dir *dir);
+WITH_LOCK(tree_role) void dir_remove(struct dir *dir);
 
 /* The row of a kind's table with this path: for functions that handle a list of their own. */
 const struct file_type *dir_file(const struct dir_kind *kind, const char *path);
@@ -234,7 +234,7 @@ const struct file_type *dir_file(const struct dir_kind *kind, const char *path);
  * which is at least MAX_ROWS.
  * Return: how many; 0 when there are no more.
  */
-size_t tree_take_changes(struct tree *tree, uint64_t *inos, size_t room);
+WITH_LOCK(tree_role) size_t tree_take_changes(struct tree *tree, uint64_t *inos, size_t room);
 
 /* The clock of tree.settled, ns. */
 uint64_t tree_now(void);
