@@ -466,7 +466,7 @@ int main(int argc, char **argv)
 	if (caller_prepare() || agents_start())
 		return EXIT_FAILURE;
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
-	tcase_set_timeout(tcase, getenv("LONG") ? 600 : 180);
+	tcase_set_timeout(tcase, 600);
 	ADD_VECTORS(tcase, nobody_notices, works);
 	ADD_VECTORS(tcase, one_thread_of_many_is_enough, works);
 	tcase_add_test(tcase, signals_come_through);
