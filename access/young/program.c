@@ -43,11 +43,21 @@ static int libbpf_quiet(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-static bool kernel_has_function(const char *name)
+/* What only newer kernels have. */
+struct kernel_functions {
+	bool task_from_pid, rdonly_cast;
+};
+
+/* Reads the kernel's types once: each time takes megabytes. */
+static struct kernel_functions find_functions(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	bool found = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+	struct kernel_functions found = { 0 };
 
+	if (!btf)
+		return found;
+	found.task_from_pid = btf__find_by_name_kind(btf, "bpf_task_from_pid", BTF_KIND_FUNC) > 0;
+	found.rdonly_cast = btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 	return found;
 }
@@ -110,10 +120,13 @@ int young_program_get(char *why, size_t size)
 
 	pthread_mutex_lock(&program.lock);
 	if (!program.skeleton) {
+		struct kernel_functions has;
+
 		libbpf_set_print(libbpf_quiet);
-		program.by_pid = kernel_has_function("bpf_task_from_pid");
+		has = find_functions();
+		program.by_pid = has.task_from_pid;
 		r = -ENOENT;
-		if (program.by_pid && kernel_has_function("bpf_rdonly_cast"))
+		if (program.by_pid && has.rdonly_cast)
 			r = load(true, true, &program.skeleton);
 		if (r && program.by_pid)
 			r = load(true, false, &program.skeleton);
