@@ -22,7 +22,7 @@ _Noreturn void broker_main(int socket)
 }
 
 /* An agent that is idle, and has said already what it will answer. */
-static int add_agent(void)
+ALONE static int add_agent(void)
 {
 	int ends[2];
 
