@@ -20,7 +20,7 @@ struct place {
 	const char *path;
 };
 
-static bool collect(const char *name, uint64_t ino, void *argument)
+ALONE static bool collect(const char *name, uint64_t ino, void *argument)
 {
 	const struct place *above = argument;
 	struct place place = { above->tree, NULL };
