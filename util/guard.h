@@ -18,6 +18,7 @@
 #define GUARD_ATTRIBUTE(...)
 #endif
 
+/* What LOCK_ROLE() declares. */
 struct GUARD_ATTRIBUTE(capability("mutex")) lock_role {
 	char nothing;
 };
@@ -40,6 +41,7 @@ struct GUARD_ATTRIBUTE(capability("mutex")) lock_role {
 /* Of a function that has the object for itself, while it is made or after the last other user. */
 #define ALONE GUARD_ATTRIBUTE(no_thread_safety_analysis)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none. */
 /* Defines the functions NAME_lock() and NAME_unlock() of an object of TYPE, by its MUTEX. */
 #define DEFINE_LOCK(role, name, type, mutex)                            \
 	TAKES_LOCK(role) static inline void name##_lock(type *object)   \
@@ -51,5 +53,6 @@ struct GUARD_ATTRIBUTE(capability("mutex")) lock_role {
 		pthread_mutex_unlock(&object->mutex);                   \
 	}                                                               \
 	struct lock_role
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif
