@@ -9,11 +9,11 @@
  * region, of whatever page, would lean towards its cold part.
  *
  * Clearing is what costs, and a region whose cleared pages all answered the same needs few clears:
- * after ESTIMATE_STREAKS such answers, an answer is held for 2 or 4 rounds in the mean, until the
- * next random instant of that many (struct estimate_clock).  How long an answer is held is decided
- * before it is known, so the mean of what is told is that of the answers.  One exception makes no
- * difference that counts: "not touched" is held no longer when an untouched page is touched.
- * docs/methods.md has the spread.
+ * after 100 or 250 such answers (estimate_streaks), an answer is held for 2 or 4 rounds in the
+ * mean, until the next random instant of that many (struct estimate_clock).  How long an answer is
+ * held is decided before it is known, so the mean of what is told is that of the answers.  One
+ * exception makes no difference that counts: "not touched" is held no longer when an untouched page
+ * is touched. docs/methods.md has the spread.
  *
  * What is known of a region expires when many untouched pages were found in it since a page was
  * last cleared and looked at.  All of it is kept in access_probe.priv.

@@ -23,6 +23,7 @@
 
 #include "access/methods/methods.h"
 #include "access/proc/pagemap.h"
+#include "access/proc/words.h"
 #include "util/cleanup.h"
 #include "util/stop.h"
 
@@ -140,13 +141,6 @@ static int idle_space_open(struct access_session *session, struct process *proce
 	return 0;
 }
 
-/* Return: whether there is one; errno is 0 if INDEX is only past the last frame. */
-static bool read_word(int fd, uint64_t index, uint64_t *out)
-{
-	errno = 0;
-	return pread(fd, out, sizeof(*out), (off_t)(index * sizeof(*out))) == sizeof(*out);
-}
-
 static bool idle_has_flag(uint64_t flags, int bit)
 {
 	return flags >> bit & 1;
@@ -161,7 +155,8 @@ static bool is_head(const struct idle_session *s, uint64_t frame)
 {
 	uint64_t flags;
 
-	return read_word(s->kpageflags, frame, &flags) && idle_has_flag(flags, KPF_COMPOUND_HEAD);
+	return words_read(s->kpageflags, frame, &flags, 1) == 1 &&
+	       idle_has_flag(flags, KPF_COMPOUND_HEAD);
 }
 
 /* Whether the folio of the tail FRAME is likely of ORDER: nothing smaller begins in between. */
@@ -180,7 +175,8 @@ static uint64_t tracked_frame(const struct idle_session *s, uint64_t frame, uint
 {
 	uint64_t flags;
 
-	if (!read_word(s->kpageflags, frame, &flags) || !idle_has_flag(flags, KPF_COMPOUND_TAIL))
+	if (words_read(s->kpageflags, frame, &flags, 1) != 1 ||
+	    !idle_has_flag(flags, KPF_COMPOUND_TAIL))
 		return frame;
 	if (is_of_order(s, frame, *memory))
 		return aligned_frame(frame, *memory);
@@ -273,7 +269,7 @@ static bool really_accessed(const struct idle_session *s, uint64_t frame,
 {
 	uint64_t flags;
 
-	if (!read_word(s->kpageflags, frame, &flags))
+	if (words_read(s->kpageflags, frame, &flags, 1) != 1)
 		return false;
 	if (idle_has_flag(flags, KPF_COMPOUND_TAIL)) {
 		probe->priv = UNKNOWN_ORDER;
@@ -301,11 +297,13 @@ static int idle_check(const struct idle_session *s, const struct idle_space *spa
 			continue;
 		if (prepared->frame / WORD_FRAMES != index) {
 			index = prepared->frame / WORD_FRAMES;
-			if (!read_word(s->bitmap, index, &word)) {
-				if (errno)
-					return -errno;
+			ssize_t found = words_read(s->bitmap, index, &word, 1);
+
+			if (found < 0)
+				return (int)found;
+			/* Frames that are no memory are idle. */
+			if (!found)
 				word = ~0ULL;
-			}
 		}
 		if (!(word >> prepared->frame % WORD_FRAMES & 1))
 			probes[prepared->probe].accessed =
@@ -386,7 +384,7 @@ static int idle_peek(struct access_space *base, struct access_probe *probes, siz
 		if (frame == NO_FRAME)
 			continue;
 		frame = tracked_frame(s, frame, &order);
-		if (read_word(s->bitmap, frame / WORD_FRAMES, &word) &&
+		if (words_read(s->bitmap, frame / WORD_FRAMES, &word, 1) == 1 &&
 		    !(word >> frame % WORD_FRAMES & 1))
 			probes[i].accessed = really_accessed(s, frame, &probes[i]);
 	}

@@ -8,6 +8,7 @@
 
 #include "access/proc/folio.h"
 #include "access/rights/caller.h"
+#include "access/proc/words.h"
 #include "util/cleanup.h"
 
 #define WINDOW	  512 /* frames to read at once when they follow each other */
@@ -67,9 +68,8 @@ void folios_forget(struct folios *folios)
 /* Words that the file does not have are 0. */
 static void read_words(struct words *words, uint64_t first, size_t nr)
 {
-	ssize_t bytes = words->fd < 0 ? 0 :
-					pread(words->fd, words->word, nr * 8, (off_t)(first * 8));
-	size_t have = bytes > 0 ? (size_t)bytes / 8 : 0;
+	ssize_t found = words->fd < 0 ? 0 : words_read(words->fd, first, words->word, nr);
+	size_t have = found > 0 ? (size_t)found : 0;
 
 	memset(&words->word[have], 0, (nr - have) * 8);
 	words->first = first;
@@ -93,7 +93,7 @@ bool folios_exist(const struct folios *folios, uint64_t frame)
 {
 	uint64_t word;
 
-	return pread(folios->flags.fd, &word, 8, (off_t)(frame * 8)) == 8;
+	return words_read(folios->flags.fd, frame, &word, 1) == 1;
 }
 
 /* The head of the tail FRAME, found by alignment: folios are aligned to their size. */

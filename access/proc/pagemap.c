@@ -6,20 +6,14 @@
 #include <unistd.h>
 
 #include "access/proc/pagemap.h"
+#include "access/proc/words.h"
 #include "util/cleanup.h"
-
-ssize_t pagemap_entries(int fd, uint64_t page, uint64_t *entries, size_t nr)
-{
-	ssize_t bytes = pread(fd, entries, nr * sizeof(*entries), (off_t)(page * sizeof(*entries)));
-
-	return bytes < 0 ? -errno : bytes / (ssize_t)sizeof(*entries);
-}
 
 uint64_t pagemap_entry(int fd, uint64_t address)
 {
 	uint64_t entry;
 
-	return pagemap_entries(fd, address / PAGE, &entry, 1) == 1 ? entry : 0;
+	return words_read(fd, address / PAGE, &entry, 1) == 1 ? entry : 0;
 }
 
 int pagemap_open(struct pagemap *pagemap, struct process *process)
@@ -60,7 +54,7 @@ int pagemap_read(struct pagemap *pagemap, const struct access_probe *probes, siz
 		/* Up to the last probe that fits. */
 		for (size_t k = i; k < n && page_of(&probes[k], which) - page < PAGEMAP_WINDOW; k++)
 			last = max_ul(last, page_of(&probes[k], which));
-		nr = pagemap_entries(pagemap->fd, page, pagemap->entries, last - page + 1);
+		nr = words_read(pagemap->fd, page, pagemap->entries, last - page + 1);
 		if (nr < 0)
 			return (int)nr;
 		pagemap->first = page;

@@ -16,12 +16,6 @@
 #define PAGEMAP_SOFT_DIRTY (1ULL << 55)
 #define PAGEMAP_FRAME	   ((1ULL << 55) - 1)
 
-/*
- * Reads the entries of NR pages from number PAGE on, of the pagemap FD.
- * Return: how many there are, fewer only at the end of user space, or a negative errno.
- */
-ssize_t pagemap_entries(int fd, uint64_t page, uint64_t *entries, size_t nr);
-
 /* The entry of the page at ADDRESS, or 0 if it cannot be read. */
 uint64_t pagemap_entry(int fd, uint64_t address);
 

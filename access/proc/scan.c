@@ -10,6 +10,7 @@
 
 #include "access/proc/pagemap.h"
 #include "access/proc/scan.h"
+#include "access/proc/words.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -110,7 +111,7 @@ static bool read_entries(struct scan *scan, uint64_t at, uint64_t nr)
 
 	if (at - scan->first < scan->nr)
 		return true;
-	found = pagemap_entries(scan->pagemap, at, scan->entries, nr);
+	found = words_read(scan->pagemap, at, scan->entries, nr);
 	scan->first = at;
 	scan->nr = found > 0 ? (uint64_t)found : 0;
 	return scan->nr;
@@ -181,8 +182,8 @@ static size_t read_runs(struct scan *scan, const struct page_region *runs, size_
 
 		for (next = i + 1; next < nr && runs[next].end / PAGE - first <= SCAN_ENTRIES / 8;)
 			next++;
-		read = pagemap_entries(scan->pagemap, first, scan->entries,
-				       min_ul(runs[next - 1].end / PAGE - first, SCAN_ENTRIES));
+		read = words_read(scan->pagemap, first, scan->entries,
+				  min_ul(runs[next - 1].end / PAGE - first, SCAN_ENTRIES));
 		/* Pages that have come since then wait for the next walk. */
 		for (size_t k = 0; read > 0 && k < (size_t)read && found < room; k++)
 			found += take_entry(scan->entries[k], first + k, &out[found]);

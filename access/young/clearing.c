@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "access/proc/pagemap.h"
+#include "access/proc/words.h"
 #include "access/rights/privileges.h"
 #include "access/young/clearing.h"
 #include "util/clock.h"
@@ -43,7 +44,7 @@ int clearing_open(struct clearing *out, const struct process *process, struct ac
 		       "its clear_refs may not be written (%s): memory that it shares with others "
 		       "will show no access; add CAP_DAC_OVERRIDE",
 		       strerror(-r));
-	return 1;
+	return 0;
 }
 
 void clearing_close(struct clearing *clearing)
@@ -80,7 +81,7 @@ static bool is_hugetlb(const struct clearing *clearing, uint64_t address)
 {
 	uint64_t frame = pagemap_entry(clearing->pagemap, address) & PAGEMAP_FRAME, flags;
 
-	return frame && pread(clearing->kpageflags, &flags, 8, (off_t)(frame * 8)) == 8 &&
+	return frame && words_read(clearing->kpageflags, frame, &flags, 1) == 1 &&
 	       flags & (1ULL << KPF_HUGE);
 }
 

@@ -51,9 +51,9 @@ struct clearing_room {
 };
 
 /*
- * PROCESS must outlive *OUT.
- * Return: 0; 1 if clear_refs may not be written, which WHY tells; -ENOTRECOVERABLE if nothing can
- * be asked in the daemon's name any more.  Close it in any case.
+ * PROCESS must outlive *OUT.  WHY says so if clear_refs may not be written.
+ * Return: 0, or -ENOTRECOVERABLE if nothing can be asked in the daemon's name any more.  Close it
+ * in any case.
  */
 int clearing_open(struct clearing *out, const struct process *process, struct access_why *why);
 void clearing_close(struct clearing *clearing);

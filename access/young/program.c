@@ -114,26 +114,33 @@ static int load(bool by_pid, bool inline_loads, struct young_program **out)
 	return 0;
 }
 
+/* Loads it in the cheapest way that this kernel takes. */
+static int load_best(void)
+{
+	/* By a task's number, and with inline loads? */
+	static const bool ways[][2] = { { true, true }, { true, false }, { false, false } };
+	struct kernel_functions has = find_functions();
+	int r = -ENOENT;
+
+	for (size_t i = 0; r && i < ARRAY_SIZE(ways); i++) {
+		bool by_pid = ways[i][0], inline_loads = ways[i][1];
+
+		if ((by_pid && !has.task_from_pid) || (inline_loads && !has.rdonly_cast))
+			continue;
+		program.by_pid = by_pid;
+		r = load(by_pid, inline_loads, &program.skeleton);
+	}
+	return r;
+}
+
 int young_program_get(char *why, size_t size)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&program.lock);
 	if (!program.skeleton) {
-		struct kernel_functions has;
-
 		libbpf_set_print(libbpf_quiet);
-		has = find_functions();
-		program.by_pid = has.task_from_pid;
-		r = -ENOENT;
-		if (program.by_pid && has.rdonly_cast)
-			r = load(true, true, &program.skeleton);
-		if (r && program.by_pid)
-			r = load(true, false, &program.skeleton);
-		if (r) {
-			program.by_pid = false;
-			r = load(false, false, &program.skeleton);
-		}
+		r = load_best();
 	}
 	pthread_mutex_unlock(&program.lock);
 	if (r == -EPERM || r == -EACCES)

@@ -85,7 +85,7 @@ static int young_space_open(struct access_session *session, struct process *proc
 		return -ENOMEM;
 	space->task.iterator = -1;
 	r = clearing_open(&space->clearing, process, why);
-	if (r >= 0) {
+	if (!r) {
 		r = young_task_open(&s->slot, process->tid, &space->task);
 		if (r)
 			access_because(why, r, "cannot find its page tables by BPF: %s",

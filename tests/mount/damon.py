@@ -184,6 +184,14 @@ class Kdamond:
         for i, pid in enumerate(pids):
             write('%s/targets/%d/pid_target' % (self.context, i), pid)
 
+    def regions(self, *ranges):
+        """The initial regions of the first target: a (start, end) each."""
+        base = self.context + '/targets/0/regions/'
+        write(base + 'nr_regions', len(ranges))
+        for i, (start, end) in enumerate(ranges):
+            write('%s%d/start' % (base, i), start)
+            write('%s%d/end' % (base, i), end)
+
     def attrs(self, sample=5000, aggr=100000, update=60000000, least=10, most=1000):
         base = self.context + '/monitoring_attrs/'
         for name, value in (('intervals/sample_us', sample), ('intervals/aggr_us', aggr),

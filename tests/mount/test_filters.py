@@ -73,11 +73,7 @@ class Filters(unittest.TestCase):
 
     def watch(self, pid, ranges, action='stat', operations='fvaddr'):
         self.kdamond.target(pid, operations=operations)
-        regions = self.kdamond.context + '/targets/0/regions/'
-        write(regions + 'nr_regions', len(ranges))
-        for i, (start, end) in enumerate(ranges):
-            write('%s%d/start' % (regions, i), start)
-            write('%s%d/end' % (regions, i), end)
+        self.kdamond.regions(*ranges)
         self.kdamond.attrs(20000, 200000, most=max(1000, 2 * len(ranges)))
         self.kdamond.stat_scheme()
         write(self.kdamond.scheme + '/action', action)

@@ -190,10 +190,7 @@ class Example(Scheme):
 
     def in_sysfs(self, workload, marks):
         self.kdamond.target(workload.pid)
-        regions = self.kdamond.context + '/targets/0/regions/'
-        write(regions + 'nr_regions', 1)
-        write(regions + '0/start', workload.start)
-        write(regions + '0/end', workload.end)
+        self.kdamond.regions((workload.start, workload.end))
         self.kdamond.attrs(5000 * SLOWER, 100000 * SLOWER, 1000000000, 300, 1000)
         write(self.kdamond.context + '/schemes/nr_schemes', 1)
         for name, least, most in (('sz', 4096, 8192), ('nr_accesses', 0, 5), ('age', 10, 20)):
@@ -412,10 +409,7 @@ class Reserved(unittest.TestCase):
             kdamond, = self.mount.kdamonds(1)
             kdamond.target(0, operations='paddr')
             frames = sorted(present_frames(workload, workload.start, workload.end))
-            regions = kdamond.context + '/targets/0/regions/'
-            write(regions + 'nr_regions', 1)
-            write(regions + '0/start', frames[0] * PAGE)
-            write(regions + '0/end', (frames[-1] + 1) * PAGE)
+            kdamond.regions((frames[0] * PAGE, (frames[-1] + 1) * PAGE))
             kdamond.stat_scheme()
             offs = []
             for i in range(8):

@@ -175,10 +175,7 @@ class Methods(unittest.TestCase):
             rates = []
             for kdamond, workload in zip(kdamonds, (hot, cold)):
                 kdamond.target(workload.pid, operations='fvaddr')
-                base = kdamond.context + '/targets/0/regions/'
-                write(base + 'nr_regions', 1)
-                write(base + '0/start', workload.start)
-                write(base + '0/end', workload.end)
+                kdamond.regions((workload.start, workload.end))
                 kdamond.attrs()
                 kdamond.stat_scheme()
                 kdamond.state('on')

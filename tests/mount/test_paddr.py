@@ -49,11 +49,7 @@ class Paddr(unittest.TestCase):
         """Physical memory, and of that what is our own process's; addresses in units of so many bytes."""
         self.kdamond.target(0, operations='paddr')
         write(self.kdamond.context + '/addr_unit', unit)
-        regions = self.kdamond.context + '/targets/0/regions/'
-        write(regions + 'nr_regions', len(ranges))
-        for i, (start, end) in enumerate(ranges):
-            write('%s%d/start' % (regions, i), start // unit)
-            write('%s%d/end' % (regions, i), end // unit)
+        self.kdamond.regions(*[(start // unit, end // unit) for start, end in ranges])
         self.kdamond.attrs(update=1000000, least=least, most=max(1000, 2 * len(ranges)))
         self.kdamond.stat_scheme()
 

@@ -35,10 +35,7 @@ class Sight(unittest.TestCase):
         kdamond, = mount.kdamonds(1)
         kdamond.target(workload.pid, operations=operations)
         if operations != 'vaddr':
-            base = kdamond.context + '/targets/0/regions/'
-            write(base + 'nr_regions', 1)
-            write(base + '0/start', workload.start)
-            write(base + '0/end', workload.end)
+            kdamond.regions((workload.start, workload.end))
         kdamond.attrs()
         kdamond.stat_scheme()
         return kdamond
@@ -149,10 +146,7 @@ class Sight(unittest.TestCase):
             for start in (0xffffffff80000000, 0xffffffff81000000, 0xffff888000000000, 1 << 47,
                           (1 << 48) + workload.start, (1 << 63) + workload.start):
                 kdamond.target(workload.pid, operations='fvaddr')
-                base = kdamond.context + '/targets/0/regions/'
-                write(base + 'nr_regions', 1)
-                write(base + '0/start', start)
-                write(base + '0/end', start + 16 * MIB)
+                kdamond.regions((start, start + 16 * MIB))
                 kdamond.attrs(sample=1000, aggr=20000)
                 kdamond.stat_scheme()
                 kdamond.state('on')

@@ -180,10 +180,7 @@ class Targets(unittest.TestCase):
                 kdamond, = mount.kdamonds(1)
                 # One region that is never split: each aggregation counts one.
                 kdamond.target(sleeper.pid, operations='fvaddr')
-                base = kdamond.context + '/targets/0/regions/'
-                write(base + 'nr_regions', 1)
-                write(base + '0/start', 4096 * 16)
-                write(base + '0/end', 4096 * 17)
+                kdamond.regions((4096 * 16, 4096 * 17))
                 kdamond.attrs()
                 kdamond.stat_scheme()
                 kdamond.state('on')

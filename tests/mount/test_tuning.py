@@ -37,10 +37,7 @@ class Tuning(unittest.TestCase):
 
     def watch(self, pid, start, end, bp=400, aggrs=3, least=5000, most=10000000):
         self.kdamond.target(pid, operations='fvaddr')
-        regions = self.kdamond.context + '/targets/0/regions/'
-        write(regions + 'nr_regions', 1)
-        write(regions + '0/start', start)
-        write(regions + '0/end', end)
+        self.kdamond.regions((start, end))
         self.kdamond.attrs()
         for name, value in (('access_bp', bp), ('aggrs', aggrs), ('min_sample_us', least),
                             ('max_sample_us', most)):

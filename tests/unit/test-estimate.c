@@ -43,6 +43,22 @@ static bool touched(struct region *region)
 	return region->last = draw(region) < region->chance;
 }
 
+/* A round over one touched page; WAS_TOUCHED is what a look at it finds.  Return: whether it was
+ * cleared. */
+static bool look(struct estimate_clock *clock, struct access_probe *probe, bool full,
+		 bool was_touched)
+{
+	bool due;
+
+	estimate_next_round(clock);
+	estimate_instead(probe, false);
+	due = full || estimate_is_due(clock, probe);
+	if (due)
+		estimate_prepare_cleared(probe);
+	estimate_check(probe, was_touched);
+	return due;
+}
+
 /* Watches REGION, clearing in every round (FULL) or when it is due. */
 static struct figures watch(struct region region, bool full)
 {
@@ -56,13 +72,7 @@ static struct figures watch(struct region region, bool full)
 		double accesses = 0;
 
 		for (int i = 0; i < ROUNDS; i++) {
-			estimate_next_round(&clock);
-			estimate_instead(&probe, false);
-			if (full || estimate_is_due(&clock, &probe)) {
-				estimate_prepare_cleared(&probe);
-				clears++;
-			}
-			estimate_check(&probe, touched(&region));
+			clears += look(&clock, &probe, full, touched(&region));
 			accesses += probe.accessed;
 		}
 		sum += accesses;
@@ -163,19 +173,10 @@ START_TEST(a_change_is_seen_soon)
 	int rounds = 0;
 
 	random_seed(clock.random, 4);
-	for (int i = 0; i < 10000; i++) {
-		estimate_next_round(&clock);
-		estimate_instead(&probe, false);
-		if (estimate_is_due(&clock, &probe))
-			estimate_prepare_cleared(&probe);
-		estimate_check(&probe, true);
-	}
+	for (int i = 0; i < 10000; i++)
+		look(&clock, &probe, false, true);
 	do {
-		estimate_next_round(&clock);
-		estimate_instead(&probe, false);
-		if (estimate_is_due(&clock, &probe))
-			estimate_prepare_cleared(&probe);
-		estimate_check(&probe, false);
+		look(&clock, &probe, false, false);
 		rounds++;
 	} while (probe.accessed);
 	ck_assert_int_le(rounds, 7);
