@@ -30,20 +30,22 @@ static int inject_nothing(void)
 	return r;
 }
 
-/* Often, and the work goes on.  Return: how often it worked. */
-static int inject_often(int times)
+/*
+ * Often, and the work goes on.  A victim that does not come to run in time, on a busy machine, is
+ * asked again.
+ */
+static void inject_often(int times)
 {
-	int worked = 0;
-
 	for (int i = 0; i < times; i++) {
 		struct timespec nap = { .tv_nsec = (i * 7919) % 100000 };
-		int r = inject_nothing();
+		int r = -EBUSY;
 
-		EXPECT(!r || r == -EBUSY, "%s", strerror(-r));
-		worked += !r;
-		nanosleep(&nap, NULL);
+		for (int again = 0; r == -EBUSY && again < 20; again++) {
+			r = inject_nothing();
+			nanosleep(&nap, NULL);
+		}
+		EXPECT(!r, "call %d of %d: %s", i, times, strerror(-r));
 	}
-	return worked;
 }
 
 START_TEST(nobody_notices)
@@ -54,14 +56,14 @@ START_TEST(nobody_notices)
 	start_victim(works[_i].work, 0);
 	if (works[_i].work == read_pipe) {
 		/* It stays in one read all the time. */
-		ck_assert_int_ge(inject_often(300), 295);
+		inject_often(300);
 		ck_assert_uint_eq(atomic_load(victim.rounds), 0);
 		ck_assert_int_eq(write(victim.to[1], "x", 1), 1);
 		ck_assert_int_eq(read(victim.from[0], &byte, 1), 1);
 		end_victim();
 		return;
 	}
-	ck_assert_int_ge(inject_often(300), 280);
+	inject_often(300);
 	before = atomic_load(victim.rounds);
 	for (int i = 0; i < 1000 && atomic_load(victim.rounds) < before + 2; i++)
 		usleep(10000);
@@ -73,7 +75,7 @@ END_TEST
 START_TEST(one_thread_of_many_is_enough)
 {
 	start_victim(works[_i].work, 3);
-	ck_assert_int_ge(inject_often(100), 90);
+	inject_often(100);
 	end_victim();
 }
 END_TEST
@@ -98,7 +100,7 @@ START_TEST(signals_come_through)
 	while (!atomic_load(victim.rounds))
 		usleep(1000);
 	ck_assert_int_eq(pthread_create(&sender, NULL, send_signals, NULL), 0);
-	ck_assert_int_ge(inject_often(300), 250);
+	inject_often(300);
 	*victim.stop = true;
 	pthread_join(sender, NULL);
 	end_victim();
@@ -132,7 +134,7 @@ START_TEST(a_stopped_process_stays_stopped)
 	while (!is_stopped())
 		usleep(1000);
 	rounds = atomic_load(victim.rounds);
-	ck_assert_int_ge(inject_often(100), 95);
+	inject_often(100);
 	for (int i = 0; i < 100 && !is_stopped(); i++)
 		usleep(1000);
 	ck_assert(is_stopped());
@@ -449,7 +451,7 @@ START_TEST(nothing_else_is_injected)
 	ck_assert_int_eq(agent_madvise(victim.process->caller, victim.process->procfd, 0, 0,
 				       MADV_DONTNEED, &result),
 			 -EPERM);
-	ck_assert_int_gt(inject_often(10), 0);
+	inject_often(10);
 	end_victim();
 }
 END_TEST
