@@ -41,6 +41,37 @@ struct access_space {
 	struct process *process; /* a reference; NULL for physical memory */
 };
 
+/*
+ * Rounds without the worker, which sleeps meanwhile and does nothing else with the space: they are
+ * left to the kernel and taken back.
+ */
+struct access_unattended {
+	/*
+	 * Room for N regions, to be filled before they are left: `next', `priv', `start' and `end'.
+	 * Return: it, borrowed, or NULL if so many cannot be left.
+	 */
+	struct access_run *(*room)(struct access_space *space, size_t n);
+
+	/*
+	 * Leaves the N regions in that room for ROUNDS rounds that check and prepare: the first at
+	 * FIRST, if that is later than DEADLINE, and the others in steps of SAMPLE from DEADLINE on
+	 * (all in microseconds of the monotonic clock).  The file *WAKE, which is borrowed, becomes
+	 * readable if the worker is needed before the last round.
+	 * Return: 0, or a negative errno, and nothing is left.
+	 */
+	int (*leave)(struct access_space *space, size_t n, uint64_t deadline, uint64_t first,
+		     uint64_t sample, uint64_t rounds, int *wake);
+
+	/*
+	 * Takes them back at NOW, at any time: *RUNS, borrowed until the space is used again, are
+	 * the regions with their `hits'; *ROUNDS is how many rounds there were, and *PREPARED when
+	 * the regions were prepared last, in microseconds, if there was one.
+	 * Return: as access_method.round.
+	 */
+	int (*resume)(struct access_space *space, uint64_t now, const struct access_run **runs,
+		      uint64_t *rounds, uint64_t *prepared);
+};
+
 struct access_method {
 	const char *name;
 	const char *sees; /* what it costs or cannot see, for the log */
@@ -97,6 +128,8 @@ struct access_method {
 	 * prepared them last, and prepares nothing.  NULL if the method cannot tell.
 	 */
 	int (*peek)(struct access_space *space, struct access_probe *probes, size_t n);
+
+	const struct access_unattended *unattended; /* NULL: each round needs the worker */
 };
 
 /* Whether NAME, as in "young" or "simulated:FILE", names a method or is "auto". */
@@ -149,5 +182,11 @@ int access_space_peek(struct access_space *space, struct access_probe *probes, s
 /* See access_method.round. */
 int access_space_round(struct access_space *space, struct access_probe *probes, size_t n,
 		       unsigned int what, uint64_t now, uint64_t sample);
+
+/* The same for rounds without the worker: see access_unattended.  NULL where there are none. */
+static inline const struct access_unattended *access_unattended_of(const struct access_space *space)
+{
+	return space->session->method->unattended;
+}
 
 #endif

@@ -14,6 +14,13 @@ struct access_probe {
 	bool accessed; /* answer of a round that checks: touched since it was prepared */
 };
 
+/* A region that a method looks at in rounds without the worker: see access_unattended. */
+struct access_run {
+	struct access_probe probe; /* `next' was prepared last, and `priv' is the region's */
+	uint64_t start, end; /* where its next addresses are from */
+	uint32_t hits; /* in how many of the rounds it was accessed */
+};
+
 enum access_round {
 	ACCESS_CHECK = 1, /* answer for the addresses prepared last time */
 	ACCESS_PREPARE = 2, /* prepare the next ones */

@@ -26,11 +26,13 @@
 #include "engine/commit.h"
 #include "engine/context.h"
 #include "engine/sampling.h"
+#include "engine/unattended.h"
 #include "engine/watermark.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/guard.h"
 #include "util/log.h"
+#include "util/macros.h"
 #include "util/saturate.h"
 #include "util/stop.h"
 
@@ -279,14 +281,27 @@ static uint64_t rest_after(uint64_t began)
 	return max_ul(SHORTEST_REST_US, min_ul((now_us() - began) * REST_SHARE, LONGEST_REST_US));
 }
 
-/* When to check what was just prepared: at DEADLINE, or later to give it its time. */
-static uint64_t next_look(const struct damon_ctx *ctx, uint64_t deadline, uint64_t began)
+/* When things are, in microseconds. */
+struct schedule {
+	uint64_t deadline; /* the start of the sampling interval */
+	uint64_t began; /* its work */
+	uint64_t prepared; /* the regions, to be checked when it ends */
+};
+
+static uint64_t schedule_step(const struct damon_ctx *ctx)
+{
+	return max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US);
+}
+
+/* When to check what was prepared: when the interval ends, or later to give it its time. */
+static uint64_t next_look(const struct damon_ctx *ctx, const struct schedule *schedule)
 {
 	uint64_t sample = ctx->attrs.sample_interval;
 	/* Memory needs time to be touched before it is checked. */
-	uint64_t least = sample < SHORTEST_SAMPLE_US ? rest_after(began) : sample / 4 * 3;
+	uint64_t least = sample < SHORTEST_SAMPLE_US ? rest_after(schedule->began) : sample / 4 * 3;
 
-	return max_ul(deadline, add_sat(now_us(), least));
+	return max_ul(add_sat(schedule->deadline, schedule_step(ctx)),
+		      add_sat(schedule->prepared, least));
 }
 
 /* Rests for REST us, as no scheme is active; its work began at BEGAN. */
@@ -317,41 +332,91 @@ static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
 	return handle_commands(k, ctx, commits);
 }
 
-/* Runs one sampling interval.  *DEADLINE is its start, and *BEGAN when its work began. */
-static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t *deadline,
-		       uint64_t *began)
+/* Whether there is a command that has to wait for the end of a sampling interval. */
+static bool command_waits(struct damon_kdamond *k, const struct damon_ctx *ctx)
+{
+	return ctx->collecting ||
+	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->commit_waits));
+}
+
+/* Sleeps until DEADLINE, or until there is mail or the file WAKE is readable. */
+static void doze_until(struct damon_kdamond *k, uint64_t deadline, int wake)
+{
+	struct pollfd files[] = { { .fd = k->event, .events = POLLIN },
+				  { .fd = wake, .events = POLLIN } };
+	uint64_t now = now_us(), left = deadline > now ? deadline - now : 0;
+	struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
+
+	/* A signal or an error is mail, too: whoever reads it finds out. */
+	ppoll(files, ARRAY_SIZE(files), &timeout, NULL);
+}
+
+/*
+ * Sleeps through the sampling intervals that need no worker, if there are any.  Return: how many.
+ */
+static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
+{
+	uint64_t step = schedule_step(ctx), until, rounds, refresh = UINT64_MAX;
+	int wake;
+
+	if (atomic_load(&k->refresh_ms))
+		refresh = k->next_refresh;
+	/* Not for a single round. */
+	if (command_waits(k, ctx) || refresh < add_sat(schedule->deadline, 2 * step))
+		return 0;
+	rounds = damon_leave_rounds(ctx, schedule->deadline, next_look(ctx, schedule), &wake);
+	if (!rounds)
+		return 0;
+	/* Awake again for the interval after them. */
+	until = add_sat(schedule->deadline, mul_sat(rounds + 1, step));
+	doze_until(k, min_ul(until, refresh), wake);
+	schedule->began = now_us();
+	rounds = damon_resume_rounds(ctx, schedule->began, &schedule->prepared);
+	schedule->deadline = add_sat(schedule->deadline, mul_sat(rounds, step));
+	return rounds;
+}
+
+/* Runs one sampling interval, or all those before the next one in which something is due. */
+static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
 	int r;
 
-	if (!ctx->prepared)
+	if (!ctx->prepared) {
 		damon_sample(ctx, ACCESS_PREPARE, now_us(), 1);
+		schedule->prepared = now_us();
+	}
 	ctx->prepared = true;
-	*deadline = add_sat(*deadline, max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US));
-	r = sleep_until(k, ctx, next_look(ctx, *deadline, *began), false);
+	if (doze(k, ctx, schedule))
+		return 0;
+	r = sleep_until(k, ctx, next_look(ctx, schedule), false);
 	if (r || atomic_load(&k->stopping))
 		return r;
-	*began = now_us();
-	r = damon_ctx_step(ctx, *began, 1 + missed_rounds(ctx, *began, deadline));
+	schedule->deadline = add_sat(schedule->deadline, schedule_step(ctx));
+	schedule->began = now_us();
+	r = damon_ctx_step(ctx, schedule->began,
+			   1 + missed_rounds(ctx, schedule->began, &schedule->deadline));
+	schedule->prepared = now_us();
 	return r ? r : handle_rest(k, ctx);
 }
 
 static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 {
-	uint64_t deadline = now_us(), began = deadline;
+	struct schedule schedule = { .deadline = now_us() };
 	int r = 0;
 
-	damon_ctx_start(ctx, deadline);
-	k->next_refresh = add_sat(deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
+	damon_ctx_start(ctx, schedule.deadline);
+	k->next_refresh = add_sat(schedule.deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
+	schedule.began = schedule.prepared = now_us();
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
 		uint64_t rest = damos_check_watermarks(ctx);
 
 		if (rest) {
-			r = pause_for(k, ctx, rest, began);
-			deadline = began = now_us();
+			r = pause_for(k, ctx, rest, schedule.began);
+			schedule.deadline = schedule.began = now_us();
 		} else {
-			r = sample_once(k, ctx, &deadline, &began);
+			r = sample_once(k, ctx, &schedule);
 		}
-		kdamond_refresh(k, ctx, began);
+		kdamond_refresh(k, ctx, schedule.began);
 	}
 	return r;
 }

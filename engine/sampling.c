@@ -12,21 +12,36 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 
-void damon_update_region_access(struct damon_region *region, bool accessed, uint32_t max,
+uint32_t damon_sampling_window(const struct damon_ctx *ctx)
+{
+	return ctx->attrs.sample_interval ? damon_max_nr_accesses(&ctx->attrs) : 1;
+}
+
+void damon_update_region_access(struct damon_region *region, uint64_t hits, uint32_t max,
 				uint64_t rounds)
 {
 	uint32_t leaves = (uint32_t)((uint64_t)region->last_nr_accesses * 10000 / max);
 
 	/* Modulo 2^32, as if they were counted one by one. */
-	region->nr_accesses += accessed ? (uint32_t)rounds : 0;
-	region->nr_accesses_bp += (uint32_t)rounds * ((accessed ? 10000U : 0U) - leaves);
+	region->nr_accesses += (uint32_t)hits;
+	region->nr_accesses_bp += (uint32_t)hits * 10000U - (uint32_t)rounds * leaves;
+}
+
+void damon_note_round(struct damon_ctx *ctx, struct damon_target *target, int r)
+{
+	/* Asked about when the round is over, or soon. */
+	target->replaced |= r == -ESTALE;
+	if (r && r != -ESRCH && r != -ESTALE && r != -ECANCELED)
+		target->failed = r;
+	ctx->any_replaced |= target->replaced;
+	target->unsure = r || !target->nr_regions ||
+			 !target->space->session->method->notices_exit;
 }
 
 static void sample_target(struct damon_ctx *ctx, struct damon_target *target, unsigned int what,
 			  uint64_t now, uint64_t rounds)
 {
-	/* The window of the moving sum. */
-	uint32_t max = ctx->attrs.sample_interval ? damon_max_nr_accesses(&ctx->attrs) : 1;
+	uint32_t max = damon_sampling_window(ctx);
 	struct access_probe *probes = target->probes;
 	uint64_t unit = ctx->addr_unit;
 	size_t nr = target->nr_regions;
@@ -46,17 +61,13 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 	if (target->space)
 		r = access_space_round(target->space, probes, nr, what, now,
 				       ctx->attrs.sample_interval);
-	/* Asked about when the round is over, or soon. */
-	target->replaced |= r == -ESTALE;
-	if (r && r != -ESRCH && r != -ESTALE && r != -ECANCELED)
-		target->failed = r;
-	ctx->any_replaced |= target->replaced;
-	target->unsure = r || !nr || !target->space->session->method->notices_exit;
+	damon_note_round(ctx, target, r);
 	for (size_t i = 0; i < nr; i++) {
 		struct damon_region *region = &target->regions[i];
 
 		if (what & ACCESS_CHECK)
-			damon_update_region_access(region, !r && probes[i].accessed, max, rounds);
+			damon_update_region_access(region, !r && probes[i].accessed ? rounds : 0,
+						   max, rounds);
 		region->priv = probes[i].priv;
 	}
 }

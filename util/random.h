@@ -30,10 +30,24 @@ static inline uint64_t random_next(uint64_t s[4])
 	return result;
 }
 
+/* The upper half of the product. */
+static inline uint64_t random_multiply_high(uint64_t a, uint64_t b)
+{
+#ifdef __bpf__
+	/* A machine without such a multiplication. */
+	uint64_t low = (a & 0xffffffff) * (b & 0xffffffff), cross = (a >> 32) * (b & 0xffffffff);
+	uint64_t middle = (a & 0xffffffff) * (b >> 32) + (low >> 32) + (cross & 0xffffffff);
+
+	return (a >> 32) * (b >> 32) + (cross >> 32) + (middle >> 32);
+#else
+	return (uint64_t)(((unsigned __int128)a * b) >> 64);
+#endif
+}
+
 /* Uniform in [low, high), low < high; the bias of less than 2^-64 of the range does not matter. */
 static inline uint64_t random_range(uint64_t s[4], uint64_t low, uint64_t high)
 {
-	return low + (uint64_t)(((unsigned __int128)random_next(s) * (high - low)) >> 64);
+	return low + random_multiply_high(random_next(s), high - low);
 }
 
 /* Spreads a seed over the state: splitmix64. */

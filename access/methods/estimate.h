@@ -21,7 +21,7 @@
 #ifndef DAMONFS_ACCESS_METHODS_ESTIMATE_H
 #define DAMONFS_ACCESS_METHODS_ESTIMATE_H
 
-#include "access/access.h"
+#include "access/probe.h"
 #include "util/macros.h"
 #include "util/random.h"
 
@@ -81,6 +81,13 @@ static inline bool estimate_is_due(const struct estimate_clock *clock,
 				   const struct access_probe *probe)
 {
 	return (probe->priv & ESTIMATE_HOLD_MAX) / ESTIMATE_HOLD <= clock->level;
+}
+
+/* Whether the region's cleared pages have long been untouched afterwards. */
+static inline bool estimate_is_cold(const struct access_probe *probe)
+{
+	return probe->priv & ESTIMATE_KNOWN && !(probe->priv & ESTIMATE_HOT) &&
+	       (probe->priv & ESTIMATE_STREAK_MAX) / ESTIMATE_STREAK >= estimate_streaks[0];
 }
 
 /* A touched page was due and could not be cleared: the region is due until one is. */

@@ -130,12 +130,11 @@ static uint64_t faults_since(struct clear_refs *refs)
 	return min_ul(since, pages);
 }
 
-bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample)
+uint64_t clear_refs_next(const struct clear_refs *refs, uint64_t sample)
 {
-	uint64_t wait = max_ul(sample, refs->cost_ns * DUTY / 1000);
-
-	/* last_us is in the future for the other batches of the round that cleared. */
-	return !refs->last_us || (now >= refs->last_us && now - refs->last_us >= wait);
+	if (!refs->last_us)
+		return 0;
+	return refs->last_us + max_ul(sample, refs->cost_ns * DUTY / 1000);
 }
 
 int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_t now)

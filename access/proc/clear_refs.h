@@ -41,8 +41,14 @@ void clear_refs_close(struct clear_refs *refs);
 /* Explains error R of clear_refs_open() in WHY, and what gives the right to clear.  Return: R. */
 int clear_refs_why(struct access_why *why, int r);
 
-/* Whether the budget allows a clear at NOW (us): at most one every SAMPLE us. */
-bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample);
+/* When the budget allows the next clear (us): at most one every SAMPLE us; 0: at once. */
+uint64_t clear_refs_next(const struct clear_refs *refs, uint64_t sample);
+
+/* Whether that is so at NOW (us). */
+static inline bool clear_refs_due(const struct clear_refs *refs, uint64_t now, uint64_t sample)
+{
+	return now >= clear_refs_next(refs, sample);
+}
 
 /* Clears WHAT.  Return: 0 or a negative errno; -ESRCH when the process is gone. */
 int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_t now);

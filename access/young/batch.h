@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH Linux-syscall-note */
 /*
  * The interface of young.c and young.bpf.c: a batch of addresses of one process, and what the page
- * table entry of each says.  Included by a BPF program: no headers but kernel types.
+ * table entry of each says.  Included by a BPF program: no headers but of types.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_BATCH_H
 #define DAMONFS_ACCESS_YOUNG_BATCH_H
+
+#include <linux/types.h>
+
+#include "access/methods/estimate.h"
+#include "access/probe.h"
 
 /* Addresses of one call; a larger round takes several. */
 #define YOUNG_BATCH 2048
 
 /* The largest folio, as a power of two of pages, that is handled as one. */
 #define YOUNG_MAX_ORDER 9
+
+/* No more regions are looked at in a tick, nor more than take this long: others have to wait. */
+#define YOUNG_TICK_REGIONS 256
+#define YOUNG_TICK_NS	   50000
 
 enum young_flag {
 	YOUNG_PRESENT = 1, /* a page that can be watched is mapped there */
@@ -33,6 +42,29 @@ enum young_result {
 	YOUNG_OTHER_PROGRAM, /* it has executed another one */
 };
 
+/*
+ * The regions of a process that a timer of the kernel looks at, so that the worker sleeps: see
+ * ticks.bpf.h.
+ */
+struct young_ticks {
+	/* It is the timer's turn: nobody else may touch this, or the batch around it. */
+	uint32_t on;
+	uint32_t nr; /* regions */
+	uint32_t left, done; /* rounds */
+	/*
+	 * Out: it stopped before the next pages were prepared, because some are to be cleared; they
+	 * are in the batch's leaf[].
+	 */
+	uint32_t waits;
+	uint32_t clear_refs_used; /* once at least */
+	uint64_t clear_refs_at; /* ns: when pages that only clear_refs clears may be cleared again */
+	uint64_t interval, deadline, last; /* ns: of a round, when the last one was due and was */
+	uint64_t cost; /* ns of a region in a tick, a moving average */
+	uint64_t random[4];
+	struct estimate_clock clock;
+	struct access_run run[YOUNG_TICK_REGIONS];
+};
+
 /* The value of a batch map: written by user space before a call and by the program in it. */
 struct young_batch {
 	__u32 pid; /* in: global task id; out of `identify': the same */
@@ -45,6 +77,7 @@ struct young_batch {
 	__u64 next[YOUNG_BATCH];
 	__u8 prepared_flags[YOUNG_BATCH]; /* out: YOUNG_PRESENT, YOUNG_YOUNG, YOUNG_HUGE */
 	struct young_leaf leaf[YOUNG_BATCH]; /* out: of next[] */
+	struct young_ticks ticks;
 };
 
 #endif

@@ -85,6 +85,12 @@ static bool is_hugetlb(const struct clearing *clearing, uint64_t address)
 	       flags & (1ULL << KPF_HUGE);
 }
 
+/* Whether a page of pagemap is there, and neither a file's nor shared memory. */
+static bool is_anonymous(uint64_t entry)
+{
+	return entry & PAGEMAP_PRESENT && !(entry & PAGEMAP_FILE);
+}
+
 /* Whether the page at ADDRESS is a file's or shared memory, not anonymous. */
 static bool is_file(const struct clearing *clearing, uint64_t address)
 {
@@ -177,6 +183,51 @@ static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint
 	return min_ul(waiting, max_ul(ns / max_ul(clearing->cost_ns, 1), least));
 }
 
+/*
+ * The pages around ADDRESS that can be cleared with it: all anonymous ones without a hole between
+ * them, in 2 MiB.  No folio of a file is split by that, and none that is mapped in its natural
+ * place.
+ */
+static struct iovec wide_range(const struct clearing *clearing, uint64_t address)
+{
+	uint64_t base = address & ~(HUGE_PAGE - 1), entries[HUGE_PAGE / PAGE];
+	size_t at = (address - base) / PAGE, from = at, to = at + 1;
+
+	if (words_read(clearing->pagemap, base / PAGE, entries, ARRAY_SIZE(entries)) !=
+	    ARRAY_SIZE(entries))
+		return (struct iovec){ (void *)(address & ~(PAGE - 1)), PAGE };
+	while (from && is_anonymous(entries[from - 1]))
+		from--;
+	while (to < ARRAY_SIZE(entries) && is_anonymous(entries[to]))
+		to++;
+	if (!is_anonymous(entries[at]))
+		from = at, to = at + 1;
+	return (struct iovec){ (void *)(base + from * PAGE), (to - from) * PAGE };
+}
+
+/*
+ * Clears much more than was asked for in one of the first NR waiting probes: in a cold region, the
+ * bits that are set are old, and each of them would cost a clear when its page is looked at.
+ */
+static int clear_old(struct clearing *clearing, const struct clearing_room *room,
+		     const struct young_leaf *leaf, const struct access_probe *probes, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		const struct access_probe *probe = &probes[room->waiting[i]];
+		struct iovec range;
+
+		if (leaf[room->waiting[i]].flags & (YOUNG_HUGE | YOUNG_FOLIO) ||
+		    !estimate_is_cold(probe))
+			continue;
+		range = wide_range(clearing, probe->next);
+		/* What it could not do is done, and told, for the page by itself. */
+		if (clearing_madvise(clearing->process, &range, 1) < 0 && errno == ESRCH)
+			return -ESRCH;
+		return 0;
+	}
+	return 0;
+}
+
 /* Tells the probe that its range could not be cleared. */
 static void clear_failed(const struct clearing *clearing, struct access_probe *probe, int error)
 {
@@ -227,8 +278,6 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 	size_t from = min_ul(*turn, n), nr_unknown, waiting, nr;
 	int r = 0;
 
-	if (!batch)
-		estimate_next_round(&clearing->clock);
 	if (prepare_untouched(clearing, leaf, probes, n) && clearing->refs.fd >= 0 &&
 	    clear_refs_due(&clearing->refs, now, time))
 		r = clear_all(clearing, leaf, probes, n, now);
@@ -244,5 +293,6 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
 		*turn = room->waiting[nr - 1] + 1U;
-	return clear_pages(clearing, room, leaf, probes, nr);
+	r = clear_old(clearing, room, leaf, probes, nr);
+	return r ? r : clear_pages(clearing, room, leaf, probes, nr);
 }

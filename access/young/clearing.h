@@ -48,6 +48,7 @@ struct clearing_room {
 	uint16_t waiting[YOUNG_BATCH];
 	/* and the ranges of those that get it now. */
 	struct iovec range[YOUNG_BATCH];
+	struct access_probe probes[YOUNG_TICK_REGIONS]; /* a copy of those of ticks.c */
 };
 
 /*
@@ -63,6 +64,12 @@ struct iovec clearing_range(const struct young_leaf *leaf, uint64_t address);
 
 /* MADV_COLD on NR ranges.  Return: bytes done, which end at a range that fails, or -1 and errno. */
 ssize_t clearing_madvise(const struct process *process, const struct iovec *range, size_t nr);
+
+/* Begins a round, which clearing_prepare() needs. */
+static inline void clearing_next_round(struct clearing *clearing)
+{
+	estimate_next_round(&clearing->clock);
+}
 
 /*
  * Prepares the N probes of batch number BATCH of a round, whose next pages were just found to be

@@ -28,7 +28,8 @@
 static struct {
 	pthread_mutex_t lock;
 	struct young_program *skeleton; /* NULL until it is loaded */
-	bool by_pid; /* walk_by_pid can be used; constant once it is loaded */
+	/* Constant once it is loaded: walk_by_pid can be used, and rounds can be made by a timer. */
+	bool by_pid, ticks;
 } program = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int libbpf_quiet(enum libbpf_print_level level, const char *format, va_list args)
@@ -62,12 +63,14 @@ static struct kernel_functions find_functions(void)
 	return found;
 }
 
+/* Return: 0 or a negative errno, which may be the program's own. */
 static int run(const struct bpf_program *prog, void *context, __u32 size)
 {
 	/* A program of this type writes its context back where it came from. */
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = size);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
 
-	return bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+	return r ? r : (int)opts.retval;
 }
 
 static int calibrate(struct young_program *skeleton)
@@ -92,17 +95,25 @@ static int calibrate(struct young_program *skeleton)
 	return r;
 }
 
-/* Loads the program, with or without the functions that only newer kernels have. */
-static int load(bool by_pid, bool inline_loads, struct young_program **out)
+/* A way to load the program: with or without what only newer kernels have. */
+struct way {
+	bool by_pid, inline_loads, ticks;
+};
+
+static int load(const struct way *way, struct young_program **out)
 {
 	struct young_program *skeleton = young_program__open();
 	int r;
 
 	if (!skeleton)
 		return -errno;
-	skeleton->rodata->inline_loads = inline_loads;
-	bpf_program__set_autoload(skeleton->progs.walk_by_pid, by_pid);
-	bpf_program__set_autoload(skeleton->progs.walk_by_iterator, !by_pid);
+	skeleton->rodata->inline_loads = way->inline_loads;
+	bpf_program__set_autoload(skeleton->progs.walk_by_pid, way->by_pid);
+	bpf_program__set_autoload(skeleton->progs.walk_by_iterator, !way->by_pid);
+	bpf_program__set_autoload(skeleton->progs.start_ticks, way->ticks);
+	bpf_program__set_autoload(skeleton->progs.stop_ticks, way->ticks);
+	bpf_map__set_autocreate(skeleton->maps.timers, way->ticks);
+	bpf_map__set_autocreate(skeleton->maps.wakes, way->ticks);
 	r = young_program__load(skeleton);
 	if (!r)
 		r = calibrate(skeleton);
@@ -117,18 +128,31 @@ static int load(bool by_pid, bool inline_loads, struct young_program **out)
 /* Loads it in the cheapest way that this kernel takes. */
 static int load_best(void)
 {
-	/* By a task's number, and with inline loads? */
-	static const bool ways[][2] = { { true, true }, { true, false }, { false, false } };
+	static const struct way ways[] = {
+		{ .by_pid = true, .inline_loads = true, .ticks = true },
+		{ .by_pid = true, .inline_loads = true },
+		{ .by_pid = true },
+		{ 0 },
+	};
 	struct kernel_functions has = find_functions();
 	int r = -ENOENT;
 
 	for (size_t i = 0; r && i < ARRAY_SIZE(ways); i++) {
-		bool by_pid = ways[i][0], inline_loads = ways[i][1];
+		const struct way *way = &ways[i];
 
-		if ((by_pid && !has.task_from_pid) || (inline_loads && !has.rdonly_cast))
+		if ((way->by_pid && !has.task_from_pid) || (way->inline_loads && !has.rdonly_cast))
 			continue;
-		program.by_pid = by_pid;
-		r = load(by_pid, inline_loads, &program.skeleton);
+		program.by_pid = way->by_pid;
+		program.ticks = way->ticks;
+		r = load(way, &program.skeleton);
+		if (!r)
+			log_debug("access method young: rounds are made by %s; tasks are found by "
+				  "%s; "
+				  "page tables are read by %s",
+				  way->ticks ? "a timer of the kernel, and the worker" :
+					       "the worker",
+				  way->by_pid ? "number" : "an iterator",
+				  way->inline_loads ? "loads" : "calls");
 	}
 	return r;
 }
@@ -162,13 +186,70 @@ static size_t batch_size(void)
 	return (sizeof(struct young_batch) + PAGE - 1) / PAGE * PAGE;
 }
 
+/* Enters the file FD of a map as the thread's in BY_THREAD.  Return: 0 or a negative errno. */
+static int enter(const struct bpf_map *by_thread, const struct young_slot *slot, int fd)
+{
+	return bpf_map__update_elem(by_thread, &slot->tid, sizeof(slot->tid), &fd, sizeof(fd),
+				    BPF_ANY);
+}
+
+static void leave(const struct bpf_map *by_thread, const struct young_slot *slot)
+{
+	bpf_map__delete_elem(by_thread, &slot->tid, sizeof(slot->tid), 0);
+}
+
+static void *map_page(int fd, int prot, off_t offset)
+{
+	void *page = mmap(NULL, PAGE, prot, MAP_SHARED, fd, offset);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+/* Prepares what rounds in the kernel need. */
+static int take_wake(struct young_slot *slot)
+{
+	const char none[sizeof(struct bpf_timer)] = { 0 };
+	struct young_wake *wake = &slot->wake;
+	int r;
+
+	wake->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "wake", 0, 0, (__u32)PAGE, NULL);
+	if (wake->fd < 0)
+		return -errno;
+	wake->consumer = map_page(wake->fd, PROT_READ | PROT_WRITE, 0);
+	wake->producer = map_page(wake->fd, PROT_READ, (off_t)PAGE);
+	if (!wake->consumer || !wake->producer)
+		return -ENOMEM;
+	r = enter(program.skeleton->maps.wakes, slot, wake->fd);
+	if (r)
+		return r;
+	return bpf_map__update_elem(program.skeleton->maps.timers, &slot->tid, sizeof(slot->tid),
+				    none, sizeof(none), BPF_ANY);
+}
+
+/* Also after take_wake() failed: then the kernel makes no rounds. */
+static void leave_wake(struct young_slot *slot)
+{
+	struct young_wake *wake = &slot->wake;
+
+	if (wake->fd < 0)
+		return;
+	leave(program.skeleton->maps.timers, slot);
+	leave(program.skeleton->maps.wakes, slot);
+	if (wake->consumer)
+		munmap((void *)wake->consumer, PAGE);
+	if (wake->producer)
+		munmap((void *)wake->producer, PAGE);
+	close(wake->fd);
+	*wake = (struct young_wake){ .fd = -1 };
+}
+
 int young_slot_take(struct young_slot *slot)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	__u64 enrolment = 0;
 	int r;
 
-	*slot = (struct young_slot){ .map = -1 };
+	*slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
 	r = run(program.skeleton->progs.enrol, &enrolment, sizeof(enrolment));
 	if (r)
 		return r;
@@ -182,20 +263,28 @@ int young_slot_take(struct young_slot *slot)
 		slot->batch = NULL;
 		return -errno;
 	}
-	return bpf_map__update_elem(program.skeleton->maps.batches, &slot->tid, sizeof(slot->tid),
-				    &slot->map, sizeof(slot->map), BPF_ANY);
+	r = enter(program.skeleton->maps.batches, slot, slot->map);
+	if (r || !program.ticks)
+		return r;
+	r = take_wake(slot);
+	if (r) {
+		log_debug("access method young: every round needs the worker: %s", strerror(-r));
+		leave_wake(slot);
+	}
+	return 0;
 }
 
 void young_slot_leave(struct young_slot *slot)
 {
+	/* The timer goes first. */
+	leave_wake(slot);
 	if (slot->map >= 0) {
-		bpf_map__delete_elem(program.skeleton->maps.batches, &slot->tid, sizeof(slot->tid),
-				     0);
+		leave(program.skeleton->maps.batches, slot);
 		close(slot->map);
 	}
 	if (slot->batch)
 		munmap(slot->batch, batch_size());
-	*slot = (struct young_slot){ .map = -1 };
+	*slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
 }
 
 /* Reads an iterator to its end, which runs its program once for the task. */
@@ -248,21 +337,58 @@ void young_task_close(struct young_task *task)
 	task->iterator = -1;
 }
 
+/* What became of a walk, by its batch. */
+static int walk_result(const struct young_slot *slot)
+{
+	if (slot->batch->result == YOUNG_OTHER_PROGRAM)
+		return -ESTALE;
+	return slot->batch->result == YOUNG_DONE ? 0 : -ESRCH;
+}
+
+static void choose_task(struct young_slot *slot, const struct young_task *task)
+{
+	slot->batch->pid = task->pid;
+	slot->batch->start_time = task->start_time;
+	slot->batch->exec_id = task->exec_id;
+}
+
 int young_walk(struct young_slot *slot, const struct young_task *task)
 {
 	int r;
 
-	slot->batch->pid = task->pid;
-	slot->batch->start_time = task->start_time;
-	slot->batch->exec_id = task->exec_id;
+	choose_task(slot, task);
 	slot->batch->result = YOUNG_NO_TASK;
 	if (program.by_pid)
 		r = run(program.skeleton->progs.walk_by_pid, NULL, 0);
 	else
 		r = run_iterator(task->iterator);
+	return r ? r : walk_result(slot);
+}
+
+int young_ticks_start(struct young_slot *slot, const struct young_task *task, uint64_t first)
+{
+	int r;
+
+	choose_task(slot, task);
+	/* Until there was a tick, nothing is known against it. */
+	slot->batch->result = YOUNG_DONE;
+	__atomic_store_n(&slot->batch->ticks.on, 1, __ATOMIC_RELEASE);
+	r = run(program.skeleton->progs.start_ticks, &first, sizeof(first));
 	if (r)
-		return r;
-	if (slot->batch->result == YOUNG_OTHER_PROGRAM)
-		return -ESTALE;
-	return slot->batch->result == YOUNG_DONE ? 0 : -ESRCH;
+		__atomic_store_n(&slot->batch->ticks.on, 0, __ATOMIC_RELAXED);
+	return r;
+}
+
+int young_ticks_stop(struct young_slot *slot)
+{
+	if (__atomic_load_n(&slot->batch->ticks.on, __ATOMIC_ACQUIRE)) {
+		int r = run(program.skeleton->progs.stop_ticks, NULL, 0);
+
+		if (r)
+			return r;
+		__atomic_store_n(&slot->batch->ticks.on, 0, __ATOMIC_RELEASE);
+	}
+	/* What woke the thread is read. */
+	atomic_store(slot->wake.consumer, atomic_load(slot->wake.producer));
+	return walk_result(slot);
 }

@@ -9,14 +9,25 @@
 #define DAMONFS_ACCESS_YOUNG_PROGRAM_H
 
 #include <linux/types.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "access/young/batch.h"
+
+/* What wakes a thread from the program: a ring buffer, which is readable then. */
+struct young_wake {
+	int fd; /* -1 where the kernel makes no rounds */
+	/* Its pages: how far it was read, and how far it was written. */
+	_Atomic unsigned long *consumer;
+	const _Atomic unsigned long *producer;
+};
 
 struct young_slot {
 	struct young_batch *batch; /* what to look at, and the answers */
 	int map;
 	__u32 tid; /* the thread's global id, by which the program finds the batch */
+	struct young_wake wake;
 };
 
 /* A task, found by number once and known by its global id and start time afterwards. */
@@ -49,5 +60,14 @@ void young_task_close(struct young_task *task);
  * executed another program since it was opened, or another negative errno.
  */
 int young_walk(struct young_slot *slot, const struct young_task *task);
+
+/*
+ * Has the kernel make rounds over TASK with batch->ticks, from FIRST (ns) on.  Until they are
+ * stopped, nothing else may be done with the slot.  Return: 0 or a negative errno.
+ */
+int young_ticks_start(struct young_slot *slot, const struct young_task *task, uint64_t first);
+
+/* Ends that, or finds that it ended.  Return: as young_walk(). */
+int young_ticks_stop(struct young_slot *slot);
 
 #endif

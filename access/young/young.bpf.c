@@ -11,12 +11,12 @@
  * The kernel's layout comes from BTF (CO-RE), so that the program is compiled once; where its
  * direct map and its struct pages lie is found by `calibrate'.  x86-64 only.
  */
+#include "access/young/batch.h"
+
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-
-#include "batch.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -334,9 +334,10 @@ static __always_inline struct young_batch *my_batch(void)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 }
 
-static __always_inline int walk_task(struct young_batch *b, struct task_struct *task)
+/* Makes W a walk over TASK's memory, if it is that of the batch.  Return: enum young_result. */
+static __always_inline int begin_walk(struct walk *w, const struct young_batch *b,
+				      struct task_struct *task)
 {
-	struct walk w = { .batch = b };
 	struct mm_struct *mm;
 
 	if (BPF_CORE_READ(task, start_boottime) != b->start_time)
@@ -346,7 +347,17 @@ static __always_inline int walk_task(struct young_batch *b, struct task_struct *
 	mm = BPF_CORE_READ(task, mm);
 	if (!mm)
 		return YOUNG_NO_MEMORY;
-	w.pgd = (__u64)BPF_CORE_READ(mm, pgd);
+	w->pgd = (__u64)BPF_CORE_READ(mm, pgd);
+	return YOUNG_DONE;
+}
+
+static __always_inline int walk_task(struct young_batch *b, struct task_struct *task)
+{
+	struct walk w = { .batch = b };
+	int result = begin_walk(&w, b, task);
+
+	if (result != YOUNG_DONE)
+		return result;
 	if (b->nr_prepared)
 		bpf_loop(b->nr_prepared, look_at_prepared, &w, 0);
 	if (b->nr_next)
@@ -382,6 +393,8 @@ SEC("iter/task") int walk_by_iterator(struct bpf_iter__task *context)
 		b->result = walk_task(b, task);
 	return 0;
 }
+
+#include "access/young/ticks.bpf.h"
 
 /* What task the iterator was opened for: its global id, and when it started. */
 SEC("iter/task") int identify(struct bpf_iter__task *context)

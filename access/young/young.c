@@ -6,6 +6,7 @@
  *
  * A round is two system calls: one BPF call tells which of the prepared addresses were touched and
  * what is mapped at the next ones, and one process_madvise clears what is young there (clearing.h).
+ * Where the kernel has timers for BPF, rounds that clear nothing are made by one (ticks.h).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "access/rights/privileges.h"
 #include "access/young/clearing.h"
 #include "access/young/program.h"
+#include "access/young/ticks.h"
 #include "util/macros.h"
 #include "util/stop.h"
 
@@ -165,6 +167,8 @@ static int young_round(struct access_space *base, struct access_probe *probes, s
 	struct young_session *s = (struct young_session *)base->session;
 	struct young_batch *b = s->slot.batch;
 
+	if (what & ACCESS_PREPARE)
+		clearing_next_round(&space->clearing);
 	for (size_t done = 0; done < n;) {
 		size_t nr = min_ul(n - done, YOUNG_BATCH);
 		struct access_probe *part = &probes[done];
@@ -215,6 +219,40 @@ static int young_peek(struct access_space *base, struct access_probe *probes, si
 	return 0;
 }
 
+static struct access_run *young_room(struct access_space *base, size_t n)
+{
+	struct young_session *s = (struct young_session *)base->session;
+
+	return ticks_room(&s->slot, n);
+}
+
+static int young_leave(struct access_space *base, size_t n, uint64_t deadline, uint64_t first,
+		       uint64_t sample, uint64_t rounds, int *wake)
+{
+	struct young_space *space = (struct young_space *)base;
+	struct young_session *s = (struct young_session *)base->session;
+
+	*wake = s->slot.wake.fd;
+	return ticks_leave(&s->slot, &space->task, &space->clearing, n, deadline, first, sample,
+			   rounds);
+}
+
+static int young_resume(struct access_space *base, uint64_t now, const struct access_run **runs,
+			uint64_t *rounds, uint64_t *prepared)
+{
+	struct young_space *space = (struct young_space *)base;
+	struct young_session *s = (struct young_session *)base->session;
+
+	*runs = s->slot.batch->ticks.run;
+	return ticks_resume(&s->slot, &space->clearing, &s->room, now, rounds, prepared);
+}
+
+static const struct access_unattended young_unattended = {
+	.room = young_room,
+	.leave = young_leave,
+	.resume = young_resume,
+};
+
 const struct access_method access_young = {
 	.name = "young",
 	.sees = "reads and writes, page by page; memory shared with other processes with a delay",
@@ -226,4 +264,5 @@ const struct access_method access_young = {
 	.attempt = young_attempt,
 	.round = young_round,
 	.peek = young_peek,
+	.unattended = &young_unattended,
 };

@@ -259,8 +259,8 @@ START_TEST(several_rounds_count_as_so_many_single_ones)
 		struct damon_region many = one;
 
 		for (int i = 0; i < 5; i++)
-			damon_update_region_access(&one, accessed, 20, 1);
-		damon_update_region_access(&many, accessed, 20, 5);
+			damon_update_region_access(&one, accessed ? 1 : 0, 20, 1);
+		damon_update_region_access(&many, accessed ? 5 : 0, 20, 5);
 		ck_assert_uint_eq(many.nr_accesses, accessed ? 7 : 2);
 		ck_assert_uint_eq(many.nr_accesses, one.nr_accesses);
 		ck_assert_uint_eq(many.nr_accesses_bp, one.nr_accesses_bp);

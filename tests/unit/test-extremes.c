@@ -132,13 +132,13 @@ START_TEST(many_missed_intervals_take_no_time)
 	uint64_t before = now_ms();
 
 	for (int i = 0; i < 1000; i++)
-		damon_update_region_access(&one, i < 500, 20, 1);
-	damon_update_region_access(&all, true, 20, 500);
-	damon_update_region_access(&all, false, 20, 500);
+		damon_update_region_access(&one, i < 500 ? 1 : 0, 20, 1);
+	damon_update_region_access(&all, 500, 20, 500);
+	damon_update_region_access(&all, 0, 20, 500);
 	ck_assert_uint_eq(one.nr_accesses, all.nr_accesses);
 	ck_assert_uint_eq(one.nr_accesses_bp, all.nr_accesses_bp);
 	for (int i = 0; i < 1000; i++)
-		damon_update_region_access(&all, true, 20, MAX);
+		damon_update_region_access(&all, MAX, 20, MAX);
 	ck_assert_uint_lt(now_ms() - before, 1000);
 }
 END_TEST

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rounds in the kernel: a timer does what the worker does (young_round()), as long as no page has
+ * to be cleared, and wakes it otherwise.  Part of young.bpf.c.
+ *
+ * The worker and the timer take turns with the batch: see `on' of struct young_ticks.
+ */
+/* Of headers that cannot be included here, or are newer than Debian 12's. */
+#define CLOCK_MONOTONIC 1
+#define BPF_F_TIMER_ABS 1ULL
+
+struct young_timer {
+	struct bpf_timer timer;
+};
+
+/* By thread, as `batches'. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct young_timer);
+} timers SEC(".maps");
+
+/* What wakes the worker: it polls, and reads nothing. */
+struct wake_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__array(values, struct wake_map);
+} wakes SEC(".maps");
+
+struct tick {
+	struct walk walk;
+	__u64 now; /* ns */
+	__u32 rounds; /* since the last tick: 1, or more if it is late */
+	__u32 waits; /* pages that are to be cleared */
+};
+
+/* Only clear_refs clears the run's next page: as needs_clear_refs() of clearing.c. */
+static __always_inline _Bool tick_needs_clear_refs(const struct young_leaf *leaf,
+						   const struct access_run *run)
+{
+	return leaf->flags & YOUNG_SHARED || run->probe.priv & ESTIMATE_MARK;
+}
+
+/* Checks the address that was prepared, and looks at the next one. */
+static long tick_look(__u32 i, void *context)
+{
+	struct tick *tick = context;
+	struct young_batch *b = tick->walk.batch;
+	struct young_ticks *t = &b->ticks;
+	struct young_leaf leaf = {};
+	struct access_run *run;
+	__u64 entry, size;
+
+	if (i >= YOUNG_TICK_REGIONS)
+		return 1;
+	run = &t->run[i];
+	run->probe.prepared = run->probe.next;
+	entry = find_entry(&tick->walk, run->probe.prepared, &size);
+	estimate_check(&run->probe, flags_of(entry, size) & YOUNG_YOUNG);
+	if (run->probe.accessed)
+		run->hits += tick->rounds;
+	run->probe.next = random_range(t->random, run->start, run->end);
+	entry = find_entry(&tick->walk, run->probe.next, &size);
+	leaf.flags = flags_of(entry, size);
+	if (leaf.flags & YOUNG_YOUNG) {
+		look_at_page(&tick->walk, &leaf, run->probe.next, entry);
+		if (tick_needs_clear_refs(&leaf, run) ? tick->now >= t->clear_refs_at :
+							estimate_is_due(&t->clock, &run->probe))
+			tick->waits++;
+	}
+	b->leaf[i] = leaf;
+	return 0;
+}
+
+/* Prepares the next address, whose page is not to be cleared. */
+static long tick_prepare(__u32 i, void *context)
+{
+	struct tick *tick = context;
+	struct young_batch *b = tick->walk.batch;
+	struct young_ticks *t = &b->ticks;
+	struct access_run *run;
+
+	if (i >= YOUNG_TICK_REGIONS)
+		return 1;
+	run = &t->run[i];
+	if (b->leaf[i].flags & YOUNG_YOUNG)
+		estimate_instead(&run->probe,
+				 tick_needs_clear_refs(&b->leaf[i], run) && t->clear_refs_used);
+	else
+		estimate_prepare_untouched(&run->probe);
+	return 0;
+}
+
+/* How many rounds have passed since the last deadline, of those that are left. */
+static __always_inline __u32 rounds_passed(const struct young_ticks *t, __u64 now)
+{
+	__u64 rounds = now > t->deadline && t->interval ? (now - t->deadline) / t->interval : 0;
+
+	if (!rounds)
+		return 1;
+	return rounds < t->left ? rounds : t->left;
+}
+
+/* A tick over TASK.  Return: enum young_result. */
+static __always_inline __u32 tick_over(struct young_batch *b, struct task_struct *task)
+{
+	struct young_ticks *t = &b->ticks;
+	struct tick tick = { .walk.batch = b, .now = bpf_ktime_get_ns() };
+	__u32 result = begin_walk(&tick.walk, b, task);
+	__u64 cost;
+
+	if (result != YOUNG_DONE)
+		return result;
+	tick.rounds = rounds_passed(t, tick.now);
+	estimate_next_round(&t->clock);
+	bpf_loop(t->nr, tick_look, &tick, 0);
+	if (!tick.waits)
+		bpf_loop(t->nr, tick_prepare, &tick, 0);
+	t->waits = tick.waits;
+	t->done += tick.rounds;
+	t->left -= tick.rounds;
+	t->deadline += t->interval * tick.rounds;
+	t->last = tick.now;
+	cost = (bpf_ktime_get_ns() - tick.now) / (t->nr ? t->nr : 1);
+	t->cost = (t->cost * 7 + cost) / 8;
+	return YOUNG_DONE;
+}
+
+static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
+{
+	void *inner = bpf_map_lookup_elem(&batches, tid), *ring;
+	struct task_struct *task;
+	struct young_batch *b;
+	__u32 zero = 0;
+	__u64 next, soonest;
+
+	b = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+	if (!b || !b->ticks.on)
+		return 0;
+	b->result = YOUNG_NO_TASK;
+	task = bpf_task_from_pid(b->pid);
+	if (task) {
+		b->result = tick_over(b, task);
+		bpf_task_release(task);
+	}
+	if (b->result == YOUNG_DONE && !b->ticks.waits && b->ticks.left) {
+		/* Memory needs time to be touched before it is checked. */
+		next = b->ticks.deadline + b->ticks.interval;
+		soonest = b->ticks.last + b->ticks.interval / 4 * 3;
+		if (!bpf_timer_start(&timer->timer, next > soonest ? next : soonest,
+				     BPF_F_TIMER_ABS))
+			return 0;
+	}
+	next = b->ticks.left;
+	__atomic_exchange_n(&b->ticks.on, 0, __ATOMIC_SEQ_CST);
+	ring = next ? bpf_map_lookup_elem(&wakes, tid) : NULL;
+	if (ring)
+		bpf_ringbuf_output(ring, &zero, sizeof(zero), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/* When the first tick is due (ns). */
+struct ticks_start {
+	__u64 first;
+};
+
+/* Return: 0, or a negative errno. */
+SEC("syscall") int start_ticks(struct ticks_start *context)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct young_timer *timer = bpf_map_lookup_elem(&timers, &tid);
+
+	if (!timer)
+		return -2; /* ENOENT */
+	/* It is initialised once; that it is already is no failure. */
+	bpf_timer_init(&timer->timer, &timers, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(&timer->timer, on_tick);
+	return bpf_timer_start(&timer->timer, context->first, BPF_F_TIMER_ABS);
+}
+
+/* Afterwards no tick runs any more. */
+SEC("syscall") int stop_ticks(void *context)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct young_timer *timer = bpf_map_lookup_elem(&timers, &tid);
+
+	if (timer)
+		bpf_timer_cancel(&timer->timer);
+	return 0;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The worker's side of rounds in the kernel: see ticks.h. */
+#include <errno.h>
+#include <string.h>
+
+#include "access/young/ticks.h"
+#include "util/clock.h"
+#include "util/macros.h"
+
+/* What a region costs in a tick (ns), until it is measured. */
+#define FIRST_COST 500
+
+struct access_run *ticks_room(struct young_slot *slot, size_t n)
+{
+	struct young_ticks *ticks = &slot->batch->ticks;
+
+	if (slot->wake.fd < 0 || n > YOUNG_TICK_REGIONS)
+		return NULL;
+	if (!ticks->cost) {
+		ticks->cost = FIRST_COST;
+		random_seed(ticks->random, clock_ns() ^ (uintptr_t)slot);
+	}
+	if (n * ticks->cost > YOUNG_TICK_NS) {
+		/* It may have been an interrupt's: it is forgotten by and by. */
+		ticks->cost -= ticks->cost / 256;
+		return NULL;
+	}
+	return ticks->run;
+}
+
+int ticks_leave(struct young_slot *slot, const struct young_task *task, struct clearing *clearing,
+		size_t n, uint64_t deadline, uint64_t first, uint64_t sample, uint64_t rounds)
+{
+	struct young_ticks *ticks = &slot->batch->ticks;
+	const struct clear_refs *refs = &clearing->refs;
+
+	ticks->nr = (uint32_t)n;
+	ticks->left = (uint32_t)min_ul(rounds, UINT32_MAX);
+	ticks->done = ticks->waits = 0;
+	ticks->interval = sample * 1000;
+	ticks->deadline = deadline * 1000;
+	ticks->last = 0;
+	ticks->clear_refs_used = refs->last_us != 0;
+	ticks->clear_refs_at = refs->fd < 0 ? UINT64_MAX : clear_refs_next(refs, sample) * 1000;
+	ticks->clock = clearing->clock;
+	for (size_t i = 0; i < n; i++)
+		ticks->run[i].hits = 0;
+	return young_ticks_start(slot, task, first * 1000);
+}
+
+/* Clears the pages that the timer found, and prepares all of its regions. */
+static int clear_waiting(struct young_slot *slot, struct clearing *clearing,
+			 struct clearing_room *room, uint64_t now)
+{
+	struct young_ticks *ticks = &slot->batch->ticks;
+	struct access_probe *probes = room->probes;
+	size_t nr = min_ul(ticks->nr, YOUNG_TICK_REGIONS);
+	int r;
+
+	for (size_t i = 0; i < nr; i++)
+		probes[i] = ticks->run[i].probe;
+	r = clearing_prepare(clearing, room, slot->batch->leaf, probes, nr, 0, now,
+			     ticks->interval / 1000);
+	for (size_t i = 0; i < nr; i++)
+		ticks->run[i].probe = probes[i];
+	return r;
+}
+
+int ticks_resume(struct young_slot *slot, struct clearing *clearing, struct clearing_room *room,
+		 uint64_t now, uint64_t *rounds, uint64_t *prepared)
+{
+	struct young_ticks *ticks = &slot->batch->ticks;
+	int r = young_ticks_stop(slot);
+
+	*rounds = ticks->done;
+	if (ticks->done)
+		*prepared = ticks->last / 1000;
+	clearing->clock = ticks->clock;
+	if (!r && ticks->waits) {
+		r = clear_waiting(slot, clearing, room, now);
+		*prepared = now;
+	}
+	return r;
+}
