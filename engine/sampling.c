@@ -34,8 +34,7 @@ void damon_note_round(struct damon_ctx *ctx, struct damon_target *target, int r)
 	if (r && r != -ESRCH && r != -ESTALE && r != -ECANCELED)
 		target->failed = r;
 	ctx->any_replaced |= target->replaced;
-	target->unsure = r || !target->nr_regions ||
-			 !target->space->session->method->notices_exit;
+	target->unsure = r || !target->nr_regions || !target->space->session->method->notices_exit;
 }
 
 static void sample_target(struct damon_ctx *ctx, struct damon_target *target, unsigned int what,
