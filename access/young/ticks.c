@@ -8,7 +8,7 @@
 #include "util/macros.h"
 
 /* What a region costs in a tick (ns), until it is measured. */
-#define FIRST_COST 500
+#define FIRST_COST 300
 
 struct access_run *ticks_room(struct young_slot *slot, size_t n)
 {

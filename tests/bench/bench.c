@@ -9,14 +9,18 @@
  *         address, in turns; prints both in nanoseconds
  *     bench reads FILE FILE [TIMES]
  *         nanoseconds to open, read and close each file, in turns; prints the medians
+ *     bench wakes SECONDS
+ *         CPU time of a thread that does nothing but wake up every 5 ms: nanoseconds each
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -196,13 +200,30 @@ static int reads(char **argv, size_t times)
 	return 0;
 }
 
+static int wakes(double seconds)
+{
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
+	struct timespec pause = { 0, SAMPLE_US * 1000 };
+	uint64_t nr = 0;
+
+	/* As the worker of a kdamond. */
+	prctl(PR_SET_TIMERSLACK, 1000UL);
+	for (; clock_ns(CLOCK_MONOTONIC) < end; nr++)
+		ppoll(NULL, 0, &pause, NULL);
+	printf("wake_ns=%.0f\n", (double)clock_ns(CLOCK_THREAD_CPUTIME_ID) / (double)nr);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 7 && !strcmp(argv[1], "checks"))
 		return checks(argv + 2);
 	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "reads"))
 		return reads(argv + 2, argc == 5 ? strtoull(argv[4], NULL, 0) : 20000);
+	if (argc == 3 && !strcmp(argv[1], "wakes"))
+		return wakes(strtod(argv[2], NULL));
 	fprintf(stderr,
-		"usage: bench checks PID START END REGIONS SECONDS | reads FILE FILE [TIMES]\n");
+		"usage: bench checks PID START END REGIONS SECONDS | reads FILE FILE [TIMES] | "
+		"wakes SECONDS\n");
 	return 2;
 }

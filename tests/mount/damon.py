@@ -246,7 +246,7 @@ class Workload:
         self.process.terminate()
         line = self.process.stdout.read()
         self.process.wait()
-        return float(line.split('=')[1]) if '=' in line else None
+        return float(line.rsplit('=', 1)[1]) if '=' in line else None
 
     def __enter__(self):
         return self
