@@ -186,22 +186,20 @@ static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint
 /*
  * The pages around ADDRESS that can be cleared with it: all anonymous ones without a hole between
  * them, in 2 MiB.  No folio of a file is split by that, and none that is mapped in its natural
- * place.
+ * place.  Empty if there are none, or nothing is known of them.
  */
 static struct iovec wide_range(const struct clearing *clearing, uint64_t address)
 {
 	uint64_t base = address & ~(HUGE_PAGE - 1), entries[HUGE_PAGE / PAGE];
-	size_t at = (address - base) / PAGE, from = at, to = at + 1;
+	size_t at = (address - base) / PAGE, from = at, to = at;
 
 	if (words_read(clearing->pagemap, base / PAGE, entries, ARRAY_SIZE(entries)) !=
 	    ARRAY_SIZE(entries))
-		return (struct iovec){ (void *)(address & ~(PAGE - 1)), PAGE };
-	while (from && is_anonymous(entries[from - 1]))
-		from--;
+		return (struct iovec){ 0 };
 	while (to < ARRAY_SIZE(entries) && is_anonymous(entries[to]))
 		to++;
-	if (!is_anonymous(entries[at]))
-		from = at, to = at + 1;
+	while (to > at && from && is_anonymous(entries[from - 1]))
+		from--;
 	return (struct iovec){ (void *)(base + from * PAGE), (to - from) * PAGE };
 }
 
@@ -212,18 +210,23 @@ static struct iovec wide_range(const struct clearing *clearing, uint64_t address
 static int clear_old(struct clearing *clearing, const struct clearing_room *room,
 		     const struct young_leaf *leaf, const struct access_probe *probes, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++) {
+	uint64_t start = clock_ns();
+
+	for (size_t i = 0; i < nr && start >= clearing->next_old; i++) {
 		const struct access_probe *probe = &probes[room->waiting[i]];
 		struct iovec range;
+		ssize_t bytes;
 
 		if (leaf[room->waiting[i]].flags & (YOUNG_HUGE | YOUNG_FOLIO) ||
 		    !estimate_is_cold(probe))
 			continue;
 		range = wide_range(clearing, probe->next);
+		if (range.iov_len <= PAGE)
+			continue;
+		bytes = clearing_madvise(clearing->process, &range, 1);
+		clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;
 		/* What it could not do is done, and told, for the page by itself. */
-		if (clearing_madvise(clearing->process, &range, 1) < 0 && errno == ESRCH)
-			return -ESRCH;
-		return 0;
+		return bytes < 0 && errno == ESRCH ? -ESRCH : 0;
 	}
 	return 0;
 }

@@ -37,6 +37,7 @@ struct clearing {
 	int kpageflags, pagemap; /* to tell hugetlb pages and files by */
 	struct clear_refs refs;
 	uint64_t cost_ns; /* of one range, a moving average */
+	uint64_t next_old; /* ns of the clock: when old bits may be cleared again */
 	struct estimate_clock clock; /* in which rounds answers are held */
 	/* By batch of the round (modulo): the probe of a known region whose turn is next. */
 	size_t turn[16];

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "access/proc/pagemap.h"
 #include "access/young/clearing.h"
 #include "tests/unit/unit.h"
 #include "util/random.h"
@@ -20,7 +22,8 @@
 static struct access_probe probes[N];
 static struct young_leaf leaf[N];
 static unsigned int last_cleared[N], longest[N]; /* rounds */
-static unsigned int round_number, nr_calls, nr_cleared;
+static unsigned int round_number, nr_calls, nr_cleared, nr_wide;
+static struct iovec wide; /* the last range that was more than a page */
 static struct clearing_room room;
 static struct process process = { .pidfd = -1 };
 
@@ -42,8 +45,12 @@ long __wrap_syscall(long number, ...)
 	for (size_t i = 0; i < nr; i++) {
 		size_t probe = (uintptr_t)range[i].iov_base / PAGE - 1;
 
+		if (range[i].iov_len != PAGE) {
+			wide = range[i];
+			nr_wide++;
+			return (long)wide.iov_len;
+		}
 		ck_assert_uint_lt(probe, N);
-		ck_assert_uint_eq(range[i].iov_len, PAGE);
 		longest[probe] =
 			(unsigned int)max_ul(longest[probe], round_number - last_cleared[probe]);
 		last_cleared[probe] = round_number;
@@ -64,7 +71,7 @@ static void start(struct clearing *clearing, size_t n)
 	memset(probes, 0, sizeof(probes));
 	memset(last_cleared, 0, sizeof(last_cleared));
 	memset(longest, 0, sizeof(longest));
-	round_number = nr_calls = nr_cleared = 0;
+	round_number = nr_calls = nr_cleared = nr_wide = 0;
 	for (size_t i = 0; i < n; i++) {
 		probes[i].next = (i + 1) * PAGE;
 		leaf[i] = (struct young_leaf){ .flags = YOUNG_PRESENT | YOUNG_YOUNG };
@@ -137,6 +144,82 @@ START_TEST(a_short_budget_leans_nowhere)
 }
 END_TEST
 
+/* ---- old bits ---- */
+
+#define ANONYMOUS PAGEMAP_PRESENT
+#define FILES	  (PAGEMAP_PRESENT | PAGEMAP_FILE)
+
+/* A pagemap whose pages are ANONYMOUS, but for ENTRY at page AT. */
+static int make_pagemap(size_t at, uint64_t entry)
+{
+	uint64_t entries[2 * HUGE_PAGE / PAGE];
+	int fd = memfd_create("pagemap", 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
+		entries[i] = ANONYMOUS;
+	entries[at] = entry;
+	ck_assert_int_eq(write(fd, entries, sizeof(entries)), sizeof(entries));
+	return fd;
+}
+
+/* Where a page is that is no private memory, and what is cleared with page 100 then. */
+static const struct {
+	size_t at;
+	uint64_t entry, from, to;
+} old_vectors[] = {
+	{ 600, FILES, 0, 512 }, /* not in the same 2 MiB */
+	{ 50, FILES, 51, 512 }, { 50, 0, 51, 512 }, { 99, 0, 100, 512 },
+	{ 200, FILES, 0, 200 }, { 511, 0, 0, 511 }, { 100, FILES, 0, 0 },
+};
+
+/* A cold region takes the old bits around a page along, where nobody else has them. */
+START_TEST(old_bits_go_together)
+{
+	struct clearing clearing;
+	uint64_t random[4];
+
+	random_seed(random, 10);
+	start(&clearing, 1);
+	probes[0].next = 100 * PAGE + 123;
+	clearing.pagemap = make_pagemap(old_vectors[_i].at, old_vectors[_i].entry);
+	/* A region that is not known to be cold, or is in use, keeps them. */
+	for (int i = 0; i < 99; i++)
+		do_round(&clearing, 1, random, 0);
+	ck_assert_uint_eq(nr_wide, 0);
+	for (int i = 0; i < 20; i++)
+		do_round(&clearing, 1, random, 0);
+	ck_assert_int_eq(nr_wide > 0, old_vectors[_i].to > 0);
+	ck_assert_uint_eq((uintptr_t)wide.iov_base, old_vectors[_i].from * PAGE);
+	ck_assert_uint_eq(wide.iov_len, (old_vectors[_i].to - old_vectors[_i].from) * PAGE);
+	/* The page was cleared by itself, too. */
+	ck_assert_uint_ge(nr_cleared, 100);
+	close(clearing.pagemap);
+}
+END_TEST
+
+START_TEST(hot_regions_keep_old_bits)
+{
+	struct clearing clearing;
+	uint64_t random[4];
+
+	random_seed(random, 11);
+	start(&clearing, 1);
+	probes[0].next = 100 * PAGE;
+	clearing.pagemap = make_pagemap(50, 0);
+	for (int i = 0; i < 1000; i++)
+		do_round(&clearing, 1, random, 100);
+	for (int i = 0; i < 1000; i++)
+		do_round(&clearing, 1, random, 50);
+	ck_assert_uint_eq(nr_wide, 0);
+	/* Nor is a large folio's block taken along: it is cleared as a whole. */
+	leaf[0].flags |= YOUNG_HUGE;
+	for (int i = 0; i < 1000; i++)
+		do_round(&clearing, 1, random, 0);
+	ck_assert_uint_eq((uintptr_t)wide.iov_base, 0);
+	close(clearing.pagemap);
+}
+END_TEST
+
 /* Unknown regions go first, and a page that nobody touched is not cleared. */
 START_TEST(unknown_regions_go_first)
 {
@@ -168,6 +251,8 @@ int main(void)
 	for (int chance = 1; chance < 100; chance += 14)
 		tcase_add_loop_test(tcase, a_short_budget_leans_nowhere, chance, chance + 1);
 	tcase_add_test(tcase, unknown_regions_go_first);
+	ADD_VECTORS(tcase, old_bits_go_together, old_vectors);
+	tcase_add_test(tcase, hot_regions_keep_old_bits);
 	tcase_set_timeout(tcase, 120);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
