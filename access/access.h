@@ -48,9 +48,10 @@ struct access_space {
 struct access_unattended {
 	/*
 	 * Room for N regions, to be filled before they are left: `next', `priv', `start' and `end'.
-	 * Return: it, borrowed, or NULL if so many cannot be left.
+	 * Return: it, borrowed, or NULL if so many cannot be left with a sampling interval of
+	 * SAMPLE us, now.
 	 */
-	struct access_run *(*room)(struct access_space *space, size_t n);
+	struct access_run *(*room)(struct access_space *space, size_t n, uint64_t sample);
 
 	/*
 	 * Leaves the N regions in that room for ROUNDS rounds that check and prepare: the first at

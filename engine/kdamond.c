@@ -362,7 +362,7 @@ static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct sche
 	if (atomic_load(&k->refresh_ms))
 		refresh = k->next_refresh;
 	/* Not for a single round. */
-	if (command_waits(k, ctx) || refresh < add_sat(schedule->deadline, 2 * step))
+	if (command_waits(k, ctx) || refresh < add_sat(schedule->deadline, mul_sat(2, step)))
 		return 0;
 	rounds = damon_leave_rounds(ctx, schedule->deadline, next_look(ctx, schedule), &wake);
 	if (!rounds)
@@ -582,6 +582,8 @@ int damon_call(struct damon_kdamond *k, struct damon_command *command)
 void damon_set_refresh(struct damon_kdamond *k, uint64_t ms)
 {
 	atomic_store(&k->refresh_ms, ms);
+	/* It may sleep for longer than that. */
+	wake(k);
 }
 
 bool damon_take_report(struct damon_kdamond *k, struct damon_report *out)

@@ -42,7 +42,7 @@ uint64_t damon_leave_rounds(struct damon_ctx *ctx, uint64_t deadline, uint64_t f
 	if (!rounds)
 		return 0;
 	unattended = access_unattended_of(target->space);
-	runs = unattended->room(target->space, target->nr_regions);
+	runs = unattended->room(target->space, target->nr_regions, ctx->attrs.sample_interval);
 	if (!runs)
 		return 0;
 	for (size_t i = 0; i < target->nr_regions; i++) {

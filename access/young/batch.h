@@ -26,7 +26,8 @@ enum young_flag {
 	YOUNG_YOUNG = 2, /* and was accessed since the bit was cleared */
 	YOUNG_HUGE = 4, /* by an entry that maps 2 MiB */
 	YOUNG_FOLIO = 8, /* by one of the 1 << order entries of a larger folio, all of them here */
-	YOUNG_SHARED = 16, /* mapped elsewhere too, or only in part: MADV_COLD leaves it alone */
+	/* Mapped elsewhere too, or only in part, or on no list yet: MADV_COLD leaves it alone. */
+	YOUNG_SHARED = 16,
 };
 
 struct young_leaf {

@@ -23,12 +23,14 @@
 /* A mark of the region: MADV_COLD fails there, because the memory is locked. */
 #define MEMORY_STUBBORN ESTIMATE_MARK
 
-int clearing_open(struct clearing *out, const struct process *process, struct access_why *why)
+int clearing_open(struct clearing *out, const struct process *process, bool keeps_folios,
+		  struct access_why *why)
 {
 	int r;
 
 	*out = (struct clearing){
 		.process = process,
+		.keeps_folios = keeps_folios,
 		.refs = { .fd = -1, .stat_fd = -1 },
 		.cost_ns = 2000, /* until it is measured */
 	};
@@ -184,11 +186,11 @@ static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint
 }
 
 /*
- * The pages around ADDRESS that can be cleared with it: all anonymous ones without a hole between
- * them, in 2 MiB.  No folio of a file is split by that, and none that is mapped in its natural
- * place.  Empty if there are none, or nothing is known of them.
+ * The pages around ADDRESS that can be cleared with it: all anonymous ones in 2 MiB that are between
+ * LOW and HIGH, without a hole between them.  Empty if there are none, or nothing is known of them.
  */
-static struct iovec wide_range(const struct clearing *clearing, uint64_t address)
+static struct iovec wide_range(const struct clearing *clearing, uint64_t address, uint64_t low,
+			       uint64_t high)
 {
 	uint64_t base = address & ~(HUGE_PAGE - 1), entries[HUGE_PAGE / PAGE];
 	size_t at = (address - base) / PAGE, from = at, to = at;
@@ -196,39 +198,43 @@ static struct iovec wide_range(const struct clearing *clearing, uint64_t address
 	if (words_read(clearing->pagemap, base / PAGE, entries, ARRAY_SIZE(entries)) !=
 	    ARRAY_SIZE(entries))
 		return (struct iovec){ 0 };
-	while (to < ARRAY_SIZE(entries) && is_anonymous(entries[to]))
+	while (to < ARRAY_SIZE(entries) && base + to * PAGE < high && is_anonymous(entries[to]))
 		to++;
-	while (to > at && from && is_anonymous(entries[from - 1]))
+	while (to > at && from && base + from * PAGE > low && is_anonymous(entries[from - 1]))
 		from--;
 	return (struct iovec){ (void *)(base + from * PAGE), (to - from) * PAGE };
 }
 
 /*
- * Clears much more than was asked for in one of the first NR waiting probes: in a cold region, the
- * bits that are set are old, and each of them would cost a clear when its page is looked at.
+ * Clears much more than was asked for in one of the first NR waiting probes, of N: in a cold
+ * region, the bits that are set are old, and each of them would cost a clear when its page is
+ * looked at. The pages of other probes stay as they are.
  */
 static int clear_old(struct clearing *clearing, const struct clearing_room *room,
-		     const struct young_leaf *leaf, const struct access_probe *probes, size_t nr)
+		     const struct young_leaf *leaf, const struct access_probe *probes, size_t n,
+		     size_t nr)
 {
-	uint64_t start = clock_ns();
+	uint64_t start = clock_ns(), low, high;
+	struct iovec range;
+	ssize_t bytes = 0;
+	size_t i = 0, at;
 
-	for (size_t i = 0; i < nr && start >= clearing->next_old; i++) {
-		const struct access_probe *probe = &probes[room->waiting[i]];
-		struct iovec range;
-		ssize_t bytes;
-
-		if (leaf[room->waiting[i]].flags & (YOUNG_HUGE | YOUNG_FOLIO) ||
-		    !estimate_is_cold(probe))
-			continue;
-		range = wide_range(clearing, probe->next);
-		if (range.iov_len <= PAGE)
-			continue;
+	if (!clearing->keeps_folios || start < clearing->next_old)
+		return 0;
+	while (i < nr && (leaf[room->waiting[i]].flags & (YOUNG_HUGE | YOUNG_FOLIO) ||
+			  !estimate_is_cold(&probes[room->waiting[i]])))
+		i++;
+	if (i == nr)
+		return 0;
+	at = room->waiting[i];
+	low = at ? (probes[at - 1].next & ~(PAGE - 1)) + PAGE : 0;
+	high = at + 1 < n ? probes[at + 1].next & ~(PAGE - 1) : UINT64_MAX;
+	range = wide_range(clearing, probes[at].next, low, high);
+	if (range.iov_len > PAGE)
 		bytes = clearing_madvise(clearing->process, &range, 1);
-		clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;
-		/* What it could not do is done, and told, for the page by itself. */
-		return bytes < 0 && errno == ESRCH ? -ESRCH : 0;
-	}
-	return 0;
+	clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;
+	/* What it could not do is done, and told, for the page by itself. */
+	return bytes < 0 && errno == ESRCH ? -ESRCH : 0;
 }
 
 /* Tells the probe that its range could not be cleared. */
@@ -296,6 +302,6 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
 		*turn = room->waiting[nr - 1] + 1U;
-	r = clear_old(clearing, room, leaf, probes, nr);
+	r = clear_old(clearing, room, leaf, probes, n, nr);
 	return r ? r : clear_pages(clearing, room, leaf, probes, nr);
 }

@@ -36,6 +36,7 @@ struct clearing {
 	const struct process *process;
 	int kpageflags, pagemap; /* to tell hugetlb pages and files by */
 	struct clear_refs refs;
+	bool keeps_folios; /* large ones stay whole if they are cleared with what is around them */
 	uint64_t cost_ns; /* of one range, a moving average */
 	uint64_t next_old; /* ns of the clock: when old bits may be cleared again */
 	struct estimate_clock clock; /* in which rounds answers are held */
@@ -53,11 +54,12 @@ struct clearing_room {
 };
 
 /*
- * PROCESS must outlive *OUT.  WHY says so if clear_refs may not be written.
- * Return: 0, or -ENOTRECOVERABLE if nothing can be asked in the daemon's name any more.  Close it
- * in any case.
+ * PROCESS must outlive *OUT; KEEPS_FOLIOS: see struct clearing.  WHY says so if clear_refs may not
+ * be written. Return: 0, or -ENOTRECOVERABLE if nothing can be asked in the daemon's name any more.
+ * Close it in any case.
  */
-int clearing_open(struct clearing *out, const struct process *process, struct access_why *why);
+int clearing_open(struct clearing *out, const struct process *process, bool keeps_folios,
+		  struct access_why *why);
 void clearing_close(struct clearing *clearing);
 
 /* The range that clears the page of LEAF at ADDRESS, and no part of a larger folio. */

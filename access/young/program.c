@@ -14,6 +14,7 @@
 
 #include "access/young/program.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 /* As bpftool wrote it. */
 #pragma GCC diagnostic push
@@ -132,6 +133,7 @@ static int load_best(void)
 		{ .by_pid = true, .inline_loads = true, .ticks = true },
 		{ .by_pid = true, .inline_loads = true },
 		{ .by_pid = true },
+		{ .inline_loads = true },
 		{ 0 },
 	};
 	struct kernel_functions has = find_functions();
@@ -180,6 +182,11 @@ int young_program_get(char *why, size_t size)
 		snprintf(why, size, "the BPF program does not load: %s", strerror(-r));
 	return r;
 }
+
+/* As the program has it. */
+struct enrolment {
+	__u64 pid_tgid, now;
+};
 
 static size_t batch_size(void)
 {
@@ -243,17 +250,26 @@ static void leave_wake(struct young_slot *slot)
 	*wake = (struct young_wake){ .fd = -1 };
 }
 
+bool young_keeps_folios(void)
+{
+	return program.skeleton->bss->keeps_folios;
+}
+
 int young_slot_take(struct young_slot *slot)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	__u64 enrolment = 0;
+	struct enrolment enrolment = { 0 };
+	uint64_t before = clock_ns();
+	bool same_clock;
 	int r;
 
 	*slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
 	r = run(program.skeleton->progs.enrol, &enrolment, sizeof(enrolment));
 	if (r)
 		return r;
-	slot->tid = (__u32)enrolment;
+	/* In a time namespace of its own, a thread's clock is not that of timers. */
+	same_clock = before <= enrolment.now && enrolment.now <= clock_ns();
+	slot->tid = (__u32)enrolment.pid_tgid;
 	slot->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
 				   sizeof(struct young_batch), 1, &opts);
 	if (slot->map < 0)
@@ -264,7 +280,7 @@ int young_slot_take(struct young_slot *slot)
 		return -errno;
 	}
 	r = enter(program.skeleton->maps.batches, slot, slot->map);
-	if (r || !program.ticks)
+	if (r || !program.ticks || !same_clock)
 		return r;
 	r = take_wake(slot);
 	if (r) {
@@ -384,11 +400,13 @@ int young_ticks_stop(struct young_slot *slot)
 	if (__atomic_load_n(&slot->batch->ticks.on, __ATOMIC_ACQUIRE)) {
 		int r = run(program.skeleton->progs.stop_ticks, NULL, 0);
 
+		/* A timer goes with its entry in the map. */
 		if (r)
-			return r;
+			leave_wake(slot);
 		__atomic_store_n(&slot->batch->ticks.on, 0, __ATOMIC_RELEASE);
 	}
 	/* What woke the thread is read. */
-	atomic_store(slot->wake.consumer, atomic_load(slot->wake.producer));
+	if (slot->wake.consumer)
+		atomic_store(slot->wake.consumer, atomic_load(slot->wake.producer));
 	return walk_result(slot);
 }

@@ -10,6 +10,7 @@
 
 #include <linux/types.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -45,6 +46,9 @@ struct young_task {
  * about it.
  */
 int young_program_get(char *why, size_t size);
+
+/* Whether process_madvise leaves large folios whole that it clears with what is around them. */
+bool young_keeps_folios(void);
 
 /* Call it after young_program_get(); call young_slot_leave() even if it fails. */
 int young_slot_take(struct young_slot *slot);

@@ -9,6 +9,8 @@
 #define CLOCK_MONOTONIC 1
 #define BPF_F_TIMER_ABS 1ULL
 
+#define SUSPENDED_NS 1000000000ULL
+
 struct young_timer {
 	struct bpf_timer timer;
 };
@@ -99,11 +101,19 @@ static long tick_prepare(__u32 i, void *context)
 	return 0;
 }
 
-/* How many rounds have passed since the last deadline, of those that are left. */
-static __always_inline __u32 rounds_passed(const struct young_ticks *t, __u64 now)
+/*
+ * How many rounds have passed since the last deadline, of those that are left.  After so many that
+ * the machine must have been suspended, it is one, and the deadline moves on: see missed_rounds()
+ * of the engine.
+ */
+static __always_inline __u32 rounds_passed(struct young_ticks *t, __u64 now)
 {
 	__u64 rounds = now > t->deadline && t->interval ? (now - t->deadline) / t->interval : 0;
 
+	if (rounds * t->interval > 2 * t->left * t->interval + SUSPENDED_NS) {
+		t->deadline = now - t->interval;
+		return 1;
+	}
 	if (!rounds)
 		return 1;
 	return rounds < t->left ? rounds : t->left;
@@ -129,7 +139,10 @@ static __always_inline __u32 tick_over(struct young_batch *b, struct task_struct
 	t->left -= tick.rounds;
 	t->deadline += t->interval * tick.rounds;
 	t->last = tick.now;
+	/* An interrupt, or a machine that stood still, is not the regions' cost. */
 	cost = (bpf_ktime_get_ns() - tick.now) / (t->nr ? t->nr : 1);
+	if (cost > 2 * t->cost)
+		cost = 2 * t->cost;
 	t->cost = (t->cost * 7 + cost) / 8;
 	return YOUNG_DONE;
 }
@@ -159,11 +172,11 @@ static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 				     BPF_F_TIMER_ABS))
 			return 0;
 	}
-	next = b->ticks.left;
-	__atomic_exchange_n(&b->ticks.on, 0, __ATOMIC_SEQ_CST);
-	ring = next ? bpf_map_lookup_elem(&wakes, tid) : NULL;
+	/* After the last round, the worker awakes by itself.  It waits for the end of a tick. */
+	ring = b->ticks.left || b->ticks.waits ? bpf_map_lookup_elem(&wakes, tid) : NULL;
 	if (ring)
 		bpf_ringbuf_output(ring, &zero, sizeof(zero), BPF_RB_FORCE_WAKEUP);
+	__atomic_exchange_n(&b->ticks.on, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }
 

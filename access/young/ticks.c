@@ -6,11 +6,14 @@
 #include "access/young/ticks.h"
 #include "util/clock.h"
 #include "util/macros.h"
+#include "util/saturate.h"
 
 /* What a region costs in a tick (ns), until it is measured. */
 #define FIRST_COST 300
+/* A tick may take 1/TICK_SHARE of the sampling interval. */
+#define TICK_SHARE 50
 
-struct access_run *ticks_room(struct young_slot *slot, size_t n)
+struct access_run *ticks_room(struct young_slot *slot, size_t n, uint64_t sample)
 {
 	struct young_ticks *ticks = &slot->batch->ticks;
 
@@ -20,9 +23,9 @@ struct access_run *ticks_room(struct young_slot *slot, size_t n)
 		ticks->cost = FIRST_COST;
 		random_seed(ticks->random, clock_ns() ^ (uintptr_t)slot);
 	}
-	if (n * ticks->cost > YOUNG_TICK_NS) {
+	if (n * ticks->cost > min_ul(YOUNG_TICK_NS, mul_sat(sample, 1000) / TICK_SHARE)) {
 		/* It may have been an interrupt's: it is forgotten by and by. */
-		ticks->cost -= ticks->cost / 256;
+		ticks->cost -= ticks->cost / 256 + 1;
 		return NULL;
 	}
 	return ticks->run;
@@ -48,17 +51,32 @@ int ticks_leave(struct young_slot *slot, const struct young_task *task, struct c
 	return young_ticks_start(slot, task, first * 1000);
 }
 
+/* Looks again at the next pages of NR probes, as the timer did it too long ago. */
+static int look_again(struct young_slot *slot, const struct young_task *task,
+		      const struct access_probe *probes, size_t nr)
+{
+	slot->batch->nr_prepared = 0;
+	slot->batch->nr_next = (__u32)nr;
+	for (size_t i = 0; i < nr; i++)
+		slot->batch->next[i] = probes[i].next;
+	return young_walk(slot, task);
+}
+
 /* Clears the pages that the timer found, and prepares all of its regions. */
-static int clear_waiting(struct young_slot *slot, struct clearing *clearing,
-			 struct clearing_room *room, uint64_t now)
+static int clear_waiting(struct young_slot *slot, const struct young_task *task,
+			 struct clearing *clearing, struct clearing_room *room, uint64_t now)
 {
 	struct young_ticks *ticks = &slot->batch->ticks;
 	struct access_probe *probes = room->probes;
 	size_t nr = min_ul(ticks->nr, YOUNG_TICK_REGIONS);
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < nr; i++)
 		probes[i] = ticks->run[i].probe;
+	if (clock_ns() - ticks->last > ticks->interval / 4)
+		r = look_again(slot, task, probes, nr);
+	if (r)
+		return r;
 	r = clearing_prepare(clearing, room, slot->batch->leaf, probes, nr, 0, now,
 			     ticks->interval / 1000);
 	for (size_t i = 0; i < nr; i++)
@@ -66,8 +84,8 @@ static int clear_waiting(struct young_slot *slot, struct clearing *clearing,
 	return r;
 }
 
-int ticks_resume(struct young_slot *slot, struct clearing *clearing, struct clearing_room *room,
-		 uint64_t now, uint64_t *rounds, uint64_t *prepared)
+int ticks_resume(struct young_slot *slot, const struct young_task *task, struct clearing *clearing,
+		 struct clearing_room *room, uint64_t now, uint64_t *rounds, uint64_t *prepared)
 {
 	struct young_ticks *ticks = &slot->batch->ticks;
 	int r = young_ticks_stop(slot);
@@ -77,7 +95,7 @@ int ticks_resume(struct young_slot *slot, struct clearing *clearing, struct clea
 		*prepared = ticks->last / 1000;
 	clearing->clock = ticks->clock;
 	if (!r && ticks->waits) {
-		r = clear_waiting(slot, clearing, room, now);
+		r = clear_waiting(slot, task, clearing, room, now);
 		*prepared = now;
 	}
 	return r;

@@ -11,7 +11,7 @@
 #include "access/young/program.h"
 
 /* Room for N regions, or NULL if so many cannot be left: see access_unattended. */
-struct access_run *ticks_room(struct young_slot *slot, size_t n);
+struct access_run *ticks_room(struct young_slot *slot, size_t n, uint64_t sample);
 
 /* Leaves the N regions of TASK, as access_unattended.leave(). */
 int ticks_leave(struct young_slot *slot, const struct young_task *task, struct clearing *clearing,
@@ -21,7 +21,7 @@ int ticks_leave(struct young_slot *slot, const struct young_task *task, struct c
  * Takes them back, as access_unattended.resume(), and clears the pages for which the timer stopped,
  * with ROOM for that.
  */
-int ticks_resume(struct young_slot *slot, struct clearing *clearing, struct clearing_room *room,
-		 uint64_t now, uint64_t *rounds, uint64_t *prepared);
+int ticks_resume(struct young_slot *slot, const struct young_task *task, struct clearing *clearing,
+		 struct clearing_room *room, uint64_t now, uint64_t *rounds, uint64_t *prepared);
 
 #endif

@@ -43,7 +43,7 @@ struct folio {
 	atomic_t _entire_mapcount;
 } KERNEL_TYPE;
 
-enum pageflags { PG_head = 1 };
+enum pageflags { PG_head = 1, PG_lru = 2 };
 
 struct vm_struct {
 	struct page **pages;
@@ -92,6 +92,9 @@ __u64 direct_map; /* kernel address of frame 0 */
 __u64 struct_pages; /* kernel address of frame 0's struct page */
 __u64 frame_mask = PTE_FRAME; /* less the encryption bit, where memory is encrypted */
 __u32 levels = 4;
+
+/* Whether the kernel can clear a part of a process's memory without splitting its large folios. */
+_Bool keeps_folios;
 
 /* calibrate: in, a page of the caller's with these words in it. */
 __u64 magic_address, magic[2];
@@ -271,12 +274,17 @@ static __always_inline void look_at_folio(struct walk *w, struct young_leaf *lea
 	leaf->flags |= YOUNG_FOLIO;
 }
 
+static __always_inline _Bool has_flag(__u64 flags, int bit)
+{
+	return flags >> bit & 1;
+}
+
 static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf, __u64 address,
 					 __u64 entry)
 {
 	__u64 frame = (entry & frame_mask) >> 12;
 	struct page *page = page_of(frame), *head = page;
-	__u64 compound = READ_FIELD(page, compound_head);
+	__u64 compound = READ_FIELD(page, compound_head), flags = read_word((__u64)page);
 
 	if (leaf->flags & YOUNG_HUGE) {
 		/* An entry of 2 MiB maps from the head on. */
@@ -286,8 +294,10 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 	}
 	if (compound & 1)
 		head = (void *)(compound - 1);
-	else if (!(read_word((__u64)page) >> bpf_core_enum_value(enum pageflags, PG_head) & 1)) {
-		if ((int)READ_FIELD(page, _mapcount) > 0)
+	else if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_head))) {
+		/* Each processor keeps a few new pages off the lists for a while. */
+		if ((int)READ_FIELD(page, _mapcount) > 0 ||
+		    !has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru)))
 			leaf->flags |= YOUNG_SHARED;
 		return;
 	}
@@ -411,14 +421,15 @@ SEC("iter/task") int identify(struct bpf_iter__task *context)
 	return 0;
 }
 
-/* The caller's own global task id: what `batches' goes by. */
+/* The caller's own global task id, what `batches' goes by, and the time that timers go by. */
 struct enrolment {
-	__u64 pid_tgid;
+	__u64 pid_tgid, now;
 };
 
 SEC("syscall") int enrol(struct enrolment *context)
 {
 	context->pid_tgid = bpf_get_current_pid_tgid();
+	context->now = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -480,7 +491,9 @@ SEC("syscall") int calibrate(void *context)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct walk w = { .pgd = (__u64)BPF_CORE_READ(task, mm, pgd) };
+	struct folio *folio = NULL;
 
+	keeps_folios = bpf_core_field_exists(folio->_large_mapcount);
 	bpf_loop(1 << 16, try_direct_map, &w, 0);
 	if (direct_map)
 		find_struct_pages(&w, task);

@@ -86,7 +86,7 @@ static int young_space_open(struct access_session *session, struct process *proc
 	if (!space)
 		return -ENOMEM;
 	space->task.iterator = -1;
-	r = clearing_open(&space->clearing, process, why);
+	r = clearing_open(&space->clearing, process, young_keeps_folios(), why);
 	if (!r) {
 		r = young_task_open(&s->slot, process->tid, &space->task);
 		if (r)
@@ -219,11 +219,11 @@ static int young_peek(struct access_space *base, struct access_probe *probes, si
 	return 0;
 }
 
-static struct access_run *young_room(struct access_space *base, size_t n)
+static struct access_run *young_room(struct access_space *base, size_t n, uint64_t sample)
 {
 	struct young_session *s = (struct young_session *)base->session;
 
-	return ticks_room(&s->slot, n);
+	return ticks_room(&s->slot, n, sample);
 }
 
 static int young_leave(struct access_space *base, size_t n, uint64_t deadline, uint64_t first,
@@ -244,7 +244,8 @@ static int young_resume(struct access_space *base, uint64_t now, const struct ac
 	struct young_session *s = (struct young_session *)base->session;
 
 	*runs = s->slot.batch->ticks.run;
-	return ticks_resume(&s->slot, &space->clearing, &s->room, now, rounds, prepared);
+	return ticks_resume(&s->slot, &space->task, &space->clearing, &s->room, now, rounds,
+			    prepared);
 }
 
 static const struct access_unattended young_unattended = {
