@@ -51,6 +51,7 @@ struct vm_struct {
 
 struct mm_struct {
 	void *pgd;
+	unsigned long total_vm; /* pages */
 } KERNEL_TYPE;
 
 struct task_struct {
@@ -77,6 +78,9 @@ extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 
 /* The kernel has bpf_rdonly_cast (6.2): a load instead of a call, a third of a large walk. */
 const volatile _Bool inline_loads;
+
+/* Of a small process, 1 GiB: clear_refs takes at most 20 ms. */
+#define SMALL_PAGES (1UL << 18)
 
 #define VSYSCALL_PAGE 0xffffffffff600000ULL
 
@@ -119,6 +123,7 @@ struct walk {
 	struct young_batch *batch;
 	__u64 pgd;
 	__u64 kernel; /* whether addresses of the kernel are looked up as well */
+	__u64 small; /* whether clear_refs, which goes over all pages, keeps nobody waiting for long */
 	/* The tables of the last walk: neighbours share them. */
 	__u64 pmd_span, pmd_table;
 	__u64 pte_span, pte_table;
@@ -295,9 +300,13 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 	if (compound & 1)
 		head = (void *)(compound - 1);
 	else if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_head))) {
-		/* Each processor keeps a few new pages off the lists for a while. */
-		if ((int)READ_FIELD(page, _mapcount) > 0 ||
-		    !has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru)))
+		if ((int)READ_FIELD(page, _mapcount) > 0)
+			leaf->flags |= YOUNG_SHARED;
+		/*
+		 * Each processor keeps a few new pages off the lists for a while.  They look touched
+		 * as long, unless another way to clear them is cheap.
+		 */
+		if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru)) && w->small)
 			leaf->flags |= YOUNG_SHARED;
 		return;
 	}
@@ -358,6 +367,7 @@ static __always_inline int begin_walk(struct walk *w, const struct young_batch *
 	if (!mm)
 		return YOUNG_NO_MEMORY;
 	w->pgd = (__u64)BPF_CORE_READ(mm, pgd);
+	w->small = READ_FIELD(mm, total_vm) <= SMALL_PAGES;
 	return YOUNG_DONE;
 }
 
