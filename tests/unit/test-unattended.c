@@ -307,10 +307,10 @@ START_TEST(they_end_by_themselves)
 		return;
 	/* Nothing of this process is looked at that has to be cleared. */
 	kill(watched.pid, SIGSTOP);
-	for (int i = 0; i < 20 && rounds < 10; i++) {
+	for (int i = 0; i < 1000 && rounds < 10; i++) {
 		ck_assert_int_eq(attend(ACCESS_PREPARE), 0);
 		ck_assert_int_eq(leave(10, &wake), 0);
-		usleep(20 * SAMPLE_US);
+		sleep_until_readable(wake, 20 * SAMPLE_US / 1000);
 		ck_assert_int_eq(resume(&rounds), 0);
 		ck_assert_uint_le(rounds, 10);
 	}
