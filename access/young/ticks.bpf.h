@@ -147,6 +147,7 @@ static __always_inline __u32 tick_over(struct young_batch *b, struct task_struct
 	return YOUNG_DONE;
 }
 
+/* A tick for the thread TID: makes a round, and goes on or hands the batch back to the worker. */
 static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 {
 	void *inner = bpf_map_lookup_elem(&batches, tid), *ring;

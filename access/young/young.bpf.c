@@ -123,7 +123,8 @@ struct walk {
 	struct young_batch *batch;
 	__u64 pgd;
 	__u64 kernel; /* whether addresses of the kernel are looked up as well */
-	__u64 small; /* whether clear_refs, which goes over all pages, keeps nobody waiting for long */
+	__u64 small; /* whether clear_refs, which goes over all pages, keeps nobody waiting for long
+		      */
 	/* The tables of the last walk: neighbours share them. */
 	__u64 pmd_span, pmd_table;
 	__u64 pte_span, pte_table;
@@ -303,8 +304,8 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 		if ((int)READ_FIELD(page, _mapcount) > 0)
 			leaf->flags |= YOUNG_SHARED;
 		/*
-		 * Each processor keeps a few new pages off the lists for a while.  They look touched
-		 * as long, unless another way to clear them is cheap.
+		 * Each processor keeps a few new pages off the lists for a while.  They look
+		 * touched as long, unless another way to clear them is cheap.
 		 */
 		if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru)) && w->small)
 			leaf->flags |= YOUNG_SHARED;
