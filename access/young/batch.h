@@ -26,7 +26,10 @@ enum young_flag {
 	YOUNG_YOUNG = 2, /* and was accessed since the bit was cleared */
 	YOUNG_HUGE = 4, /* by an entry that maps 2 MiB */
 	YOUNG_FOLIO = 8, /* by one of the 1 << order entries of a larger folio, all of them here */
-	/* Mapped elsewhere too, or only in part, or on no list yet: MADV_COLD leaves it alone. */
+	/*
+	 * Mapped elsewhere too, or only in part, or, in a small process, on no list yet: MADV_COLD
+	 * leaves it alone.
+	 */
 	YOUNG_SHARED = 16,
 };
 
@@ -61,6 +64,7 @@ struct young_ticks {
 	uint64_t clear_refs_at; /* ns: when pages that only clear_refs clears may be cleared again */
 	uint64_t interval, deadline, last; /* ns: of a round, when the last one was due and was */
 	uint64_t cost; /* ns of a region in a tick, a moving average */
+	uint64_t limit; /* ns: a tick that takes longer is the worker's */
 	uint64_t random[4];
 	struct estimate_clock clock;
 	struct access_run run[YOUNG_TICK_REGIONS];

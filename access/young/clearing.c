@@ -20,6 +20,9 @@
 #define CLEAR_SHARE    50
 #define CLEAR_LEAST_NS 40000
 
+/* Pages that are looked at for old bits around them, in a round. */
+#define OLD_TRIES 4
+
 /* A mark of the region: MADV_COLD fails there, because the memory is locked. */
 #define MEMORY_STUBBORN ESTIMATE_MARK
 
@@ -186,50 +189,80 @@ static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint
 }
 
 /*
- * The pages around ADDRESS that can be cleared with it: all anonymous ones in 2 MiB that are between
- * LOW and HIGH, without a hole between them.  Empty if there are none, or nothing is known of them.
+ * The largest block of pages around ADDRESS, of up to 2 MiB, that lies between LOW and HIGH.  It is
+ * a power of two in its natural place, as folios are: its ends cut none.
  */
-static struct iovec wide_range(const struct clearing *clearing, uint64_t address, uint64_t low,
-			       uint64_t high)
+static struct iovec block_around(uint64_t address, uint64_t low, uint64_t high)
 {
-	uint64_t base = address & ~(HUGE_PAGE - 1), entries[HUGE_PAGE / PAGE];
-	size_t at = (address - base) / PAGE, from = at, to = at;
+	uint64_t size = HUGE_PAGE, start = address & ~(size - 1);
 
-	if (words_read(clearing->pagemap, base / PAGE, entries, ARRAY_SIZE(entries)) !=
-	    ARRAY_SIZE(entries))
+	while (size > PAGE && (start < low || start + size > high)) {
+		size /= 2;
+		start = address & ~(size - 1);
+	}
+	return (struct iovec){ (void *)start, size };
+}
+
+/*
+ * The pages around ADDRESS that can be cleared with it: all anonymous ones in BLOCK, without a hole
+ * between them.  Empty if there are none, or nothing is known of them.
+ */
+static struct iovec wide_range(const struct clearing *clearing, uint64_t address,
+			       struct iovec block)
+{
+	uint64_t base = (uintptr_t)block.iov_base, entries[HUGE_PAGE / PAGE];
+	size_t nr = block.iov_len / PAGE, at = (address - base) / PAGE, from = at, to = at;
+
+	if (words_read(clearing->pagemap, base / PAGE, entries, nr) != (ssize_t)nr)
 		return (struct iovec){ 0 };
-	while (to < ARRAY_SIZE(entries) && base + to * PAGE < high && is_anonymous(entries[to]))
+	while (to < nr && is_anonymous(entries[to]))
 		to++;
-	while (to > at && from && base + from * PAGE > low && is_anonymous(entries[from - 1]))
+	while (to > at && from && is_anonymous(entries[from - 1]))
 		from--;
 	return (struct iovec){ (void *)(base + from * PAGE), (to - from) * PAGE };
 }
 
+/* The same for probe AT of N, whose neighbours' pages stay as they are. */
+static struct iovec wide_range_of(const struct clearing *clearing,
+				  const struct access_probe *probes, size_t at, size_t n)
+{
+	uint64_t low = at ? (probes[at - 1].next & ~(PAGE - 1)) + PAGE : 0;
+	uint64_t high = at + 1 < n ? probes[at + 1].next & ~(PAGE - 1) : UINT64_MAX;
+
+	return wide_range(clearing, probes[at].next, block_around(probes[at].next, low, high));
+}
+
+/* Whether the page of LEAF is a single one of a cold region. */
+static bool is_old(const struct young_leaf *leaf, const struct access_probe *probe)
+{
+	return !(leaf->flags & (YOUNG_HUGE | YOUNG_FOLIO)) && estimate_is_cold(probe);
+}
+
 /*
- * Clears much more than was asked for in one of the first NR waiting probes, of N: in a cold
- * region, the bits that are set are old, and each of them would cost a clear when its page is
- * looked at. The pages of other probes stay as they are.
+ * Clears much more than was asked for in one of the first NR waiting probes, of N: in a cold region,
+ * the bits that are set are old, and each of them would cost a clear when its page is looked at.
  */
 static int clear_old(struct clearing *clearing, const struct clearing_room *room,
 		     const struct young_leaf *leaf, const struct access_probe *probes, size_t n,
 		     size_t nr)
 {
-	uint64_t start = clock_ns(), low, high;
-	struct iovec range;
+	uint64_t start = clock_ns();
+	struct iovec range = { 0 };
 	ssize_t bytes = 0;
-	size_t i = 0, at;
+	size_t tries = 0;
 
 	if (!clearing->keeps_folios || start < clearing->next_old)
 		return 0;
-	while (i < nr && (leaf[room->waiting[i]].flags & (YOUNG_HUGE | YOUNG_FOLIO) ||
-			  !estimate_is_cold(&probes[room->waiting[i]])))
-		i++;
-	if (i == nr)
+	for (size_t i = 0; i < nr && tries < OLD_TRIES && range.iov_len <= PAGE; i++) {
+		size_t at = room->waiting[i];
+
+		if (!is_old(&leaf[at], &probes[at]))
+			continue;
+		range = wide_range_of(clearing, probes, at, n);
+		tries++;
+	}
+	if (!tries)
 		return 0;
-	at = room->waiting[i];
-	low = at ? (probes[at - 1].next & ~(PAGE - 1)) + PAGE : 0;
-	high = at + 1 < n ? probes[at + 1].next & ~(PAGE - 1) : UINT64_MAX;
-	range = wide_range(clearing, probes[at].next, low, high);
 	if (range.iov_len > PAGE)
 		bytes = clearing_madvise(clearing->process, &range, 1);
 	clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;

@@ -103,8 +103,8 @@ static long tick_prepare(__u32 i, void *context)
 
 /*
  * How many rounds have passed since the last deadline, of those that are left.  After so many that
- * the machine must have been suspended, it is one, and the deadline moves on: see missed_rounds()
- * of the engine.
+ * the machine must have been suspended, it is one, and the deadline moves on: missed_rounds() of
+ * the engine has the like.
  */
 static __always_inline __u32 rounds_passed(struct young_ticks *t, __u64 now)
 {
@@ -165,7 +165,8 @@ static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 		b->result = tick_over(b, task);
 		bpf_task_release(task);
 	}
-	if (b->result == YOUNG_DONE && !b->ticks.waits && b->ticks.left) {
+	if (b->result == YOUNG_DONE && !b->ticks.waits && b->ticks.left &&
+	    b->ticks.nr * b->ticks.cost <= b->ticks.limit) {
 		/* Memory needs time to be touched before it is checked. */
 		next = b->ticks.deadline + b->ticks.interval;
 		soonest = b->ticks.last + b->ticks.interval / 4 * 3;
@@ -173,7 +174,10 @@ static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 				     BPF_F_TIMER_ABS))
 			return 0;
 	}
-	/* After the last round, the worker awakes by itself.  It waits for the end of a tick. */
+	/*
+	 * After the last round, the worker awakes by itself.  Woken while `on' is still set, it
+	 * cancels the timer, which waits for the end of this function.
+	 */
 	ring = b->ticks.left || b->ticks.waits ? bpf_map_lookup_elem(&wakes, tid) : NULL;
 	if (ring)
 		bpf_ringbuf_output(ring, &zero, sizeof(zero), BPF_RB_FORCE_WAKEUP);

@@ -23,7 +23,8 @@ struct access_run *ticks_room(struct young_slot *slot, size_t n, uint64_t sample
 		ticks->cost = FIRST_COST;
 		random_seed(ticks->random, clock_ns() ^ (uintptr_t)slot);
 	}
-	if (n * ticks->cost > min_ul(YOUNG_TICK_NS, mul_sat(sample, 1000) / TICK_SHARE)) {
+	ticks->limit = min_ul(YOUNG_TICK_NS, mul_sat(sample, 1000) / TICK_SHARE);
+	if (n * ticks->cost > ticks->limit) {
 		/* It may have been an interrupt's: it is forgotten by and by. */
 		ticks->cost -= ticks->cost / 256 + 1;
 		return NULL;
@@ -96,7 +97,8 @@ int ticks_resume(struct young_slot *slot, const struct young_task *task, struct 
 	clearing->clock = ticks->clock;
 	if (!r && ticks->waits) {
 		r = clear_waiting(slot, task, clearing, room, now);
-		*prepared = now;
+		/* clear_refs may have taken longer than an interval. */
+		*prepared = clock_ns() / 1000;
 	}
 	return r;
 }

@@ -123,8 +123,7 @@ struct walk {
 	struct young_batch *batch;
 	__u64 pgd;
 	__u64 kernel; /* whether addresses of the kernel are looked up as well */
-	__u64 small; /* whether clear_refs, which goes over all pages, keeps nobody waiting for long
-		      */
+	__u64 small; /* whether clear_refs, which goes over all pages, takes little time */
 	/* The tables of the last walk: neighbours share them. */
 	__u64 pmd_span, pmd_table;
 	__u64 pte_span, pte_table;

@@ -75,6 +75,7 @@ static void start(struct clearing *clearing, size_t n)
 	memset(last_cleared, 0, sizeof(last_cleared));
 	memset(longest, 0, sizeof(longest));
 	round_number = nr_calls = nr_cleared = nr_wide = 0;
+	wide = (struct iovec){ 0 };
 	for (size_t i = 0; i < n; i++) {
 		probes[i].next = (i + 1) * PAGE;
 		leaf[i] = (struct young_leaf){ .flags = YOUNG_PRESENT | YOUNG_YOUNG };
@@ -169,28 +170,52 @@ static int make_pagemap(size_t at, uint64_t entry)
 static const struct {
 	size_t at;
 	uint64_t entry, from, to;
+	size_t neighbours[2]; /* pages of the probes before and after; 0: none */
 } old_vectors[] = {
-	{ 600, FILES, 0, 512 }, /* not in the same 2 MiB */
-	{ 50, FILES, 51, 512 }, { 50, 0, 51, 512 }, { 99, 0, 100, 512 },
-	{ 200, FILES, 0, 200 }, { 511, 0, 0, 511 }, { 100, FILES, 0, 0 },
+	{ 600, FILES, 0, 512, { 0 } }, /* not in the same 2 MiB */
+	{ 50, FILES, 51, 512, { 0 } },
+	{ 50, 0, 51, 512, { 0 } },
+	{ 99, 0, 100, 512, { 0 } },
+	{ 200, FILES, 0, 200, { 0 } },
+	{ 511, 0, 0, 511, { 0 } },
+	{ 100, FILES, 0, 0, { 0 } },
+	/* The largest block that holds no neighbour's page. */
+	{ 600, FILES, 0, 512, { 0, 513 } },
+	{ 600, FILES, 0, 256, { 0, 256 } },
+	{ 600, FILES, 0, 128, { 0, 255 } },
+	{ 600, FILES, 64, 128, { 63, 300 } },
+	{ 600, FILES, 96, 128, { 64, 300 } },
+	{ 600, FILES, 100, 102, { 98, 102 } },
+	{ 600, FILES, 0, 0, { 99, 101 } },
+	{ 600, FILES, 0, 0, { 100, 101 } },
+	{ 110, 0, 96, 110, { 64, 300 } },
 };
 
 /* A cold region takes the old bits around a page along, where nobody else has them. */
 START_TEST(old_bits_go_together)
 {
+	const size_t *neighbours = old_vectors[_i].neighbours;
+	size_t n = 1, at = 0;
 	struct clearing clearing;
 	uint64_t random[4];
 
 	random_seed(random, 10);
-	start(&clearing, 1);
-	probes[0].next = 100 * PAGE + 123;
+	start(&clearing, 3);
+	if (neighbours[0])
+		probes[at++].next = neighbours[0] * PAGE;
+	probes[at].next = 100 * PAGE + 123;
+	if (neighbours[1])
+		probes[at + 1].next = neighbours[1] * PAGE;
+	n += at + !!neighbours[1];
+	/* Only that one is cold for long. */
+	for (size_t i = 0; i < n; i++)
+		leaf[i].flags = i == at ? YOUNG_PRESENT | YOUNG_YOUNG : YOUNG_PRESENT;
 	clearing.pagemap = make_pagemap(old_vectors[_i].at, old_vectors[_i].entry);
-	/* A region that is not known to be cold, or is in use, keeps them. */
 	for (int i = 0; i < 99; i++)
-		do_round(&clearing, 1, random, 0);
+		do_round(&clearing, n, random, 0);
 	ck_assert_uint_eq(nr_wide, 0);
 	for (int i = 0; i < 20; i++)
-		do_round(&clearing, 1, random, 0);
+		do_round(&clearing, n, random, 0);
 	ck_assert_int_eq(nr_wide > 0, old_vectors[_i].to > 0);
 	ck_assert_uint_eq((uintptr_t)wide.iov_base, old_vectors[_i].from * PAGE);
 	ck_assert_uint_eq(wide.iov_len, (old_vectors[_i].to - old_vectors[_i].from) * PAGE);
