@@ -42,12 +42,23 @@ SINCE(flags_are_words, 6, 16)
 /* Schemes on virtual addresses migrate, and their `stat' counts what passes the filters. */
 SINCE(walks_virtual_pages, 6, 17)
 
-/* A command gets ECANCELED if the kdamond has ended, EINVAL if there never was one. */
-SINCE(tells_ended_from_never, 6, 18)
+/*
+ * A command gets ECANCELED if the kdamond has ended, EINVAL if there never was one.  Stable kernels
+ * 6.18 have it; 6.19 and 7.0 do not.
+ */
+static inline bool abi_tells_ended_from_never(unsigned int abi)
+{
+	return abi == DAMON_ABI(6, 18) || abi >= DAMON_ABI(7, 1);
+}
 /* Aging treats zero accesses as unlike any other number. */
 SINCE(zero_is_another, 6, 18)
 /* The moving sum is set to the aggregation's count at its end. */
 SINCE(moving_sum_is_exact, 6, 18)
+
+/* Tried regions have odd numbers, as the kernel counts each twice. */
+SINCE(counts_tried_twice, 7, 0)
+/* Schemes pass targets over whose process is gone. */
+SINCE(passes_over_the_gone, 7, 0)
 
 #undef SINCE
 

@@ -192,27 +192,55 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 	count_try(scheme, sz, result);
 }
 
+/* Whether it is the scheme's turn, and its quota has something left. */
+static bool is_to_look(const struct damos *scheme)
+{
+	const struct damos_quota *quota = &scheme->quota;
+
+	return scheme->due && scheme->active && !(quota->esz && quota->charged_sz >= quota->esz);
+}
+
+static bool is_exhausted(const struct damos *scheme)
+{
+	return scheme->desc.max_nr_snapshots &&
+	       scheme->stat.nr_snapshots >= scheme->desc.max_nr_snapshots;
+}
+
+/* Whether the scheme wants the region, by pattern and score. */
+static bool is_wanted(const struct damon_ctx *ctx, const struct damos *scheme,
+		      const struct damon_region *region)
+{
+	const struct damos_quota *quota = &scheme->quota;
+
+	if (!damos_pattern_matches(&scheme->desc.pattern, region))
+		return false;
+	return !quota->esz || !ctx->ops->scheme_score ||
+	       ctx->ops->scheme_score(ctx, region, scheme) >= quota->min_score;
+}
+
 static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 {
 	struct damon_target *target = &ctx->targets[t];
 
 	for (size_t s = 0; s < ctx->nr_schemes; s++) {
 		struct damos *scheme = &ctx->schemes[s];
-		struct damos_quota *quota = &scheme->quota;
 
-		if (!scheme->due || !scheme->active)
+		if (!is_to_look(scheme) || skip_to_resume_point(ctx, scheme, t, index) ||
+		    is_exhausted(scheme))
 			continue;
-		if (quota->esz && quota->charged_sz >= quota->esz)
-			continue;
-		if (skip_to_resume_point(ctx, scheme, t, index))
-			continue;
-		if (!damos_pattern_matches(&scheme->desc.pattern, &target->regions[index]))
-			continue;
-		if (quota->esz && ctx->ops->scheme_score &&
-		    ctx->ops->scheme_score(ctx, &target->regions[index], scheme) < quota->min_score)
-			continue;
-		apply_scheme(ctx, t, index, s);
+		if (is_wanted(ctx, scheme, &target->regions[index]))
+			apply_scheme(ctx, t, index, s);
+		/* A quota that cut it is not through with the target. */
+		if (index + 1 == target->nr_regions)
+			damos_count(scheme, &(struct damos_stat){ .nr_snapshots = 1 });
 	}
+}
+
+/* Whether schemes pass a target over. */
+static bool is_gone(const struct damon_ctx *ctx, const struct damon_target *target)
+{
+	return abi_passes_over_the_gone(ctx->abi) && ctx->ops->has_process &&
+	       !(target->process && process_exists(target->process));
 }
 
 /* Ends a round of scheme S: sets its next time, and notes its part in a collection. */
@@ -223,6 +251,7 @@ static void end_round(struct damon_ctx *ctx, size_t s)
 
 	scheme->due = false;
 	damos_set_next_apply(ctx, scheme);
+	damonfs_damos_stat_after_apply_interval(s, &scheme->stat);
 	/* Whether or not it tried anything, since Linux 6.14. */
 	scheme->tried_done |= abi_collects_by_rounds(ctx->abi);
 	for (size_t i = command ? command->nr_tried : 0; i; i--)
@@ -266,9 +295,12 @@ void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
 	if (ctx->stranded)
 		return;
 	/* Regions that are cut off on the way are visited next. */
-	for (size_t t = 0; t < ctx->nr_targets; t++)
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		if (is_gone(ctx, &ctx->targets[t]))
+			continue;
 		for (size_t i = 0; i < ctx->targets[t].nr_regions && !stop_asked(); i++)
 			apply_schemes_to(ctx, t, i);
+	}
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].due)
 			end_round(ctx, s);

@@ -22,7 +22,7 @@ static void take_goals(struct damos_quota *quota, struct damos_quota_desc *desc)
 {
 	for (size_t i = 0; i < desc->nr_goals && i < quota->desc.nr_goals; i++)
 		desc->goals[i].last_psi_total = quota->desc.goals[i].last_psi_total;
-	free(quota->desc.goals);
+	damos_goals_clear(&quota->desc);
 	quota->desc.goals = steal_ptr(desc->goals);
 	quota->desc.nr_goals = desc->nr_goals;
 	desc->nr_goals = 0;
@@ -59,6 +59,13 @@ static void commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc, struc
 	ctx->nr_schemes = desc->nr_schemes;
 }
 
+/* What a target was, and what it becomes. */
+struct staged_target {
+	struct damon_target *old; /* the context's, or NULL */
+	struct damon_target_desc *desc;
+	bool goes_on; /* with the same process */
+};
+
 /*
  * All that a commit needs, made before anything changes.  For a target that goes on, `targets'
  * holds only its new regions, if any.
@@ -66,8 +73,8 @@ static void commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc, struc
 struct staged {
 	struct damos *schemes;
 	struct damon_target *targets;
+	struct staged_target *from; /* of each */
 	size_t nr_targets;
-	bool *goes_on;
 	size_t left; /* regions that may still be made */
 };
 
@@ -77,7 +84,7 @@ static void unstage(struct staged *staged)
 		damon_target_clear(&staged->targets[t]);
 	free(staged->schemes);
 	free(staged->targets);
-	free(staged->goes_on);
+	free(staged->from);
 }
 
 static bool same_process(const struct process *a, const struct process *b)
@@ -97,42 +104,57 @@ static int copy_regions(const struct damon_target *from, struct damon_target *to
 	return r;
 }
 
-/* Stages target number T of DESC.  Without ranges, it keeps the old one's regions. */
-static int stage_target(struct damon_ctx *ctx, const struct damon_desc *desc, size_t t,
-			struct staged *staged)
+/* Stages a target that OLD, or none, becomes by ITS.  Without ranges, it keeps the old regions. */
+static int stage_target(struct damon_ctx *ctx, struct damon_target *old,
+			struct damon_target_desc *its, struct staged *staged)
 {
-	const struct damon_target_desc *its = &desc->targets[t];
-	const struct damon_target *old = t < ctx->nr_targets ? &ctx->targets[t] : NULL;
-	struct damon_target *target = &staged->targets[t];
+	struct staged_target *from = &staged->from[staged->nr_targets];
+	struct damon_target *target = &staged->targets[staged->nr_targets++];
 	int r = 0;
 
-	staged->nr_targets++;
+	*from = (struct staged_target){ .old = old, .desc = its };
 	if (!old)
 		return damon_target_init(ctx, target, its, staged->left);
-	staged->goes_on[t] = same_process(old->process, its->process);
-	if (!staged->goes_on[t])
+	from->goes_on = same_process(old->process, its->process);
+	if (!from->goes_on)
 		r = damon_target_open(ctx, target, its->process);
 	/* Another process takes the old regions over, fitted to new ones if any. */
-	if (!r && (!staged->goes_on[t] || its->nr_ranges))
+	if (!r && (!from->goes_on || its->nr_ranges))
 		r = copy_regions(old, target);
 	if (!r && its->nr_ranges)
 		r = damon_target_set_ranges(ctx, target, its, staged->left);
 	return r;
 }
 
-static size_t nr_staged(const struct damon_ctx *ctx, const struct staged *staged, size_t t)
+static size_t nr_staged(const struct staged *staged, size_t t)
 {
-	return staged->goes_on[t] && !staged->targets[t].regions ? ctx->targets[t].nr_regions :
-								   staged->targets[t].nr_regions;
+	return staged->from[t].goes_on && !staged->targets[t].regions ?
+		       staged->from[t].old->nr_regions :
+		       staged->targets[t].nr_regions;
 }
 
 /* Whether anything will be seen: one target that goes on and is not blind is enough. */
-static int see_staged(const struct damon_ctx *ctx, const struct staged *staged)
+static int see_staged(const struct staged *staged)
 {
 	for (size_t t = 0; t < staged->nr_targets; t++)
-		if (staged->goes_on[t] && !ctx->targets[t].blind)
+		if (staged->from[t].goes_on && !staged->from[t].old->blind)
 			return 0;
 	return damon_targets_seen(staged->targets, staged->nr_targets);
+}
+
+/* Stages target number T of DESC, unless it is obsolete: then there must be one to remove. */
+static int stage_number(struct damon_ctx *ctx, const struct damon_desc *desc, size_t t,
+			struct staged *staged)
+{
+	struct damon_target *old = t < ctx->nr_targets ? &ctx->targets[t] : NULL;
+	int r;
+
+	if (desc->targets[t].obsolete)
+		return old ? 0 : -EINVAL;
+	r = stage_target(ctx, old, &desc->targets[t], staged);
+	if (!r && staged->left != SIZE_MAX)
+		staged->left -= min_ul(staged->left, nr_staged(staged, staged->nr_targets - 1));
+	return r;
 }
 
 static int stage(struct damon_ctx *ctx, const struct damon_desc *desc, struct staged *staged)
@@ -142,17 +164,15 @@ static int stage(struct damon_ctx *ctx, const struct damon_desc *desc, struct st
 	staged->left = desc->max_total_regions ? desc->max_total_regions : SIZE_MAX;
 	staged->schemes = calloc(desc->nr_schemes + 1, sizeof(*staged->schemes));
 	staged->targets = calloc(desc->nr_targets + 1, sizeof(*staged->targets));
-	staged->goes_on = calloc(desc->nr_targets + 1, sizeof(*staged->goes_on));
-	if (!staged->schemes || !staged->targets || !staged->goes_on)
+	staged->from = calloc(desc->nr_targets + 1, sizeof(*staged->from));
+	if (!staged->schemes || !staged->targets || !staged->from)
 		return -ENOMEM;
 	for (size_t t = 0; !r && t < desc->nr_targets; t++) {
-		r = stage_target(ctx, desc, t, staged);
+		r = stage_number(ctx, desc, t, staged);
 		if (!r && stop_asked())
 			r = -ECANCELED;
-		if (!r && staged->left != SIZE_MAX)
-			staged->left -= min_ul(staged->left, nr_staged(ctx, staged, t));
 	}
-	return r ? r : see_staged(ctx, staged);
+	return r ? r : see_staged(staged);
 }
 
 /* Continues the OLD target in the committer's name, with the regions of STAGED. */
@@ -176,21 +196,29 @@ static void continue_target(struct damon_target *staged, struct damon_target *ol
 	*old = (struct damon_target){ 0 };
 }
 
-/* Schemes whose last window stopped in a removed target begin the next one at the start. */
-static void forget_target(struct damon_ctx *ctx, size_t t)
+/* The next window of a quota begins where the last one stopped, if that target goes on. */
+static void keep_resume_point(const struct damon_ctx *ctx, const struct staged *staged,
+			      struct damos_quota *quota)
 {
-	for (size_t s = 0; s < ctx->nr_schemes; s++)
-		if (ctx->schemes[s].quota.resume_target == t)
-			ctx->schemes[s].quota.resumes = false;
+	const struct damon_target *old = &ctx->targets[quota->resume_target];
+
+	for (size_t t = 0; quota->resumes && t < staged->nr_targets; t++)
+		if (staged->from[t].old == old) {
+			quota->resume_target = t;
+			return;
+		}
+	/* It stopped in a target that is removed. */
+	quota->resumes = false;
 }
 
-static void commit_targets(struct damon_ctx *ctx, struct damon_desc *desc, struct staged *staged)
+static void commit_targets(struct damon_ctx *ctx, struct staged *staged)
 {
+	for (size_t s = 0; s < ctx->nr_schemes; s++)
+		keep_resume_point(ctx, staged, &ctx->schemes[s].quota);
 	for (size_t t = 0; t < staged->nr_targets; t++)
-		if (staged->goes_on[t])
-			continue_target(&staged->targets[t], &ctx->targets[t], &desc->targets[t]);
-	for (size_t t = staged->nr_targets; t < ctx->nr_targets; t++)
-		forget_target(ctx, t);
+		if (staged->from[t].goes_on)
+			continue_target(&staged->targets[t], staged->from[t].old,
+					staged->from[t].desc);
 	for (size_t t = 0; t < ctx->nr_targets; t++)
 		damon_target_clear(&ctx->targets[t]);
 	free(ctx->targets);
@@ -247,7 +275,7 @@ int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 	}
 	caller_put(ctx->caller);
 	ctx->caller = steal_ptr(desc->caller);
-	commit_targets(ctx, desc, &staged);
+	commit_targets(ctx, &staged);
 	commit_schemes(ctx, desc, steal_ptr(staged.schemes));
 	commit_attrs(ctx, &desc->attrs);
 	return 0;
@@ -257,5 +285,5 @@ int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc)
 {
 	for (size_t s = 0; s < ctx->nr_schemes && s < desc->nr_schemes; s++)
 		take_goals(&ctx->schemes[s].quota, &desc->schemes[s].quota);
-	return 0;
+	return desc->error;
 }

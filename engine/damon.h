@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "access/proc/memcg.h"
 #include "access/proc/process.h"
 
 /* The kernel version whose rules apply. */
@@ -76,6 +77,10 @@ enum damos_quota_goal_metric {
 	DAMOS_QUOTA_SOME_MEM_PSI_US,
 	DAMOS_QUOTA_NODE_MEM_USED_BP,
 	DAMOS_QUOTA_NODE_MEM_FREE_BP,
+	DAMOS_QUOTA_NODE_MEMCG_USED_BP,
+	DAMOS_QUOTA_NODE_MEMCG_FREE_BP,
+	DAMOS_QUOTA_ACTIVE_MEM_BP,
+	DAMOS_QUOTA_INACTIVE_MEM_BP,
 	NR_DAMOS_QUOTA_GOAL_METRICS
 };
 
@@ -84,6 +89,7 @@ struct damos_quota_goal {
 	uint64_t target_value;
 	uint64_t current_value;
 	int nid; /* for node metrics */
+	struct memcg *memcg; /* a reference, for those of a cgroup; else NULL */
 	uint64_t last_psi_total; /* the engine's */
 };
 
@@ -141,6 +147,7 @@ struct damos_stat {
 	uint64_t nr_applied, sz_applied;
 	uint64_t sz_ops_filter_passed;
 	uint64_t qt_exceeds;
+	uint64_t nr_snapshots; /* once for each target in a round, if its last region was tried */
 };
 
 struct damos_desc {
@@ -152,6 +159,7 @@ struct damos_desc {
 	size_t nr_dests;
 	struct damos_quota_desc quota;
 	struct damos_watermarks wmarks;
+	uint64_t max_nr_snapshots; /* after so many, it is not applied any more; 0: no limit */
 	struct damos_filter *filters;
 	size_t nr_filters;
 	/*
@@ -165,6 +173,8 @@ struct damon_target_desc {
 	/* The process, as the description's caller numbers it; for damon_desc_open(). */
 	pid_t pid;
 	struct process *process; /* a reference; NULL for paddr */
+	/* A commit removes the target of this number. */
+	bool obsolete;
 	/* Use the ranges as the first regions unchanged, not fitted to pages. */
 	bool as_they_stand;
 	struct damon_addr_range *ranges;
@@ -188,7 +198,10 @@ struct damon_desc {
 	size_t nr_targets;
 	struct damos_desc *schemes;
 	size_t nr_schemes;
-	/* An error in what follows the targets, reported once they are open. */
+	/*
+	 * An error in what follows the targets, reported once they are open; with
+	 * COMMIT_QUOTA_GOALS, in the schemes that follow those in `schemes'.
+	 */
 	int error;
 };
 
@@ -209,6 +222,7 @@ int damon_desc_open(struct damon_desc *desc);
 /* Frees what DESC owns, but not DESC, and zeroes it. */
 void damon_desc_clear(struct damon_desc *desc);
 void damon_target_desc_clear(struct damon_target_desc *target);
+void damos_goals_clear(struct damos_quota_desc *quota);
 
 /* Return: a copy with references of its own, or NULL if there is no memory. */
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc);

@@ -63,12 +63,21 @@ void damon_target_desc_clear(struct damon_target_desc *target)
 	*target = (struct damon_target_desc){ 0 };
 }
 
+void damos_goals_clear(struct damos_quota_desc *quota)
+{
+	for (size_t i = 0; i < quota->nr_goals; i++)
+		memcg_put(quota->goals[i].memcg);
+	free(quota->goals);
+	quota->goals = NULL;
+	quota->nr_goals = 0;
+}
+
 void damon_desc_clear(struct damon_desc *desc)
 {
 	for (size_t i = 0; i < desc->nr_targets; i++)
 		damon_target_desc_clear(&desc->targets[i]);
 	for (size_t i = 0; i < desc->nr_schemes; i++) {
-		free(desc->schemes[i].quota.goals);
+		damos_goals_clear(&desc->schemes[i].quota);
 		free(desc->schemes[i].filters);
 		free(desc->schemes[i].dests);
 	}
@@ -109,6 +118,10 @@ static int copy_scheme(const struct damos_desc *from, struct damos_desc *to)
 	*to = *from;
 	to->quota.goals =
 		copy_array(from->quota.goals, from->quota.nr_goals, sizeof(*to->quota.goals));
+	for (size_t i = 0; i < to->quota.nr_goals && to->quota.goals; i++)
+		memcg_get(to->quota.goals[i].memcg);
+	if (!to->quota.goals)
+		to->quota.nr_goals = 0;
 	to->filters = copy_array(from->filters, from->nr_filters, sizeof(*to->filters));
 	to->dests = copy_array(from->dests, from->nr_dests, sizeof(*to->dests));
 	return to->quota.goals && to->filters && to->dests ? 0 : -ENOMEM;
@@ -145,6 +158,7 @@ struct damos_stat damos_stat_read(const struct damos_stat *live)
 		.sz_ops_filter_passed =
 			__atomic_load_n(&live->sz_ops_filter_passed, __ATOMIC_RELAXED),
 		.qt_exceeds = __atomic_load_n(&live->qt_exceeds, __ATOMIC_RELAXED),
+		.nr_snapshots = __atomic_load_n(&live->nr_snapshots, __ATOMIC_RELAXED),
 	};
 }
 

@@ -39,31 +39,59 @@ uint64_t damos_feed_loop_next(uint64_t x, uint64_t score)
 	return x > change ? max_ul(x - change, GOAL_REACHED) : GOAL_REACHED;
 }
 
-/* In 1/10000 of the node's memory; a node that has none is all free. */
-static uint64_t node_value(const struct damos_quota_goal *goal)
-{
-	uint64_t total, free;
-
-	if (meminfo_node(goal->nid, &total, &free) || !total)
-		return goal->metric == DAMOS_QUOTA_NODE_MEM_USED_BP ? 0 : 10000;
-	if (goal->metric == DAMOS_QUOTA_NODE_MEM_USED_BP)
-		return (total - min_ul(free, total)) * 10000 / total;
-	return free * 10000 / total;
-}
-
-static uint64_t goal_value(struct damos_quota_goal *goal)
+static uint64_t stall_growth(struct damos_quota_goal *goal)
 {
 	uint64_t total, growth;
 
-	if (goal->metric == DAMOS_QUOTA_USER_INPUT)
-		return goal->current_value;
-	if (goal->metric != DAMOS_QUOTA_SOME_MEM_PSI_US)
-		return node_value(goal);
 	if (meminfo_some_stall_us(&total))
 		return 0;
 	growth = total - goal->last_psi_total;
 	goal->last_psi_total = total;
 	return growth;
+}
+
+/*
+ * The part of the node's memory, in 1/10000, that is used or used by a cgroup; or the rest of it,
+ * if UNUSED.  A node that has no memory is all free.
+ */
+static uint64_t node_share(const struct damos_quota_goal *goal, bool unused)
+{
+	uint64_t total, free, used;
+
+	if (meminfo_node(goal->nid, &total, &free) || !total)
+		return unused ? 10000 : 0;
+	used = goal->memcg ? memcg_node_used(goal->memcg, goal->nid) / 1024 :
+			     total - min_ul(free, total);
+	used = min_ul(used, total);
+	return (unused ? total - used : used) * 10000 / total;
+}
+
+static uint64_t active_share(const struct damos_quota_goal *goal)
+{
+	uint64_t bp;
+
+	if (meminfo_active_bp(&bp))
+		return 0;
+	return goal->metric == DAMOS_QUOTA_ACTIVE_MEM_BP ? bp : 10000 - bp;
+}
+
+static uint64_t goal_value(struct damos_quota_goal *goal)
+{
+	switch (goal->metric) {
+	case DAMOS_QUOTA_SOME_MEM_PSI_US:
+		return stall_growth(goal);
+	case DAMOS_QUOTA_NODE_MEM_USED_BP:
+	case DAMOS_QUOTA_NODE_MEMCG_USED_BP:
+		return node_share(goal, false);
+	case DAMOS_QUOTA_NODE_MEM_FREE_BP:
+	case DAMOS_QUOTA_NODE_MEMCG_FREE_BP:
+		return node_share(goal, true);
+	case DAMOS_QUOTA_ACTIVE_MEM_BP:
+	case DAMOS_QUOTA_INACTIVE_MEM_BP:
+		return active_share(goal);
+	default:
+		return goal->current_value;
+	}
 }
 
 /* The highest score of all goals: the least aggressive outcome. */

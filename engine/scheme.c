@@ -35,7 +35,7 @@ void damos_init(struct damos *scheme, struct damos_desc *desc)
 
 void damos_clear(struct damos *scheme)
 {
-	free(scheme->quota.desc.goals);
+	damos_goals_clear(&scheme->quota.desc);
 	free(scheme->desc.filters);
 	free(scheme->desc.dests);
 	*scheme = (struct damos){ 0 };
@@ -79,6 +79,7 @@ static void count_all(struct damos_stat *stat, const struct damos_stat *more)
 	count(&stat->sz_applied, more->sz_applied);
 	count(&stat->sz_ops_filter_passed, more->sz_ops_filter_passed);
 	count(&stat->qt_exceeds, more->qt_exceeds);
+	count(&stat->nr_snapshots, more->nr_snapshots);
 }
 
 void damos_count(struct damos *scheme, const struct damos_stat *more)

@@ -49,6 +49,13 @@ PROBED void damonfs_damos_esz(size_t scheme_idx, uint64_t esz)
 	__asm__ volatile("" ::"r"(scheme_idx), "r"(esz));
 }
 
+PROBED void damonfs_damos_stat_after_apply_interval(size_t scheme_idx,
+						    const struct damos_stat *stat)
+{
+	DTRACE_PROBE2(damonfs, damos_stat_after_apply_interval, scheme_idx, stat);
+	__asm__ volatile("" ::"r"(scheme_idx), "r"(stat) : "memory");
+}
+
 PROBED void damonfs_damon_monitor_intervals_tune(uint64_t sample_us)
 {
 	DTRACE_PROBE1(damonfs, damon_monitor_intervals_tune, sample_us);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct damon_ctx;
+struct damos_stat;
 
 /* damon:damon_aggregated: a region at the end of an aggregation. */
 void damonfs_damon_aggregated(uint64_t target_id, unsigned int nr_regions, uint64_t start,
@@ -18,6 +19,9 @@ void damonfs_damos_before_apply(size_t scheme_idx, size_t target_idx, unsigned i
 
 /* damon:damos_esz: the effective size of a quota from now on; the context is 0. */
 void damonfs_damos_esz(size_t scheme_idx, uint64_t esz);
+
+/* damon:damos_stat_after_apply_interval: a scheme's totals after a round; the context is 0. */
+void damonfs_damos_stat_after_apply_interval(size_t scheme_idx, const struct damos_stat *stat);
 
 /* damon:damon_monitor_intervals_tune: the sampling interval (us) from now on. */
 void damonfs_damon_monitor_intervals_tune(uint64_t sample_us);

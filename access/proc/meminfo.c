@@ -8,22 +8,42 @@
 #include "access/proc/meminfo.h"
 #include "util/cleanup.h"
 
-int meminfo_free_rate(uint64_t *out)
+/* Reads two items, in kB.  Return: 0 or -EIO. */
+static int read_two(enum meminfo_item first, enum meminfo_item second, uint64_t out[2])
 {
-	enum meminfo_item items[] = { MEMINFO_MEM_FREE, MEMINFO_MEM_TOTAL };
+	enum meminfo_item items[] = { first, second };
 	struct meminfo_info *info = NULL;
 	struct meminfo_stack *stack;
-	uint64_t total = 0;
 
 	if (procps_meminfo_new(&info) < 0)
 		return -EIO;
 	stack = procps_meminfo_select(info, items, 2);
-	if (stack) {
-		total = stack->head[1].result.ul_int;
-		*out = total ? stack->head[0].result.ul_int * 1000 / total : 0;
-	}
+	for (size_t i = 0; stack && i < 2; i++)
+		out[i] = stack->head[i].result.ul_int;
 	procps_meminfo_unref(&info);
-	return total ? 0 : -EIO;
+	return stack ? 0 : -EIO;
+}
+
+int meminfo_free_rate(uint64_t *out)
+{
+	uint64_t kb[2]; /* free, all */
+	int r = read_two(MEMINFO_MEM_FREE, MEMINFO_MEM_TOTAL, kb);
+
+	if (r || !kb[1])
+		return -EIO;
+	*out = kb[0] * 1000 / kb[1];
+	return 0;
+}
+
+int meminfo_active_bp(uint64_t *out)
+{
+	uint64_t kb[2]; /* active, inactive */
+	int r = read_two(MEMINFO_MEM_ACTIVE, MEMINFO_MEM_INACTIVE, kb);
+
+	if (r || !(kb[0] + kb[1]))
+		return -EIO;
+	*out = kb[0] * 10000 / (kb[0] + kb[1]);
+	return 0;
 }
 
 int meminfo_node(int nid, uint64_t *total, uint64_t *free)

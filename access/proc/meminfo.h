@@ -14,6 +14,9 @@ int meminfo_free_rate(uint64_t *out);
  */
 int meminfo_node(int nid, uint64_t *total, uint64_t *free);
 
+/* Active memory in 1/10000 of all that is active or inactive.  Return: 0 and *OUT, or an errno. */
+int meminfo_active_bp(uint64_t *out);
+
 /* Microseconds since boot in which some task waited for memory (PSI). */
 int meminfo_some_stall_us(uint64_t *out);
 

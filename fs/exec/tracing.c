@@ -61,6 +61,16 @@ static const struct event_type {
 	{ "damos_esz", DAMON_ABI(6, 17), (void (*)(void))damonfs_damos_esz,
 	  "context_idx=\\0:u32 scheme_idx=%di:u32 esz=%si:u64",
 	  "\"ctx_idx=%u scheme_idx=%u esz=%lu\", REC->context_idx, REC->scheme_idx, REC->esz" },
+	{ "damos_stat_after_apply_interval", DAMON_ABI(7, 0),
+	  (void (*)(void))damonfs_damos_stat_after_apply_interval,
+	  "context_idx=\\0:u32 scheme_idx=%di:u32 nr_tried=+0(%si):u64 sz_tried=+8(%si):u64 "
+	  "nr_applied=+16(%si):u64 sz_applied=+24(%si):u64 sz_ops_filter_passed=+32(%si):u64 "
+	  "qt_exceeds=+40(%si):u64 nr_snapshots=+48(%si):u64",
+	  /* The second sz_tried is the kernel's. */
+	  "\"ctx_idx=%u scheme_idx=%u nr_tried=%lu sz_tried=%lu nr_applied=%lu sz_tried=%lu "
+	  "sz_ops_filter_passed=%lu qt_exceeds=%lu nr_snapshots=%lu\", REC->context_idx, "
+	  "REC->scheme_idx, REC->nr_tried, REC->sz_tried, REC->nr_applied, REC->sz_applied, "
+	  "REC->sz_ops_filter_passed, REC->qt_exceeds, REC->nr_snapshots" },
 	{ "damon_monitor_intervals_tune", DAMON_ABI(6, 17),
 	  (void (*)(void))damonfs_damon_monitor_intervals_tune, "sample_us=%di:u64",
 	  "\"sample_us=%lu\", REC->sample_us" },

@@ -85,6 +85,7 @@ const struct dir_kind context_kind = {
 
 static const struct file_type target_files[] = {
 	INT("pid_target", 0600, struct target_dir, pid, .range_is_invalid = true),
+	FLAG("obsolete_target", 0600, struct target_dir, obsolete, .since = V(6, 19)),
 	COUNT("regions/nr_regions", 0600, struct target_dir, regions, &region_kind),
 };
 

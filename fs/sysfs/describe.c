@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/capability.h>
 
+#include "access/proc/memcg.h"
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -36,6 +37,7 @@ static int describe_target(const struct target_dir *target, enum damon_ops_id op
 	if (ops != DAMON_OPS_PADDR && target->pid <= 0)
 		return -EINVAL;
 	out->pid = target->pid;
+	out->obsolete = target->obsolete;
 	out->ranges = calloc(target->regions.nr + 1, sizeof(*out->ranges));
 	if (!out->ranges)
 		return -ENOMEM;
@@ -106,24 +108,35 @@ static int describe_dests(const struct dir_list *dests, struct damos_desc *out)
 	return 0;
 }
 
+static int describe_goal(const struct goal_dir *goal, struct damos_quota_goal *out)
+{
+	*out = (struct damos_quota_goal){
+		.metric = (enum damos_quota_goal_metric)goal->metric,
+		.target_value = goal->target_value,
+		.current_value = goal->current_value,
+		.nid = goal->nid,
+	};
+	if (out->metric != DAMOS_QUOTA_NODE_MEMCG_USED_BP &&
+	    out->metric != DAMOS_QUOTA_NODE_MEMCG_FREE_BP)
+		return 0;
+	return memcg_open(goal->path, &out->memcg);
+}
+
 /* Goals without a target value are not passed on. */
 static int describe_scheme_goals(const struct dir_list *goals, struct damos_quota_desc *out)
 {
+	int r = 0;
+
 	out->goals = calloc(goals->nr + 1, sizeof(*out->goals));
 	if (!out->goals)
 		return -ENOMEM;
-	for (size_t i = 0; i < goals->nr; i++) {
+	for (size_t i = 0; !r && i < goals->nr; i++) {
 		const struct goal_dir *goal = (struct goal_dir *)goals->dirs[i];
 
 		if (goal->target_value)
-			out->goals[out->nr_goals++] = (struct damos_quota_goal){
-				.metric = (enum damos_quota_goal_metric)goal->metric,
-				.target_value = goal->target_value,
-				.current_value = goal->current_value,
-				.nid = goal->nid,
-			};
+			r = describe_goal(goal, &out->goals[out->nr_goals++]);
 	}
-	return 0;
+	return r;
 }
 
 static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *out)
@@ -155,7 +168,9 @@ static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *o
 		.mid = scheme->watermarks.mid,
 		.low = scheme->watermarks.low,
 	};
-	r = describe_scheme_goals(&scheme->quotas.goals, &out->quota);
+	out->max_nr_snapshots = scheme->max_nr_snapshots;
+	/* Any failure in a scheme is ENOMEM. */
+	r = describe_scheme_goals(&scheme->quotas.goals, &out->quota) ? -ENOMEM : 0;
 	if (!r)
 		r = describe_dests(&scheme->dests, out);
 	return r ? r : describe_filters(scheme, out);
@@ -202,11 +217,20 @@ int describe_goals(const struct context_dir *context, struct damon_desc **out)
 		damon_desc_new(0, context->schemes.nr);
 	int r = desc ? 0 : -ENOMEM;
 
-	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
-		r = describe_scheme_goals(
-			&((struct scheme_dir *)context->schemes.dirs[i])->quotas.goals,
-			&desc->schemes[i].quota);
-	if (!r)
-		*out = steal_ptr(desc);
-	return r;
+	if (r)
+		return r;
+	for (size_t i = 0; i < desc->nr_schemes; i++) {
+		const struct scheme_dir *scheme = (struct scheme_dir *)context->schemes.dirs[i];
+
+		desc->error = describe_scheme_goals(&scheme->quotas.goals, &desc->schemes[i].quota);
+		if (desc->error == -ENOMEM)
+			return -ENOMEM;
+		/* The schemes before one with a bad goal get theirs. */
+		if (desc->error) {
+			damos_goals_clear(&desc->schemes[i].quota);
+			desc->nr_schemes = i;
+		}
+	}
+	*out = steal_ptr(desc);
+	return 0;
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* filters/N, core_filters/N, ops_filters/N: what a scheme keeps away from. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "fs/sysfs/sysfs.h"
+#include "fs/tree/file.h"
 #include "util/cleanup.h"
 
 #define CORE_TYPES                                          \
@@ -46,10 +44,7 @@ static const struct file_type ops_filter_files[] = { FILTER_FILES(ops_type_words
 
 static void filter_clear(struct dir *dir)
 {
-	char *path = ((struct filter_dir *)dir)->memcg_path;
-
-	account_refund(dir->account, ACCOUNT_BYTES, path ? strlen(path) + 1 : 0);
-	free(path);
+	file_free_text(dir, ((struct filter_dir *)dir)->memcg_path);
 }
 
 #define FILTER_KIND(name_, files_)                                                     \

@@ -29,6 +29,7 @@ struct context_dir {
 struct target_dir {
 	struct dir base;
 	int pid;
+	bool obsolete; /* `commit' removes it */
 	struct dir_list regions;
 };
 
@@ -59,6 +60,7 @@ struct scheme_dir {
 	} watermarks;
 	struct dir_list filters, core_filters, ops_filters;
 	struct damos_stat stats;
+	uint64_t max_nr_snapshots;
 	uint64_t tried_bytes;
 	struct dir_list tried_regions;
 };
@@ -68,6 +70,7 @@ struct goal_dir {
 	int metric; /* enum damos_quota_goal_metric */
 	uint64_t target_value, current_value;
 	int nid;
+	char *path; /* of a cgroup, as written */
 };
 
 struct dest_dir {
@@ -160,11 +163,5 @@ WITH_LOCK(tree_role)
 int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command);
 WITH_LOCK(tree_role)
 int tried_regions_take(struct context_dir *context, const struct damon_command *command);
-
-/*
- * Finds the cgroup by its PATH in /proc/PID/cgroup (a trailing newline is ignored).
- * Return: 0 and its inode number in *OUT, or -EINVAL.
- */
-int memcg_find(const char *path, uint64_t *out);
 
 #endif

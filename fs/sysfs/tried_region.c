@@ -52,11 +52,20 @@ int tried_regions_take_bytes(struct context_dir *context, const struct damon_com
 	return 0;
 }
 
-/* Directories are numbered among the regions of all schemes, or of their own. */
+/* The number of the next directory: among the regions of all schemes, or of its own. */
+static unsigned int tried_number(unsigned int abi, const struct scheme_dir *scheme, size_t tried)
+{
+	size_t nr = scheme->tried_regions.nr;
+
+	if (!abi_numbers_tried_by_scheme(abi))
+		return (unsigned int)tried;
+	return (unsigned int)(abi_counts_tried_twice(abi) ? 2 * nr + 1 : nr);
+}
+
 int tried_regions_take(struct context_dir *context, const struct damon_command *command)
 {
 	const struct file_type *file = tried_regions_file();
-	bool own = abi_numbers_tried_by_scheme(context->base.tree->abi);
+	unsigned int abi = context->base.tree->abi;
 
 	tried_regions_take_bytes(context, command);
 	for (size_t i = 0; i < command->nr_tried; i++) {
@@ -67,9 +76,7 @@ int tried_regions_take(struct context_dir *context, const struct damon_command *
 		if (!scheme)
 			continue;
 		region = (struct tried_region_dir *)dir_add(
-			&scheme->base, file,
-			own ? (unsigned int)scheme->tried_regions.nr : (unsigned int)i,
-			scheme->base.account);
+			&scheme->base, file, tried_number(abi, scheme, i), scheme->base.account);
 		/* Some of them would look like all. */
 		if (!region) {
 			tried_regions_clear(context);

@@ -129,6 +129,12 @@ static int file_store_text(const struct file_type *file, struct dir *dir, struct
 	return 0;
 }
 
+void file_free_text(struct dir *dir, char *text)
+{
+	account_refund(dir->account, ACCOUNT_BYTES, text ? strlen(text) + 1 : 0);
+	free(text);
+}
+
 static int show_count(const struct file_type *file, struct dir *dir, struct text *out)
 {
 	return text_add(out, "%zu\n", ((struct dir_list *)field_of(file, dir))->nr);

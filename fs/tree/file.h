@@ -25,4 +25,7 @@ int file_show(const struct file_type *file, struct dir *dir, const struct proces
 int file_store(const struct file_type *file, struct dir *dir, struct write *write,
 	       const char *text);
 
+/* Frees the TEXT of a file of that format, which is charged to DIR's account; or NULL. */
+void file_free_text(struct dir *dir, char *text);
+
 #endif

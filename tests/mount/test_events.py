@@ -85,7 +85,8 @@ class Events(unittest.TestCase):
 
     def test_events_are_those_of_the_kernel(self):
         for options, names in (((), ALL), (('-o', 'abi=6.1'), ALL[:1]),
-                               (('-o', 'abi=6.12'), [ALL[0], ALL[2]])):
+                               (('-o', 'abi=6.12'), [ALL[0], ALL[2]]),
+                               (('-o', 'abi=7.0'), ALL + ['damos_stat_after_apply_interval'])):
             done = run_exec('grep ^damon /sys/kernel/tracing/available_events; '
                             'ls /sys/kernel/tracing/events/damon; perf list "damon:*"', *options)
             lines = done.out.split('\n')
@@ -150,6 +151,24 @@ class Events(unittest.TestCase):
         samples = re.findall(r' damon:damon_monitor_intervals_tune: sample_us=(\d+)\n', done.out)
         self.assertTrue(all(1000 <= int(us) <= 100000 for us in samples) and samples, done.err)
         self.assertRegex(done.out, r' damon:damos_esz: ctx_idx=0 scheme_idx=0 esz=\d+\n')
+
+    @tries(3)
+    def test_statistics_of_rounds_are_told(self):
+        with self.workload() as pid, tempfile.TemporaryDirectory() as place:
+            data = place + '/perf.data'
+            done = run_exec(self.watch(pid, """
+                perf record -q -a -e damon:damos_stat_after_apply_interval -o %s -- sleep %d
+                perf script -i %s""" % (data, 2 * self.SLOWER, data)), '-o', 'abi=7.0')
+        # The second sz_tried is what was applied: the kernel's own slip.
+        stats = [[int(n) for n in m] for m in re.findall(
+            r' damon:damos_stat_after_apply_interval: ctx_idx=0 scheme_idx=0 nr_tried=(\d+) '
+            r'sz_tried=(\d+) nr_applied=(\d+) sz_tried=(\d+) sz_ops_filter_passed=(\d+) '
+            r'qt_exceeds=(\d+) nr_snapshots=(\d+)\n', done.out)]
+        self.assertGreater(len(stats), 10, done.err)
+        self.assertEqual(stats, sorted(stats))
+        self.assertLessEqual({b[6] - a[6] for a, b in zip(stats, stats[1:])}, {0, 1})
+        self.assertGreater(stats[-1][1], 4 << 20)
+        self.assertEqual({(s[2], s[3], s[4], s[5]) for s in stats}, {(0, 0, 0, 0)})
 
     def test_nobody_elses_are_seen(self):
         """Of two damonfs, each perf records its own."""

@@ -182,6 +182,75 @@ START_TEST(another_process_takes_the_regions_over)
 }
 END_TEST
 
+/* ---- obsolete targets ---- */
+
+/* Which of five targets are obsolete, how many there are before, and which are left, by number. */
+static const struct {
+	const char *marks;
+	size_t before;
+	int r;
+	const char *left;
+} obsolete_vectors[] = {
+	{ "-x-", 3, 0, "02" },	 { "x--", 3, 0, "12" },		{ "--x", 3, 0, "01" },
+	{ "xxx", 3, 0, "" },	 { "x-x", 3, 0, "1" },		{ "-x", 3, 0, "0" },
+	{ "-x--", 3, 0, "02+" }, { "---x", 3, -EINVAL, "012" }, { "x--x", 3, -EINVAL, "012" },
+	{ "x", 0, -EINVAL, "" }, { "-x---", 3, 0, "02++" },
+};
+
+/* Targets go by number; those that are left keep what they have learnt. */
+START_TEST(obsolete_targets_are_removed)
+{
+	const char *marks = obsolete_vectors[_i].marks, *left = obsolete_vectors[_i].left;
+	CTX(ctx, DAMON_OPS_VADDR, obsolete_vectors[_i].before, 0);
+	DESC(desc, DAMON_OPS_VADDR, strlen(marks), 0);
+
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		set_spans(&ctx->targets[t],
+			  (struct span[]){ { t * 10, t * 10 + 5, 20, 20, 3 }, { 0 } });
+	for (size_t t = 0; t < desc->nr_targets; t++)
+		desc->targets[t].obsolete = marks[t] == 'x';
+	ck_assert_int_eq(damon_ctx_commit(ctx, desc), obsolete_vectors[_i].r);
+	ck_assert_uint_eq(ctx->nr_targets, strlen(left));
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		uint64_t was = (uint64_t)(left[t] - '0');
+
+		if (left[t] == '+')
+			ck_assert_uint_eq(ctx->targets[t].nr_regions, 0);
+		else
+			assert_spans(&ctx->targets[t],
+				     (struct span[]){ { was * 10, was * 10 + 5, 20, 20, 3 },
+						      { 0 } });
+	}
+	ck_assert_int_eq(damon_ctx_valid(ctx), false);
+}
+END_TEST
+
+/* Where the window stopped of three targets, which one is removed; where the next one begins. */
+static const struct {
+	size_t stopped, removed, begins;
+	bool resumes;
+} moved_vectors[] = {
+	{ 2, 0, 1, true },  { 2, 1, 1, true },	{ 0, 1, 0, true },
+	{ 0, 0, 0, false }, { 1, 1, 0, false },
+};
+
+START_TEST(resume_point_follows_its_target)
+{
+	CTX(ctx, DAMON_OPS_VADDR, 3, 1);
+	DESC(desc, DAMON_OPS_VADDR, 3, 1);
+	struct damos_quota *quota = &ctx->schemes[0].quota;
+
+	quota->resumes = true;
+	quota->resume_target = moved_vectors[_i].stopped;
+	desc->targets[moved_vectors[_i].removed].obsolete = true;
+	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	quota = &ctx->schemes[0].quota;
+	ck_assert_int_eq(quota->resumes, moved_vectors[_i].resumes);
+	if (quota->resumes)
+		ck_assert_uint_eq(quota->resume_target, moved_vectors[_i].begins);
+}
+END_TEST
+
 /* ---- schemes ---- */
 
 START_TEST(schemes_keep_their_state_and_take_the_rest)
@@ -362,6 +431,8 @@ int main(void)
 	tcase_add_test(tcase, attributes_are_replaced_and_all_countdowns_begin_anew);
 	tcase_add_test(tcase, targets_are_kept_appended_and_removed_by_index);
 	tcase_add_test(tcase, another_process_takes_the_regions_over);
+	ADD_VECTORS(tcase, obsolete_targets_are_removed, obsolete_vectors);
+	ADD_VECTORS(tcase, resume_point_follows_its_target, moved_vectors);
 	tcase_add_test(tcase, schemes_keep_their_state_and_take_the_rest);
 	tcase_add_test(tcase, appended_schemes_are_new_and_work);
 	tcase_add_test(tcase, resume_point_goes_with_its_target);

@@ -189,6 +189,74 @@ START_TEST(statistics_tell_what_was_tried_and_what_applied)
 }
 END_TEST
 
+/* ---- snapshots ---- */
+
+/* Of three targets with two regions each, so many are left at most; how many rounds change it. */
+static const struct {
+	uint64_t max, rounds, snapshots, tried;
+	bool matches;
+} snapshot_vectors[] = {
+	{ 0, 3, 9, 18, true }, { 0, 3, 9, 0, false }, { 4, 3, 4, 8, true },
+	{ 4, 1, 3, 6, true },  { 3, 9, 3, 6, true },  { 1, 9, 1, 2, true },
+};
+
+/* They are counted for each target and round, whatever is tried, and stop a scheme in a round. */
+START_TEST(snapshots_are_counted_and_limited)
+{
+	CTX(ctx, 3, 1);
+	struct damos *scheme = &ctx->schemes[0];
+
+	for (size_t t = 0; t < 3; t++)
+		set_spans(&ctx->targets[t], (struct span[]){ { 0, 4 }, { 4, 9 }, { 0 } });
+	scheme->desc.max_nr_snapshots = snapshot_vectors[_i].max;
+	if (!snapshot_vectors[_i].matches)
+		scheme->desc.pattern.min_nr_accesses = 1;
+	for (uint64_t i = 0; i < snapshot_vectors[_i].rounds; i++)
+		apply_all(ctx);
+	ck_assert_uint_eq(scheme->stat.nr_snapshots, snapshot_vectors[_i].snapshots);
+	ck_assert_uint_eq(scheme->stat.nr_tried, snapshot_vectors[_i].tried);
+	/* Two more, and two more follow. */
+	if (snapshot_vectors[_i].max && snapshot_vectors[_i].rounds > 1) {
+		scheme->desc.max_nr_snapshots += 2;
+		apply_all(ctx);
+		apply_all(ctx);
+		ck_assert_uint_eq(scheme->stat.nr_snapshots, snapshot_vectors[_i].max + 2);
+	}
+}
+END_TEST
+
+/* A quota that never gets to the end of a target leaves none. */
+START_TEST(a_full_quota_leaves_no_snapshot)
+{
+	CTX(ctx, 1, 1);
+	struct damos *scheme = &ctx->schemes[0];
+
+	set_spans(&ctx->targets[0], (struct span[]){ { 0, 9 }, { 0 } });
+	scheme->quota.desc.sz = P;
+	scheme->quota.desc.reset_interval_ms = 1000000;
+	for (int i = 0; i < 5; i++)
+		apply_all(ctx);
+	ck_assert_uint_eq(scheme->stat.nr_tried, 1);
+	ck_assert_uint_eq(scheme->stat.nr_snapshots, 0);
+}
+END_TEST
+
+/* Since 7.0, a target whose process is gone is passed over. */
+static const unsigned int gone_vectors[] = { DAMON_ABI(6, 18), DAMON_ABI(7, 0) };
+
+START_TEST(targets_that_are_gone)
+{
+	CTX(ctx, 1, 1);
+	const struct damon_operations ops = { .has_process = true };
+
+	ctx->ops = &ops;
+	ctx->abi = gone_vectors[_i];
+	set_spans(&ctx->targets[0], (struct span[]){ { 0, 9 }, { 0 } });
+	apply_all(ctx);
+	ck_assert_uint_eq(ctx->schemes[0].stat.nr_tried, ctx->abi < DAMON_ABI(7, 0));
+}
+END_TEST
+
 /* ---- filters ---- */
 
 /* Address filters of 2-6; what is left after the filter looked at region 0, and its answer. */
@@ -373,6 +441,9 @@ int main(void)
 	ADD_VECTORS(tcase, scheme_is_applied_once_an_interval, interval_vectors);
 	tcase_add_test(tcase, schemes_have_intervals_of_their_own_and_inactive_ones_rest);
 	tcase_add_test(tcase, statistics_tell_what_was_tried_and_what_applied);
+	ADD_VECTORS(tcase, snapshots_are_counted_and_limited, snapshot_vectors);
+	tcase_add_test(tcase, a_full_quota_leaves_no_snapshot);
+	ADD_VECTORS(tcase, targets_that_are_gone, gone_vectors);
 	ADD_VECTORS(tcase, address_filter_cuts_regions_at_its_bounds, addr_vectors);
 	ADD_VECTORS(tcase, filters_leave_no_trace_on_what_they_exclude, target_vectors);
 	ADD_VECTORS(tcase, watermarks_switch_with_a_hysteresis, watermark_vectors);
