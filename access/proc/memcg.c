@@ -101,8 +101,7 @@ int memcg_open(const char *path, struct memcg **out)
 	if (!memcg)
 		return -ENOMEM;
 	memcg->references = 1;
-	memcg->directory = fd;
-	fd = -1;
+	memcg->directory = steal_fd(fd);
 	*out = memcg;
 	return 0;
 }
