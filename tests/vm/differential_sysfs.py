@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Does the same random things to the guest's /sys/kernel/mm/damon/admin and to damonfs.
+
+    differential_sysfs.py ABI [--steps N] [--seed S] [--trees A B]
+
+A step writes a file, often badly, or gives a command.  After each, both must have answered the same errno
+and have the same files, with the same modes and contents, but for what is measured.  Left out is what the
+kernel is known to fall over (docs/kernel-7.0.md).  Runs in a guest of tests/vm/run, as root, because it
+takes the kernel's DAMON for itself; --trees compares two mounts of damonfs anywhere.  Prints the seed,
+what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one failed.
+"""
+import argparse
+import errno
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+KERNEL = '/sys/kernel/mm/damon/admin'
+NUMBERS = ['0', '1', '2', '7', '42', '4095', '4096', '100000', '4294967295', '4294967296',
+           '18446744073709551615', '18446744073709551616', '-1', '-0', '+1', '0x10', '010', '3 ', ' 3', '3\n']
+JUNK = ['x', '', ' ', 'on', 'N', '1 2', '%d', '\0', 'Y\0', 'stat stat', '1.5', '--1']
+BOOLS = ['Y', 'N', '1', '0', 'y', 'n', 'on', 'off', 'true', 'maybe', '2', 'Y\n']
+WORDS = {
+    'operations': ['vaddr', 'fvaddr', 'paddr', 'vaddr\n', 'Vaddr', 'none'],
+    # Actions that do no harm to sleepers, nor take long.
+    'action': ['stat', 'cold', 'willneed', 'stat\n', 'nothing', 'STAT', 'collapse'],
+    'metric': ['none', 'free_mem_rate', 'none\n', 'full'],
+    'target_metric': ['user_input', 'some_mem_psi_us', 'user_input\n', 'active_mem_bp', 'inactive_mem_bp', 'bp'],
+    'type': ['anon', 'memcg', 'young', 'addr', 'target', 'hugepage_size', 'active', 'unmapped', 'nothing'],
+}
+FLAGS = {'matching', 'allow', 'obsolete_target'}
+TEXTS = {'memcg_path': ['/', '/no/such', 'x', '/\n'], 'path': ['/', '/no/such', '', 'a b\n']}
+COMMANDS = ['commit', 'commit', 'update_schemes_stats', 'update_schemes_tried_regions',
+            'update_schemes_tried_bytes', 'clear_schemes_tried_regions', 'commit_schemes_quota_goals',
+            'update_schemes_effective_quotas', 'update_tuned_intervals', 'on', 'off', 'ON', 'nothing', 'commit\n']
+# What is measured, or named at random.
+MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|intervals/(sample|aggr)_us)')
+
+
+def errno_of(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError as e:
+        return errno.errorcode.get(e.errno, str(e.errno))
+    return 0
+
+
+class Tree:
+    def __init__(self, base):
+        self.base = base
+
+    def write_file(self, name, data):
+        fd = os.open(os.path.join(self.base, name), os.O_WRONLY)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+
+    def write(self, name, text):
+        return errno_of(self.write_file, name, text.encode())
+
+    def read(self, name):
+        try:
+            with open(os.path.join(self.base, name), 'rb') as f:
+                return f.read().decode('latin-1')
+        except OSError as e:
+            return errno.errorcode[e.errno]
+
+    def files(self):
+        """By name: the mode, and the contents where they are not measured."""
+        out = {}
+        for place, directories, names in os.walk(self.base):
+            here = place[len(self.base):]
+            directories[:] = sorted(d for d in directories if not MEASURED.search('%s/%s' % (here, d)))
+            for name in names:
+                path = '%s/%s' % (here, name)
+                mode = os.lstat(place + '/' + name).st_mode & 0o777
+                text = '' if MEASURED.search(path) else self.read(path[1:])
+                if name == 'pid':
+                    text = str(int(text) >= 0) if re.fullmatch(r'-?\d+\n', text) else text
+                out[path[1:]] = (mode, text)
+        return out
+
+
+class Steps:
+    """What to do next, by what files there are."""
+
+    def __init__(self, rng, pids):
+        self.rng, self.pids = rng, pids
+
+    def value(self, path, running):
+        name = os.path.basename(path)
+        roll = self.rng.random()
+        if roll < 0.05 and name != 'state':
+            return self.rng.choice(JUNK)
+        if name == 'state':
+            return self.rng.choice(COMMANDS)
+        if name in ('nr_kdamonds', 'nr_contexts'):
+            return self.rng.choice(['1', '1', '1', '0', '2', '-1', 'x', '1\n'])
+        if name.startswith('nr_') and '/nr_regions/' not in '/' + path and name != 'nr_accesses':
+            return self.rng.choice(['0', '1', '1', '2', '2', '3', '-1', 'x'])
+        if name == 'pid_target':
+            return self.rng.choice([str(p) for p in self.pids] * 6 + ['0', '-1', '1 ', 'x', '99999999999'])
+        if name in WORDS:
+            return self.rng.choice(WORDS[name])
+        if name in FLAGS:
+            return self.rng.choice(BOOLS)
+        if name in TEXTS:
+            return self.rng.choice(TEXTS[name])
+        if name in ('nid', 'target_nid'):
+            return self.rng.choice(['0', '0', 'x', ''])
+        if name == 'addr_unit':
+            return self.rng.choice(['1', '1', '2', '4096', '0', 'x'])
+        if name == 'refresh_ms':
+            return self.rng.choice(['0', '0', 'x', '-1'])
+        if '/intervals/' in path or '/nr_regions/' in path or name == 'apply_interval_us':
+            usual = {'sample_us': ['5000', '10000'], 'aggr_us': ['100000', '200000'],
+                     'update_us': ['1000000'], 'min': ['10', '3'], 'max': ['1000', '20', '2'],
+                     'apply_interval_us': ['0', '100000']}
+            return self.rng.choice(usual.get(name, ['0', '0', '1000', '10000']) + (['x'] if running else ['0', 'x']))
+        return self.rng.choice(NUMBERS)
+
+    def next(self, files, running, used):
+        """A file and a text.  What a kernel falls over is not among them."""
+        names = [n for n, (mode, _) in files.items() if mode & 0o200]
+        while True:
+            if self.rng.random() < (0.35 if running else 0.2) and '0/state' in files:
+                return '0/state', self.rng.choice(COMMANDS)
+            name = self.rng.choice(names)
+            if used and name.endswith('nr_contexts'):
+                continue                        # the commands after it crash 7.0-rc3
+            if name.endswith('obsolete_target') and not running:
+                continue                        # at `on' it spoils all later commits
+            return name, self.value(name, running)
+
+
+def start_damonfs(abi, number):
+    place = tempfile.mkdtemp()
+    process = subprocess.Popen([os.environ.get('DAMONFS', 'damonfs'), '-f', '-o',
+                                'abi=%s,log=error,method=referenced,fsname=tree%d' % (abi, number), place])
+    while not os.path.ismount(place):
+        time.sleep(0.05)
+    return process, place + '/admin/kdamonds' if os.path.isdir(place + '/admin') else place + '/kdamonds'
+
+
+def clean(tree):
+    """Off, and as a tree is at first."""
+    tree.write('0/state', 'off')
+    for _ in range(100):
+        if not tree.write('nr_kdamonds', '0'):
+            return
+        time.sleep(0.1)
+
+
+def prepare(tree, pid):
+    """One kdamond that could be turned on."""
+    for name, text in (('nr_kdamonds', '1'), ('0/contexts/nr_contexts', '1'),
+                       ('0/contexts/0/targets/nr_targets', '1'), ('0/contexts/0/targets/0/pid_target', str(pid)),
+                       ('0/contexts/0/schemes/nr_schemes', '1')):
+        tree.write(name, text)
+
+
+def difference(shown):
+    return ['    %s: %r, %r' % (name, shown[0].get(name), shown[1].get(name))
+            for name in sorted(set(shown[0]) | set(shown[1])) if shown[0].get(name) != shown[1].get(name)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('abi')
+    parser.add_argument('--steps', type=int, default=2000)
+    parser.add_argument('--seed', type=int, default=None)
+    parser.add_argument('--trees', action='store_true', help='compare two mounts of damonfs')
+    args = parser.parse_args()
+    if not args.trees and not os.path.exists('/vm/command'):
+        sys.exit('differential_sysfs.py: this is no guest of tests/vm/run')
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print('seed %d' % seed, flush=True)
+    rng = random.Random(seed)
+    sleepers = [subprocess.Popen(['sleep', '100000']) for _ in range(3)]
+    mounts = [start_damonfs(args.abi, i) for i in range(2 if args.trees else 1)]
+    trees = [Tree(place) for _, place in mounts]
+    if not args.trees:
+        trees.insert(0, Tree(KERNEL + '/kdamonds'))
+    steps = Steps(rng, [p.pid for p in sleepers])
+    passed = failed = 0
+    used, fresh = False, True
+    try:
+        for i in range(args.steps):
+            # A new start now and then: what was used once is used with more care.
+            if fresh or rng.random() < 0.02:
+                for tree in trees:
+                    clean(tree)
+                    prepare(tree, sleepers[0].pid)
+                used = fresh = False
+            shown = [tree.files() for tree in trees]
+            running = shown[0].get('0/state', ('', ''))[1] == 'on\n'
+            used |= running
+            name, text = steps.next(shown[0], running, used)
+            answers = [tree.write(name, text or ' ') for tree in trees]
+            shown = [tree.files() for tree in trees]
+            different = difference(shown)
+            if answers[0] == answers[1] and not different:
+                passed += 1
+                continue
+            failed += 1
+            print('step %d: %r to %s (%s): the first says %s, the second %s' %
+                  (i, text, name, 'on' if running else 'off', *answers))
+            print('\n'.join(different[:10]), flush=True)
+            fresh = True
+            if failed >= 30:
+                break
+    finally:
+        for tree in trees:
+            clean(tree)
+        for process, _ in mounts:
+            process.terminate()
+            process.wait()
+        for sleeper in sleepers:
+            sleeper.kill()
+            sleeper.wait()
+    print('%d passed, %d failed' % (passed, failed))
+    sys.exit(failed > 0)
+
+
+if __name__ == '__main__':
+    main()
