@@ -103,9 +103,12 @@ class Tuning(unittest.TestCase):
                 write(self.intervals + 'intervals_goal/' + name, value)
             write(self.kdamond.path + '/refresh_ms', 50)
             self.kdamond.state('commit')
-            self.assertTrue(until(lambda: read(self.intervals + 'sample_us') == '3000', 5),
-                            read(self.intervals + 'sample_us'))
-            self.assertEqual(read(self.intervals + 'aggr_us'), '30000')
+
+            def shortest():
+                return (read(self.intervals + 'sample_us'), read(self.intervals + 'aggr_us')) == ('3000', '30000')
+
+            # A workload that others keep from running for an aggregation makes it longer, for one.
+            self.assertTrue(until(shortest, 5), read(self.intervals + 'sample_us'))
             # A commit takes what was found, and a wrong one nothing: the kdamond goes on.
             self.kdamond.state('commit')
             write(self.intervals + 'intervals_goal/min_sample_us', 4000)
@@ -113,8 +116,7 @@ class Tuning(unittest.TestCase):
                 self.kdamond.state('commit')
             self.assertEqual(e.exception.errno, 22)
             self.assertEqual(self.kdamond.state(), 'on')
-            self.kdamond.state('update_tuned_intervals')
-            self.assertEqual(read(self.intervals + 'sample_us'), '3000')
+            self.assertTrue(until(lambda: self.kdamond.state('update_tuned_intervals') or shortest(), 5))
 
     def test_what_is_written_stays(self):
         """A report of before does not undo what was written after it."""
