@@ -39,6 +39,31 @@ struct young_leaf {
 	__u16 index; /* YOUNG_FOLIO: which of its pages the address is in */
 };
 
+/* Only clear_refs clears the page of LEAF, which is the probe's next one. */
+static inline bool young_needs_clear_refs(const struct young_leaf *leaf,
+					  const struct access_probe *probe)
+{
+	return leaf->flags & YOUNG_SHARED || probe->priv & ESTIMATE_MARK;
+}
+
+/*
+ * Prepares the probe, whose next page is that of LEAF and is not cleared: as it is if nobody
+ * touched it, else by guessing.  CLEAR_REFS_USED: it was written once at least.
+ */
+static inline void young_prepare_uncleared(const struct young_leaf *leaf,
+					   struct access_probe *probe, bool clear_refs_used)
+{
+	if (leaf->flags & YOUNG_YOUNG)
+		estimate_instead(probe, young_needs_clear_refs(leaf, probe) && clear_refs_used);
+	else
+		estimate_prepare_untouched(probe);
+}
+
+/* What a thread is told of itself: its global task id, what batches go by, and the timers' time. */
+struct young_enrolment {
+	__u64 pid_tgid, now; /* ns */
+};
+
 enum young_result {
 	YOUNG_DONE = 1,
 	YOUNG_NO_TASK, /* no such task, or another one of the same number */

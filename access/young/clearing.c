@@ -102,17 +102,11 @@ static bool is_file(const struct clearing *clearing, uint64_t address)
 	return pagemap_entry(clearing->pagemap, address) & PAGEMAP_FILE;
 }
 
-/* Only clear_refs clears the probe's next page. */
-static bool needs_clear_refs(const struct young_leaf *leaf, const struct access_probe *probe)
-{
-	return leaf->flags & YOUNG_SHARED || probe->priv & MEMORY_STUBBORN;
-}
-
 /* A page of its own process, which is young and was not cleared yet, and is to be. */
 static bool clear_waits(const struct clearing *clearing, const struct young_leaf *leaf,
 			const struct access_probe *probe)
 {
-	return !(probe->priv & ESTIMATE_PREPARED) && !needs_clear_refs(leaf, probe) &&
+	return !(probe->priv & ESTIMATE_PREPARED) && !young_needs_clear_refs(leaf, probe) &&
 	       estimate_is_due(&clearing->clock, probe);
 }
 
@@ -126,14 +120,8 @@ static bool prepare_untouched(const struct clearing *clearing, const struct youn
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		bool needs = needs_clear_refs(&leaf[i], &probes[i]);
-
-		if (!(leaf[i].flags & YOUNG_YOUNG)) {
-			estimate_prepare_untouched(&probes[i]);
-			continue;
-		}
-		estimate_instead(&probes[i], needs && clearing->refs.last_us);
-		any |= needs;
+		any |= leaf[i].flags & YOUNG_YOUNG && young_needs_clear_refs(&leaf[i], &probes[i]);
+		young_prepare_uncleared(&leaf[i], &probes[i], clearing->refs.last_us);
 	}
 	return any;
 }
@@ -143,7 +131,7 @@ static bool files_only(const struct clearing *clearing, const struct young_leaf 
 		       const struct access_probe *probes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (leaf[i].flags & YOUNG_YOUNG && needs_clear_refs(&leaf[i], &probes[i]) &&
+		if (leaf[i].flags & YOUNG_YOUNG && young_needs_clear_refs(&leaf[i], &probes[i]) &&
 		    !is_file(clearing, probes[i].next))
 			return false;
 	return true;
@@ -162,7 +150,7 @@ static int clear_all(struct clearing *clearing, const struct young_leaf *leaf,
 
 	for (size_t i = 0; !r && i < n; i++)
 		if (!(probes[i].priv & ESTIMATE_PREPARED) &&
-		    (!files || needs_clear_refs(&leaf[i], &probes[i])))
+		    (!files || young_needs_clear_refs(&leaf[i], &probes[i])))
 			estimate_prepare_cleared(&probes[i]);
 	return r;
 }

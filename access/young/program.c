@@ -183,11 +183,6 @@ int young_program_get(char *why, size_t size)
 	return r;
 }
 
-/* As the program has it. */
-struct enrolment {
-	__u64 pid_tgid, now;
-};
-
 static size_t batch_size(void)
 {
 	return (sizeof(struct young_batch) + PAGE - 1) / PAGE * PAGE;
@@ -258,7 +253,7 @@ bool young_keeps_folios(void)
 int young_slot_take(struct young_slot *slot)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	struct enrolment enrolment = { 0 };
+	struct young_enrolment enrolment = { 0 };
 	uint64_t before = clock_ns();
 	bool same_clock;
 	int r;

@@ -44,13 +44,6 @@ struct tick {
 	__u32 waits; /* pages that are to be cleared */
 };
 
-/* Only clear_refs clears the run's next page: as needs_clear_refs() of clearing.c. */
-static __always_inline _Bool tick_needs_clear_refs(const struct young_leaf *leaf,
-						   const struct access_run *run)
-{
-	return leaf->flags & YOUNG_SHARED || run->probe.priv & ESTIMATE_MARK;
-}
-
 /* Checks the address that was prepared, and looks at the next one. */
 static long tick_look(__u32 i, void *context)
 {
@@ -74,8 +67,9 @@ static long tick_look(__u32 i, void *context)
 	leaf.flags = flags_of(entry, size);
 	if (leaf.flags & YOUNG_YOUNG) {
 		look_at_page(&tick->walk, &leaf, run->probe.next, entry);
-		if (tick_needs_clear_refs(&leaf, run) ? tick->now >= t->clear_refs_at :
-							estimate_is_due(&t->clock, &run->probe))
+		if (young_needs_clear_refs(&leaf, &run->probe) ?
+			    tick->now >= t->clear_refs_at :
+			    estimate_is_due(&t->clock, &run->probe))
 			tick->waits++;
 	}
 	b->leaf[i] = leaf;
@@ -88,16 +82,10 @@ static long tick_prepare(__u32 i, void *context)
 	struct tick *tick = context;
 	struct young_batch *b = tick->walk.batch;
 	struct young_ticks *t = &b->ticks;
-	struct access_run *run;
 
 	if (i >= YOUNG_TICK_REGIONS)
 		return 1;
-	run = &t->run[i];
-	if (b->leaf[i].flags & YOUNG_YOUNG)
-		estimate_instead(&run->probe,
-				 tick_needs_clear_refs(&b->leaf[i], run) && t->clear_refs_used);
-	else
-		estimate_prepare_untouched(&run->probe);
+	young_prepare_uncleared(&b->leaf[i], &t->run[i].probe, t->clear_refs_used);
 	return 0;
 }
 

@@ -284,12 +284,24 @@ static __always_inline _Bool has_flag(__u64 flags, int bit)
 	return flags >> bit & 1;
 }
 
+/* A page that is no part of a folio: whether MADV_COLD leaves it alone. */
+static __always_inline _Bool is_left_alone(const struct walk *w, struct page *page, __u64 flags)
+{
+	if ((int)READ_FIELD(page, _mapcount) > 0)
+		return 1;
+	/*
+	 * Each processor keeps a few new pages off the lists for a while.  They look touched as
+	 * long, unless another way to clear them is cheap.
+	 */
+	return w->small && !has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru));
+}
+
 static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf, __u64 address,
 					 __u64 entry)
 {
 	__u64 frame = (entry & frame_mask) >> 12;
 	struct page *page = page_of(frame), *head = page;
-	__u64 compound = READ_FIELD(page, compound_head), flags = read_word((__u64)page);
+	__u64 compound = READ_FIELD(page, compound_head), flags;
 
 	if (leaf->flags & YOUNG_HUGE) {
 		/* An entry of 2 MiB maps from the head on. */
@@ -297,18 +309,15 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 			leaf->flags |= YOUNG_SHARED;
 		return;
 	}
-	if (compound & 1)
+	if (compound & 1) {
 		head = (void *)(compound - 1);
-	else if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_head))) {
-		if ((int)READ_FIELD(page, _mapcount) > 0)
-			leaf->flags |= YOUNG_SHARED;
-		/*
-		 * Each processor keeps a few new pages off the lists for a while.  They look
-		 * touched as long, unless another way to clear them is cheap.
-		 */
-		if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru)) && w->small)
-			leaf->flags |= YOUNG_SHARED;
-		return;
+	} else {
+		flags = read_word((__u64)page);
+		if (!has_flag(flags, bpf_core_enum_value(enum pageflags, PG_head))) {
+			if (is_left_alone(w, page, flags))
+				leaf->flags |= YOUNG_SHARED;
+			return;
+		}
 	}
 	look_at_folio(w, leaf, address, frame, page, head);
 }
@@ -431,12 +440,7 @@ SEC("iter/task") int identify(struct bpf_iter__task *context)
 	return 0;
 }
 
-/* The caller's own global task id, what `batches' goes by, and the time that timers go by. */
-struct enrolment {
-	__u64 pid_tgid, now;
-};
-
-SEC("syscall") int enrol(struct enrolment *context)
+SEC("syscall") int enrol(struct young_enrolment *context)
 {
 	context->pid_tgid = bpf_get_current_pid_tgid();
 	context->now = bpf_ktime_get_ns();
