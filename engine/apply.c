@@ -240,7 +240,7 @@ static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 static bool is_gone(const struct damon_ctx *ctx, const struct damon_target *target)
 {
 	return abi_passes_over_the_gone(ctx->abi) && ctx->ops->has_process &&
-	       !(target->process && process_exists(target->process));
+	       !damon_target_exists(target);
 }
 
 /* Ends a round of scheme S: sets its next time, and notes its part in a collection. */

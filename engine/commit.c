@@ -200,10 +200,10 @@ static void continue_target(struct damon_target *staged, struct damon_target *ol
 static void keep_resume_point(const struct damon_ctx *ctx, const struct staged *staged,
 			      struct damos_quota *quota)
 {
-	const struct damon_target *old = &ctx->targets[quota->resume_target];
-
-	for (size_t t = 0; quota->resumes && t < staged->nr_targets; t++)
-		if (staged->from[t].old == old) {
+	if (!quota->resumes)
+		return;
+	for (size_t t = 0; t < staged->nr_targets; t++)
+		if (staged->from[t].old == &ctx->targets[quota->resume_target]) {
 			quota->resume_target = t;
 			return;
 		}

@@ -108,8 +108,7 @@ bool damon_ctx_valid(const struct damon_ctx *ctx)
 		const struct damon_target *target = &ctx->targets[t];
 
 		/* A process that was just sampled exists: no need to ask. */
-		if ((ctx->prepared && !target->unsure) ||
-		    (target->process && process_exists(target->process)))
+		if ((ctx->prepared && !target->unsure) || damon_target_exists(target))
 			return true;
 	}
 	return false;

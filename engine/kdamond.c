@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A kdamond: the worker thread of a context, its clock and its mailbox of commands.
+ * A kdamond: the worker thread of a context, and its mailbox of commands.
  *
  * The context belongs to the thread alone.  Others put commands into the mailbox; the thread
  * carries them out while it sleeps between two samples, except DAMON_COMMIT, which waits for the
@@ -26,6 +26,7 @@
 #include "engine/commit.h"
 #include "engine/context.h"
 #include "engine/sampling.h"
+#include "engine/schedule.h"
 #include "engine/unattended.h"
 #include "engine/watermark.h"
 #include "util/cleanup.h"
@@ -35,13 +36,6 @@
 #include "util/macros.h"
 #include "util/saturate.h"
 #include "util/stop.h"
-
-/* A shorter sampling interval counts as none: then the thread rests enough not to spin. */
-#define SHORTEST_SAMPLE_US 50
-/* That rest is this many times its work, within these bounds; watermark checks rest so, too. */
-#define REST_SHARE	 49
-#define SHORTEST_REST_US 1000
-#define LONGEST_REST_US	 1000000
 
 LOCK_ROLE(mailbox);
 
@@ -70,11 +64,6 @@ struct damon_kdamond {
 };
 
 DEFINE_LOCK(mailbox, mailbox, struct damon_kdamond, lock);
-
-static uint64_t now_us(void)
-{
-	return clock_ns() / 1000;
-}
 
 void damon_command_clear(struct damon_command *command)
 {
@@ -224,6 +213,15 @@ static int commit_after_merge(struct damon_ctx *ctx, void *argument)
 	return handle_commands(argument, ctx, true);
 }
 
+/* As poll() on NR FILES, until DEADLINE (us). */
+static int poll_until(struct pollfd *files, nfds_t nr, uint64_t deadline)
+{
+	uint64_t now = clock_us(), left = deadline > now ? deadline - now : 0;
+	struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
+
+	return ppoll(files, nr, &timeout, NULL);
+}
+
 /* Sleeps until DEADLINE, or until asked to stop; carries out commands meanwhile. */
 static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t deadline,
 		       bool commits)
@@ -231,13 +229,11 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 	struct pollfd mail = { .fd = k->event, .events = POLLIN };
 
 	while (!atomic_load(&k->stopping)) {
-		uint64_t now = now_us(), left = deadline > now ? deadline - now : 0, count;
-		struct timespec timeout = { (time_t)(left / 1000000),
-					    (long)(left % 1000000) * 1000 };
+		uint64_t count;
 		int r;
 
-		if (ppoll(&mail, 1, &timeout, NULL) <= 0) {
-			if (now_us() >= deadline)
+		if (poll_until(&mail, 1, deadline) <= 0) {
+			if (clock_us() >= deadline)
 				return 0;
 			continue;
 		}
@@ -250,62 +246,9 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 	return 0;
 }
 
-/*
- * Counts the sampling intervals that were missed, and moves the deadline on by them: at most those
- * left until something is due, and none if so many were missed that the machine must have been
- * suspended.
- */
-static uint64_t missed_rounds(const struct damon_ctx *ctx, uint64_t now, uint64_t *deadline)
-{
-	uint64_t sample = max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US);
-	uint64_t late = now > *deadline ? now - *deadline : 0, missed, left;
-
-	if (late > add_sat(mul_sat(2, ctx->attrs.aggr_interval), 1000000)) {
-		*deadline = now;
-		return 0;
-	}
-	missed = late / sample;
-	left = max_ul(damon_ctx_until_due(ctx), 1) - 1;
-	if (missed > left) {
-		/* The next aggregation must not be short because this one was long. */
-		*deadline = now;
-		return left;
-	}
-	*deadline += missed * sample;
-	return missed;
-}
-
-/* How long to rest after work that began at BEGAN, if no interval says so. */
-static uint64_t rest_after(uint64_t began)
-{
-	return max_ul(SHORTEST_REST_US, min_ul((now_us() - began) * REST_SHARE, LONGEST_REST_US));
-}
-
-/* When things are, in microseconds. */
-struct schedule {
-	uint64_t deadline; /* the start of the sampling interval */
-	uint64_t began; /* its work */
-	uint64_t prepared; /* the regions, to be checked when it ends */
-};
-
-static uint64_t schedule_step(const struct damon_ctx *ctx)
-{
-	return max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US);
-}
-
-/* When to check what was prepared: when the interval ends, or later to give it its time. */
-static uint64_t next_look(const struct damon_ctx *ctx, const struct schedule *schedule)
-{
-	uint64_t sample = ctx->attrs.sample_interval;
-	/* Memory needs time to be touched before it is checked. */
-	uint64_t least = sample < SHORTEST_SAMPLE_US ? rest_after(schedule->began) : sample / 4 * 3;
-
-	return max_ul(add_sat(schedule->deadline, schedule_step(ctx)),
-		      add_sat(schedule->prepared, least));
-}
-
-/* Rests for REST us, as no scheme is active; its work began at BEGAN. */
-static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t rest, uint64_t began)
+/* Rests for REST us, as no scheme is active. */
+static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t rest,
+		     const struct schedule *schedule)
 {
 	int r;
 
@@ -313,9 +256,7 @@ static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t re
 	r = handle_commands(k, ctx, true);
 	if (r)
 		return r;
-	if (rest < SHORTEST_REST_US)
-		rest = rest_after(began);
-	return sleep_until(k, ctx, add_sat(now_us(), rest), true);
+	return sleep_until(k, ctx, add_sat(clock_us(), schedule_rest(schedule, rest)), true);
 }
 
 /* Carries out the commands that had to wait while it slept. */
@@ -339,38 +280,28 @@ static bool command_waits(struct damon_kdamond *k, const struct damon_ctx *ctx)
 	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->commit_waits));
 }
 
-/* Sleeps until DEADLINE, or until there is mail or the file WAKE is readable. */
-static void doze_until(struct damon_kdamond *k, uint64_t deadline, int wake)
-{
-	struct pollfd files[] = { { .fd = k->event, .events = POLLIN },
-				  { .fd = wake, .events = POLLIN } };
-	uint64_t now = now_us(), left = deadline > now ? deadline - now : 0;
-	struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
-
-	/* A signal or an error is mail, too: whoever reads it finds out. */
-	ppoll(files, ARRAY_SIZE(files), &timeout, NULL);
-}
-
 /*
  * Sleeps through the sampling intervals that need no worker, if there are any.  Return: how many.
  */
 static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
+	struct pollfd files[] = { { .fd = k->event, .events = POLLIN }, { .events = POLLIN } };
 	uint64_t step = schedule_step(ctx), until, rounds, refresh = UINT64_MAX;
-	int wake;
 
 	if (atomic_load(&k->refresh_ms))
 		refresh = k->next_refresh;
 	/* Not for a single round. */
 	if (command_waits(k, ctx) || refresh < add_sat(schedule->deadline, mul_sat(2, step)))
 		return 0;
-	rounds = damon_leave_rounds(ctx, schedule->deadline, next_look(ctx, schedule), &wake);
+	rounds = damon_leave_rounds(ctx, schedule->deadline, schedule_next_look(ctx, schedule),
+				    &files[1].fd);
 	if (!rounds)
 		return 0;
 	/* Awake again for the interval after them. */
 	until = add_sat(schedule->deadline, mul_sat(rounds + 1, step));
-	doze_until(k, min_ul(until, refresh), wake);
-	schedule->began = now_us();
+	/* A signal or an error is mail, too: whoever reads it finds out. */
+	poll_until(files, ARRAY_SIZE(files), min_ul(until, refresh));
+	schedule->began = clock_us();
 	rounds = damon_resume_rounds(ctx, schedule->began, &schedule->prepared);
 	schedule->deadline = add_sat(schedule->deadline, mul_sat(rounds, step));
 	return rounds;
@@ -382,37 +313,37 @@ static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct sc
 	int r;
 
 	if (!ctx->prepared) {
-		damon_sample(ctx, ACCESS_PREPARE, now_us(), 1);
-		schedule->prepared = now_us();
+		damon_sample(ctx, ACCESS_PREPARE, clock_us(), 1);
+		schedule->prepared = clock_us();
 	}
 	ctx->prepared = true;
 	if (doze(k, ctx, schedule))
 		return 0;
-	r = sleep_until(k, ctx, next_look(ctx, schedule), false);
+	r = sleep_until(k, ctx, schedule_next_look(ctx, schedule), false);
 	if (r || atomic_load(&k->stopping))
 		return r;
 	schedule->deadline = add_sat(schedule->deadline, schedule_step(ctx));
-	schedule->began = now_us();
+	schedule->began = clock_us();
 	r = damon_ctx_step(ctx, schedule->began,
-			   1 + missed_rounds(ctx, schedule->began, &schedule->deadline));
-	schedule->prepared = now_us();
+			   1 + schedule_skip_missed(schedule, ctx, schedule->began));
+	schedule->prepared = clock_us();
 	return r ? r : handle_rest(k, ctx);
 }
 
 static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 {
-	struct schedule schedule = { .deadline = now_us() };
+	struct schedule schedule = { .deadline = clock_us() };
 	int r = 0;
 
 	damon_ctx_start(ctx, schedule.deadline);
 	k->next_refresh = add_sat(schedule.deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
-	schedule.began = schedule.prepared = now_us();
+	schedule.began = schedule.prepared = clock_us();
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
 		uint64_t rest = damos_check_watermarks(ctx);
 
 		if (rest) {
-			r = pause_for(k, ctx, rest, schedule.began);
-			schedule.deadline = schedule.began = now_us();
+			r = pause_for(k, ctx, rest, &schedule);
+			schedule.deadline = schedule.began = clock_us();
 		} else {
 			r = sample_once(k, ctx, &schedule);
 		}

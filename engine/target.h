@@ -22,6 +22,12 @@ int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
 
 void damon_target_clear(struct damon_target *target);
 
+/* Whether there is a process, and it exists. */
+static inline bool damon_target_exists(const struct damon_target *target)
+{
+	return target->process && process_exists(target->process);
+}
+
 /*
  * Checks that some of the NR targets can be seen, or that none of them is blind.
  * Return: 0, or -EINVAL, which is logged.

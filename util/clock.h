@@ -15,4 +15,10 @@ static inline uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The same in microseconds. */
+static inline uint64_t clock_us(void)
+{
+	return clock_ns() / 1000;
+}
+
 #endif

@@ -54,7 +54,7 @@ int page_young_see(struct page_young *page_young, const uint64_t *addresses, siz
 	}
 	/* Preparing a page makes it old. */
 	if (found)
-		access_space_round(page_young->space, probes, found, ACCESS_PREPARE,
-				   clock_ns() / 1000, SAMPLE_US);
+		access_space_round(page_young->space, probes, found, ACCESS_PREPARE, clock_us(),
+				   SAMPLE_US);
 	return 0;
 }

@@ -91,8 +91,8 @@ static long tick_prepare(__u32 i, void *context)
 
 /*
  * How many rounds have passed since the last deadline, of those that are left.  After so many that
- * the machine must have been suspended, it is one, and the deadline moves on: missed_rounds() of
- * the engine has the like.
+ * the machine must have been suspended, it is one, and the deadline moves on:
+ * schedule_skip_missed() of the engine has the like.
  */
 static __always_inline __u32 rounds_passed(struct young_ticks *t, __u64 now)
 {

@@ -98,7 +98,7 @@ int ticks_resume(struct young_slot *slot, const struct young_task *task, struct 
 	if (!r && ticks->waits) {
 		r = clear_waiting(slot, task, clearing, room, now);
 		/* clear_refs may have taken longer than an interval. */
-		*prepared = clock_ns() / 1000;
+		*prepared = clock_us();
 	}
 	return r;
 }

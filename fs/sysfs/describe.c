@@ -225,11 +225,12 @@ int describe_goals(const struct context_dir *context, struct damon_desc **out)
 		desc->error = describe_scheme_goals(&scheme->quotas.goals, &desc->schemes[i].quota);
 		if (desc->error == -ENOMEM)
 			return -ENOMEM;
+		if (!desc->error)
+			continue;
 		/* The schemes before one with a bad goal get theirs. */
-		if (desc->error) {
-			damos_goals_clear(&desc->schemes[i].quota);
-			desc->nr_schemes = i;
-		}
+		damos_goals_clear(&desc->schemes[i].quota);
+		desc->nr_schemes = i;
+		break;
 	}
 	*out = steal_ptr(desc);
 	return 0;

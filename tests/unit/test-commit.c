@@ -191,10 +191,10 @@ static const struct {
 	int r;
 	const char *left;
 } obsolete_vectors[] = {
-	{ "-x-", 3, 0, "02" },	 { "x--", 3, 0, "12" },		{ "--x", 3, 0, "01" },
-	{ "xxx", 3, 0, "" },	 { "x-x", 3, 0, "1" },		{ "-x", 3, 0, "0" },
-	{ "-x--", 3, 0, "02+" }, { "---x", 3, -EINVAL, "012" }, { "x--x", 3, -EINVAL, "012" },
-	{ "x", 0, -EINVAL, "" }, { "-x---", 3, 0, "02++" },
+	{ "-o-", 3, 0, "02" },	 { "o--", 3, 0, "12" },		{ "--o", 3, 0, "01" },
+	{ "ooo", 3, 0, "" },	 { "o-o", 3, 0, "1" },		{ "-o", 3, 0, "0" },
+	{ "-o--", 3, 0, "02+" }, { "---o", 3, -EINVAL, "012" }, { "o--o", 3, -EINVAL, "012" },
+	{ "o", 0, -EINVAL, "" }, { "-o---", 3, 0, "02++" },
 };
 
 /* Targets go by number; those that are left keep what they have learnt. */
@@ -208,7 +208,7 @@ START_TEST(obsolete_targets_are_removed)
 		set_spans(&ctx->targets[t],
 			  (struct span[]){ { t * 10, t * 10 + 5, 20, 20, 3 }, { 0 } });
 	for (size_t t = 0; t < desc->nr_targets; t++)
-		desc->targets[t].obsolete = marks[t] == 'x';
+		desc->targets[t].obsolete = marks[t] == 'o';
 	ck_assert_int_eq(damon_ctx_commit(ctx, desc), obsolete_vectors[_i].r);
 	ck_assert_uint_eq(ctx->nr_targets, strlen(left));
 	for (size_t t = 0; t < ctx->nr_targets; t++) {

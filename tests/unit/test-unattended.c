@@ -40,11 +40,6 @@ static struct {
 	uint64_t rng[4];
 } watched;
 
-static uint64_t now_us(void)
-{
-	return clock_ns() / 1000;
-}
-
 static void touch(int part)
 {
 	for (size_t i = 0; i < PART_PAGES; i++)
@@ -55,7 +50,7 @@ static void child_main(void)
 {
 	volatile char *others =
 		mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t next = now_us();
+	uint64_t next = clock_us();
 
 	/* Pages that the processor has handed out last are on no list: others than those watched. */
 	for (size_t i = 0; others != MAP_FAILED && i < 64; i++)
@@ -64,7 +59,7 @@ static void child_main(void)
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	for (;; usleep(500)) {
 		touch(HOT);
-		if (now_us() < next)
+		if (clock_us() < next)
 			continue;
 		touch(HALF);
 		next += 2 * SAMPLE_US;
@@ -83,7 +78,7 @@ static void set_up(void)
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert(watched.memory != MAP_FAILED);
 	madvise((void *)watched.memory, NR_PARTS * PART, MADV_NOHUGEPAGE);
-	random_seed(watched.rng, now_us());
+	random_seed(watched.rng, clock_us());
 	watched.pid = fork();
 	ck_assert_int_ge(watched.pid, 0);
 	if (!watched.pid) {
@@ -156,7 +151,8 @@ static int attend(unsigned int what)
 		if (what & ACCESS_PREPARE)
 			probe->next = random_range(watched.rng, start_of(part), start_of(part + 1));
 	}
-	r = access_space_round(watched.space, watched.probes, NR_PARTS, what, now_us(), SAMPLE_US);
+	r = access_space_round(watched.space, watched.probes, NR_PARTS, what, clock_us(),
+			       SAMPLE_US);
 	for (int part = 0; part < NR_PARTS && !r && what & ACCESS_CHECK; part++)
 		watched.hits[part] += watched.probes[part].accessed;
 	return r;
@@ -166,7 +162,7 @@ static int leave(uint64_t rounds, int *wake)
 {
 	const struct access_unattended *unattended = access_unattended_of(watched.space);
 	struct access_run *runs = room();
-	uint64_t now = now_us();
+	uint64_t now = clock_us();
 
 	ck_assert_ptr_nonnull(runs);
 	for (int part = 0; part < NR_PARTS; part++)
@@ -184,9 +180,9 @@ static int resume(uint64_t *rounds)
 	const struct access_run *runs;
 	uint64_t prepared = 0;
 	int r = access_unattended_of(watched.space)
-			->resume(watched.space, now_us(), &runs, rounds, &prepared);
+			->resume(watched.space, clock_us(), &runs, rounds, &prepared);
 
-	ck_assert_uint_le(prepared, now_us());
+	ck_assert_uint_le(prepared, clock_us());
 	ck_assert(!*rounds == !prepared);
 	for (int part = 0; part < NR_PARTS; part++) {
 		ck_assert_uint_le(runs[part].hits, *rounds);
@@ -227,10 +223,10 @@ static bool is_right(const char *how)
 /* ROUNDS rounds of the worker. */
 static bool worker_sees(void)
 {
-	uint64_t next = now_us();
+	uint64_t next = clock_us();
 
 	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t now = now_us();
+		uint64_t now = clock_us();
 
 		next += SAMPLE_US;
 		if (next > now)
