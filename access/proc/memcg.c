@@ -16,9 +16,11 @@
 #include "util/lines.h"
 #include "util/macros.h"
 
+/* No descriptor: whoever makes many goals must not use up those of all. */
 struct memcg {
 	atomic_uint references;
-	int directory;
+	uint64_t inode; /* which of those that ever have that path */
+	char path[]; /* of its directory */
 };
 
 /* Where the memory controller's hierarchy is mounted: version 1's where there is one, else
@@ -59,11 +61,16 @@ static bool is_plain(const char *path)
 	       !(length > 2 && !strcmp(path + length - 3, "/.."));
 }
 
-/* Opens the directory of the cgroup at PATH.  Return: it, or a negative errno. */
-static int memcg_open_directory(const char *path)
+/* Room for the path of a cgroup's directory: the mount, and what was written. */
+struct memcg_path {
+	char text[1024 + 4096];
+};
+
+/* Finds the directory of the cgroup at PATH.  Return: 0, *OUT and its *INODE, or -EINVAL. */
+static int memcg_locate(const char *path, struct memcg_path *out, uint64_t *inode)
 {
-	char mount[1024], plain[4096], full[sizeof(mount) + sizeof(plain)];
-	int fd;
+	char mount[1024], plain[4096];
+	struct stat st;
 
 	if (!path)
 		return -EINVAL;
@@ -72,36 +79,35 @@ static int memcg_open_directory(const char *path)
 		plain[strlen(plain) - 1] = '\0';
 	if (!is_plain(plain) || memcg_find_mount(mount, sizeof(mount)))
 		return -EINVAL;
-	snprintf(full, sizeof(full), "%s%s", mount, plain);
-	fd = open(full, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-	return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -ENOMEM : -EINVAL;
+	snprintf(out->text, sizeof(out->text), "%s%s", mount, plain);
+	if (stat(out->text, &st) || !S_ISDIR(st.st_mode))
+		return -EINVAL;
+	*inode = st.st_ino;
+	return 0;
 }
 
 int memcg_find(const char *path, uint64_t *out)
 {
-	_cleanup_close_ int fd = memcg_open_directory(path);
-	struct stat st;
+	struct memcg_path directory;
 
-	if (fd < 0 || fstat(fd, &st))
-		return -EINVAL;
-	*out = st.st_ino;
-	return 0;
+	return memcg_locate(path, &directory, out);
 }
 
-int memcg_open(const char *path, struct memcg **out)
+int memcg_new(const char *path, struct memcg **out)
 {
-	_cleanup_close_ int fd = memcg_open_directory(path);
+	struct memcg_path directory;
 	struct memcg *memcg;
+	uint64_t inode;
+	int r = memcg_locate(path, &directory, &inode);
 
-	if (fd < 0)
-		return fd;
-	memcg = calloc(1, sizeof(*memcg));
+	if (r)
+		return r;
+	memcg = malloc(sizeof(*memcg) + strlen(directory.text) + 1);
 	if (!memcg)
 		return -ENOMEM;
 	memcg->references = 1;
-	memcg->directory = steal_fd(fd);
+	memcg->inode = inode;
+	strcpy(memcg->path, directory.text);
 	*out = memcg;
 	return 0;
 }
@@ -117,7 +123,6 @@ struct memcg *memcg_put(struct memcg *memcg)
 {
 	if (!memcg || atomic_fetch_sub(&memcg->references, 1) > 1)
 		return NULL;
-	close(memcg->directory);
 	free(memcg);
 	return NULL;
 }
@@ -144,10 +149,14 @@ static uint64_t number_of_node(const char *line, int nid)
 
 uint64_t memcg_node_used(const struct memcg *memcg, int nid)
 {
+	_cleanup_close_ int directory = open(memcg->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_lines_ struct lines lines = { 0 };
 	uint64_t used = 0;
+	struct stat st;
 
-	lines_open(&lines, openat(memcg->directory, "memory.numa_stat", O_RDONLY | O_CLOEXEC));
+	if (directory < 0 || fstat(directory, &st) || st.st_ino != memcg->inode)
+		return 0;
+	lines_open(&lines, openat(directory, "memory.numa_stat", O_RDONLY | O_CLOEXEC));
 	while (lines_next(&lines))
 		for (size_t i = 0; i < ARRAY_SIZE(numa_lines); i++)
 			if (!strncmp(lines.line, numa_lines[i].begins,

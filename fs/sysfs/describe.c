@@ -119,7 +119,7 @@ static int describe_goal(const struct goal_dir *goal, struct damos_quota_goal *o
 	if (out->metric != DAMOS_QUOTA_NODE_MEMCG_USED_BP &&
 	    out->metric != DAMOS_QUOTA_NODE_MEMCG_FREE_BP)
 		return 0;
-	return memcg_open(goal->path, &out->memcg);
+	return memcg_new(goal->path, &out->memcg);
 }
 
 /* Goals without a target value are not passed on. */

@@ -207,6 +207,16 @@ class Kdamond:
             write(pattern + name + '/max', 2 ** 64 - 1)
         write(pattern + 'nr_accesses/min', least_accesses)
 
+    def set_scheme(self, **values):
+        """Writes files of the scheme: a__b=VALUE is a/b."""
+        for name, value in values.items():
+            write(os.path.join(self.scheme, name.replace('__', '/')), value)
+
+    def stat(self, name):
+        """A counter of the scheme, now."""
+        self.state('update_schemes_stats')
+        return int(read('%s/stats/%s' % (self.scheme, name)))
+
     def state(self, command=None):
         if command is None:
             return read(self.path + '/state')
@@ -223,6 +233,19 @@ class Kdamond:
         return sorted(tuple(int(read('%s/%s/%s' % (base, name, f)))
                             for f in ('start', 'end', 'nr_accesses', 'age'))
                       for name in os.listdir(base) if name.isdigit())
+
+
+class OneKdamond(unittest.TestCase):
+    """Tests of a kdamond of a mount with OPTIONS, which must end well."""
+
+    options = ['log=info']
+
+    def setUp(self):
+        self.mount = Mount(*self.options)
+        self.kdamond, = self.mount.kdamonds(1)
+
+    def tearDown(self):
+        self.assertEqual(self.mount.close(), 0)
 
 
 class Workload:

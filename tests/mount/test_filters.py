@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unittest
 
-from damon import (MIB, PAGE, Mount, memory_cgroup, page_flags, present_frames, read, tries, until,
+from damon import (MIB, PAGE, OneKdamond, memory_cgroup, page_flags, present_frames, read, tries, until,
                    write)
 
 KPF_ACTIVE = 6
@@ -42,16 +42,10 @@ PROGRAM = """if True:
 
 
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for what the kernel tells of pages')
-class Filters(unittest.TestCase):
+class Filters(OneKdamond):
+    options = ['log=info', 'abi=6.18']
     SIZE = 16 * MIB
     OPERATIONS = 'fvaddr'
-
-    def setUp(self):
-        self.mount = Mount('log=info', 'abi=6.18')
-        self.kdamond, = self.mount.kdamonds(1)
-
-    def tearDown(self):
-        self.assertEqual(self.mount.close(), 0)
 
     @contextlib.contextmanager
     def process(self, *touched):

@@ -13,7 +13,8 @@ import tempfile
 import time
 import unittest
 
-from damon import EMULATED, MIB, PAGE, RESTS, SANITIZED, Mount, Workload, present_frames, read, tries, until, write
+from damon import (EMULATED, MIB, PAGE, RESTS, SANITIZED, Mount, OneKdamond, Workload, present_frames, read,
+                   tries, until, write)
 
 SLOWER = 10 if EMULATED else 1
 
@@ -43,27 +44,12 @@ def memory_in_use(size):
         memory.close()
 
 
-class Scheme(unittest.TestCase):
-    def setUp(self):
-        self.mount = Mount('log=info')
-        self.kdamond, = self.mount.kdamonds(1)
-
-    def tearDown(self):
-        self.assertEqual(self.mount.close(), 0)
-
+class Scheme(OneKdamond):
     def watch(self, workload, action):
         self.kdamond.target(workload.pid)
         self.kdamond.attrs(sample=5000 * SLOWER, aggr=100000 * SLOWER, update=1000000 * SLOWER)
         self.kdamond.stat_scheme()
-        self.set(action=action)
-
-    def set(self, **values):
-        for name, value in values.items():
-            write(os.path.join(self.kdamond.scheme, name.replace('__', '/')), value)
-
-    def stat(self, name):
-        self.kdamond.state('update_schemes_stats')
-        return int(read('%s/stats/%s' % (self.kdamond.scheme, name)))
+        self.kdamond.set_scheme(action=action)
 
 
 class Quotas(Scheme):
@@ -71,7 +57,7 @@ class Quotas(Scheme):
         """ms of CPU in a window."""
         self.watch(workload, action)
         self.kdamond.attrs(least=100)
-        self.set(quotas__ms=ms, quotas__reset_interval_ms=500)
+        self.kdamond.set_scheme(quotas__ms=ms, quotas__reset_interval_ms=500)
         self.kdamond.state('on')
         time.sleep(2)
         before, began = cpu_of(self.mount, self.kdamond), time.monotonic()
@@ -99,16 +85,16 @@ class Goals(Scheme):
         """The quota grows while less of the node's memory is used than wanted, and shrinks while more is."""
         with Workload('--size', '64M', '--hot', '4M', '--at', '16M', *RESTS) as workload:
             self.watch(workload, 'stat')
-            self.set(quotas__bytes=1 << 40, quotas__reset_interval_ms=100,
-                     quotas__goals__nr_goals=1)
+            self.kdamond.set_scheme(quotas__bytes=1 << 40, quotas__reset_interval_ms=100,
+                                    quotas__goals__nr_goals=1)
             write(self.kdamond.path + '/refresh_ms', 100)
             # Less than all of it is used, more than nothing is free; a node that is not is all free.
             for metric, target, nid, factor in (
                     ('node_mem_used_bp', 10000, 0, 1), ('node_mem_used_bp', 1, 0, -1),
                     ('node_mem_free_bp', 20000, 0, 1), ('node_mem_free_bp', 1, 0, -1),
                     ('node_mem_used_bp', 10000, 99, 1), ('node_mem_free_bp', 1, 99, -1)):
-                self.set(quotas__goals__0__target_metric=metric,
-                         quotas__goals__0__target_value=target, quotas__goals__0__nid=nid)
+                self.kdamond.set_scheme(quotas__goals__0__target_metric=metric,
+                                        quotas__goals__0__target_value=target, quotas__goals__0__nid=nid)
                 self.kdamond.state('on' if self.kdamond.state() == 'off' else 'commit')
                 time.sleep(0.5 * SLOWER)
                 before = int(read(self.kdamond.scheme + '/quotas/effective_bytes'))
@@ -130,19 +116,19 @@ class Watermarks(Scheme):
         slack = 0.5 * SLOWER
 
         def grows():
-            before = self.stat('nr_tried')
-            return until(lambda: self.stat('nr_tried') > before + 2, interval + slack)
+            before = self.kdamond.stat('nr_tried')
+            return until(lambda: self.kdamond.stat('nr_tried') > before + 2, interval + slack)
 
         def rests():
             time.sleep(interval + slack)
-            before = self.stat('nr_tried')
+            before = self.kdamond.stat('nr_tried')
             time.sleep(0.5 * SLOWER)
-            return self.stat('nr_tried') == before
+            return self.kdamond.stat('nr_tried') == before
 
         def marks(high, mid, low):
-            self.set(watermarks__metric='free_mem_rate', watermarks__high=high,
-                     watermarks__mid=mid, watermarks__low=low,
-                     watermarks__interval_us=int(interval * 1e6))
+            self.kdamond.set_scheme(watermarks__metric='free_mem_rate', watermarks__high=high,
+                                    watermarks__mid=mid, watermarks__low=low,
+                                    watermarks__interval_us=int(interval * 1e6))
 
         with Workload('--size', '64M', '--hot', '4M', '--at', '16M', *RESTS) as workload:
             rate = free_rate()
@@ -196,12 +182,12 @@ class Example(Scheme):
         for name, least, most in (('sz', 4096, 8192), ('nr_accesses', 0, 5), ('age', 10, 20)):
             write('%s/access_pattern/%s/min' % (self.kdamond.scheme, name), least)
             write('%s/access_pattern/%s/max' % (self.kdamond.scheme, name), most)
-        self.set(action='pageout', quotas__ms=10, quotas__bytes=1 << 30,
-                 quotas__reset_interval_ms=1000, quotas__weights__age_permil=100,
-                 watermarks__metric='free_mem_rate', watermarks__interval_us=5000000,
-                 watermarks__high=marks[0], watermarks__mid=marks[1], watermarks__low=marks[2])
+        self.kdamond.set_scheme(action='pageout', quotas__ms=10, quotas__bytes=1 << 30,
+                                quotas__reset_interval_ms=1000, quotas__weights__age_permil=100,
+                                watermarks__metric='free_mem_rate', watermarks__interval_us=5000000,
+                                watermarks__high=marks[0], watermarks__mid=marks[1], watermarks__low=marks[2])
         self.kdamond.state('on')
-        return lambda: tuple(self.stat(name) for name in
+        return lambda: tuple(self.kdamond.stat(name) for name in
                              ('nr_tried', 'sz_tried', 'nr_applied', 'sz_applied'))
 
     def in_debugfs(self, workload, marks):
@@ -439,9 +425,9 @@ class Numbers(Scheme):
                 self.kdamond.target(workload.pid)
                 self.kdamond.attrs(sample, aggr, other)
                 self.kdamond.stat_scheme()
-                self.set(apply_interval_us=other, quotas__bytes=most, quotas__ms=most,
-                         quotas__reset_interval_ms=other, watermarks__interval_us=other,
-                         watermarks__metric='free_mem_rate' if rests else 'none')
+                self.kdamond.set_scheme(apply_interval_us=other, quotas__bytes=most, quotas__ms=most,
+                                        quotas__reset_interval_ms=other, watermarks__interval_us=other,
+                                        watermarks__metric='free_mem_rate' if rests else 'none')
                 self.kdamond.state('on')
                 time.sleep(0.3)
                 cpu = self.cpu(1)

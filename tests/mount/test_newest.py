@@ -8,19 +8,27 @@ import sys
 import time
 import unittest
 
-from damon import EMULATED, MIB, RESTS, Mount, Workload, error_of, memory_cgroup, read, until, write
+from damon import EMULATED, MIB, RESTS, OneKdamond, Workload, error_of, memory_cgroup, read, until, write
+from users import OWNER, as_user, running
 
 SLOWER = 10 if EMULATED else 1
+HELD = 256 * MIB
+# Has so much memory, in a cgroup.
+HOLDER = """
+import os, sys
+with open(sys.argv[1] + "/cgroup.procs", "w") as f:
+    f.write(str(os.getpid()))
+size = int(sys.argv[2])
+memory = bytearray(size)
+memory[::4096] = bytes([1]) * (size // 4096)
+print(flush=True)
+sys.stdin.read()
+"""
 SMALL = ['--size', '32M', '--hot', '4M', '--at', '8M', *RESTS]
 
 
-class Newest(unittest.TestCase):
-    def setUp(self):
-        self.mount = Mount('log=info', 'abi=7.0')
-        self.kdamond, = self.mount.kdamonds(1)
-
-    def tearDown(self):
-        self.assertEqual(self.mount.close(), 0)
+class Newest(OneKdamond):
+    options = ['log=info', 'abi=7.0']
 
     def watch(self, *workloads):
         self.kdamond.target(*(w.pid for w in workloads))
@@ -29,14 +37,6 @@ class Newest(unittest.TestCase):
 
     def mark(self, number, mark='Y'):
         write('%s/targets/%d/obsolete_target' % (self.kdamond.context, number), mark)
-
-    def set(self, **values):
-        for name, value in values.items():
-            write(os.path.join(self.kdamond.scheme, name.replace('__', '/')), value)
-
-    def stat(self, name):
-        self.kdamond.state('update_schemes_stats')
-        return int(read('%s/stats/%s' % (self.kdamond.scheme, name)))
 
 
 class ObsoleteTargets(Newest):
@@ -95,36 +95,36 @@ class Snapshots(Newest):
     def test_a_scheme_stops_after_them(self):
         with Workload(*SMALL) as a, Workload(*SMALL) as b:
             self.watch(a, b)
-            self.set(stats__max_nr_snapshots=6)
+            self.kdamond.set_scheme(stats__max_nr_snapshots=6)
             self.kdamond.state('on')
-            self.assertTrue(until(lambda: self.stat('nr_snapshots') == 6, 20 * SLOWER))
-            tried = self.stat('nr_tried')
+            self.assertTrue(until(lambda: self.kdamond.stat('nr_snapshots') == 6, 20 * SLOWER))
+            tried = self.kdamond.stat('nr_tried')
             time.sleep(SLOWER)
-            self.assertEqual((self.stat('nr_snapshots'), self.stat('nr_tried')), (6, tried))
+            self.assertEqual((self.kdamond.stat('nr_snapshots'), self.kdamond.stat('nr_tried')), (6, tried))
             # A command that collects finds nothing, and does not wait.
             self.assertEqual(self.kdamond.snapshot(), [])
-            self.set(stats__max_nr_snapshots=8)
+            self.kdamond.set_scheme(stats__max_nr_snapshots=8)
             self.kdamond.state('commit')
-            self.assertTrue(until(lambda: self.stat('nr_snapshots') == 8, 20 * SLOWER))
-            self.assertGreater(self.stat('nr_tried'), tried)
+            self.assertTrue(until(lambda: self.kdamond.stat('nr_snapshots') == 8, 20 * SLOWER))
+            self.assertGreater(self.kdamond.stat('nr_tried'), tried)
             # Of a process that is gone there are none.
-            self.set(stats__max_nr_snapshots=0)
+            self.kdamond.set_scheme(stats__max_nr_snapshots=0)
             self.kdamond.state('commit')
             a.process.kill()
             a.process.wait()
-            before = self.stat('nr_snapshots')
+            before = self.kdamond.stat('nr_snapshots')
             time.sleep(SLOWER)
-            self.assertAlmostEqual(self.stat('nr_snapshots') - before, 10, delta=4)
+            self.assertAlmostEqual(self.kdamond.stat('nr_snapshots') - before, 10, delta=4)
 
 
-class Goals(Newest):
+class Measuring(Newest):
     def effective(self):
         return int(read(self.kdamond.scheme + '/quotas/effective_bytes'))
 
     def grows(self, metric, target, path='', action='commit'):
         """Whether the quota grows: less is measured than wanted."""
-        self.set(quotas__goals__0__target_metric=metric, quotas__goals__0__target_value=target,
-                 quotas__goals__0__path=path)
+        self.kdamond.set_scheme(quotas__goals__0__target_metric=metric, quotas__goals__0__target_value=target,
+                                quotas__goals__0__path=path)
         self.kdamond.state(action)
         time.sleep(0.5 * SLOWER)
         before = self.effective()
@@ -136,9 +136,27 @@ class Goals(Newest):
 
     def prepare(self, workload):
         self.watch(workload)
-        self.set(quotas__bytes=1 << 40, quotas__reset_interval_ms=100, quotas__goals__nr_goals=1)
+        self.kdamond.set_scheme(quotas__bytes=1 << 40, quotas__reset_interval_ms=100, quotas__goals__nr_goals=1)
         write(self.kdamond.path + '/refresh_ms', 100)
 
+    @contextlib.contextmanager
+    def holding(self, group, size):
+        """A process in the cgroup that has so many bytes."""
+        with subprocess.Popen([sys.executable, '-c', HOLDER, group, str(size)], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as process:
+            try:
+                process.stdout.readline()
+                yield
+            finally:
+                process.stdin.close()
+
+    def share(self, size):
+        """Of the node's memory, in 1/10000."""
+        with open('/sys/devices/system/node/node0/meminfo') as f:
+            return size * 10000 // (int(f.readline().split()[3]) * 1024)
+
+
+class Goals(Measuring):
     def test_active_memory(self):
         with open('/proc/meminfo') as f:
             kb = {line.split(':')[0]: int(line.split()[1]) for line in f}
@@ -151,33 +169,77 @@ class Goals(Newest):
                 self.assertFalse(self.grows(metric, max(measured - 2000, 1)), (metric, measured))
 
     def test_memory_of_a_cgroup(self):
-        size = 256 * MIB
-        with open('/sys/devices/system/node/node0/meminfo') as f:
-            total = int(f.readline().split()[3]) * 1024
-        share = size * 10000 // total
-        holder = 'import os, sys\nopen(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))\n' \
-            'memory = bytearray(%d)\nmemory[::4096] = bytes([1]) * (%d // 4096)\n' \
-            'print(flush=True)\nsys.stdin.read()' % (size, size)
+        share = self.share(HELD)
         with memory_cgroup() as (group, path), Workload(*SMALL) as workload:
             self.prepare(workload)
             self.assertTrue(self.grows('node_memcg_used_bp', max(share // 2, 1), path, 'on'), 'nothing is used')
-            with subprocess.Popen([sys.executable, '-c', holder, group], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE) as process:
-                process.stdout.readline()
-                try:
-                    self.assertFalse(self.grows('node_memcg_used_bp', share // 2, path), 'it is used')
-                    self.assertTrue(self.grows('node_memcg_used_bp', share * 2, path), 'not so much')
-                    self.assertFalse(self.grows('node_memcg_free_bp', 10000 - 2 * share, path))
-                    self.assertTrue(self.grows('node_memcg_free_bp', 10000, path))
-                finally:
-                    process.stdin.close()
+            with self.holding(group, HELD):
+                self.assertFalse(self.grows('node_memcg_used_bp', share // 2, path), 'it is used')
+                self.assertTrue(self.grows('node_memcg_used_bp', share * 2, path), 'not so much')
+                self.assertFalse(self.grows('node_memcg_free_bp', 10000 - 2 * share, path))
+                self.assertTrue(self.grows('node_memcg_free_bp', 10000, path))
             # What is no cgroup: the errors of the kernel, and the goals stay.
-            self.set(quotas__goals__0__path='/no/such/group')
+            self.kdamond.set_scheme(quotas__goals__0__path='/no/such/group')
             self.assertEqual(error_of(lambda: self.kdamond.state('commit')), errno.ENOMEM)
             self.assertEqual(error_of(lambda: self.kdamond.state('commit_schemes_quota_goals')), errno.EINVAL)
             self.assertEqual(self.kdamond.state(), 'on')
             # Without a target value, or with another metric, nobody looks at it.
-            self.set(quotas__goals__0__target_value=0)
+            self.kdamond.set_scheme(quotas__goals__0__target_value=0)
             self.kdamond.state('commit')
-            self.set(quotas__goals__0__target_value=1, quotas__goals__0__target_metric='user_input')
+            self.kdamond.set_scheme(quotas__goals__0__target_value=1, quotas__goals__0__target_metric='user_input')
             self.kdamond.state('commit')
+
+    def test_another_cgroup_of_the_same_name(self):
+        share = self.share(HELD)
+        with memory_cgroup() as (group, path), Workload(*SMALL) as workload:
+            self.prepare(workload)
+            self.assertTrue(self.grows('node_memcg_used_bp', share // 2, path, 'on'))
+            os.rmdir(group)
+            os.mkdir(group)
+            with self.holding(group, HELD):
+                before = self.effective()
+                time.sleep(0.8 * SLOWER)
+                self.assertGreater(self.effective(), before, 'it is another')
+                self.assertFalse(self.grows('node_memcg_used_bp', share // 2, path), 'that one')
+
+    def test_goals_take_no_descriptors(self):
+        """Who makes many goals must not use up the daemon's open files."""
+        with memory_cgroup() as (_, path), Workload(*SMALL) as workload:
+            self.prepare(workload)
+            self.kdamond.state('on')
+            descriptors = '/proc/%d/fd' % self.mount.process.pid
+            before = len(os.listdir(descriptors))
+            self.kdamond.set_scheme(quotas__goals__nr_goals=200)
+            for number in range(200):
+                goal = '%s/quotas/goals/%d/' % (self.kdamond.scheme, number)
+                for name, value in (('target_metric', 'node_memcg_used_bp'), ('target_value', 1), ('path', path)):
+                    write(goal + name, value)
+            self.kdamond.state('commit')
+            self.kdamond.state('commit_schemes_quota_goals')
+            self.assertLess(len(os.listdir(descriptors)), before + 20)
+            self.assertEqual(self.kdamond.state(), 'on')
+
+
+class GoalsOfUsers(Measuring):
+    """A mount of a user's, who measures what he may read."""
+
+    options = ['uid=%d,gid=%d,abi=7.0,log=info' % (OWNER, OWNER)]
+
+    @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to be somebody else')
+    def test_a_closed_cgroup(self):
+        share = self.share(HELD)
+        os.chmod(self.mount.dir, 0o755)
+        with memory_cgroup() as (group, path), self.holding(group, HELD), \
+                running(*as_user(OWNER), 'sleep', '1000') as process:
+            self.prepare(process)
+            self.kdamond.set_scheme(quotas__goals__0__target_metric='node_memcg_used_bp',
+                                    quotas__goals__0__target_value=share // 2, quotas__goals__0__path=path)
+            for mode, grows in ((0o755, False), (0o700, True)):
+                os.chmod(group, mode)
+                subprocess.run([*as_user(OWNER), 'sh', '-c', 'echo on > "$1/state"', 'sh', self.kdamond.path],
+                               check=True)
+                time.sleep(0.5 * SLOWER)
+                before = self.effective()
+                time.sleep(0.8 * SLOWER)
+                self.assertEqual(self.effective() > before, grows, oct(mode))
+                self.kdamond.state('off')

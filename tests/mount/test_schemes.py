@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from damon import (EMULATED, MIB, PAGE, RESTS, Mount, Workload, page_flags, read, tries, until,
+from damon import (EMULATED, MIB, PAGE, RESTS, OneKdamond, Workload, page_flags, read, tries, until,
                    write)
 
 KPF_REFERENCED, KPF_ACTIVE = 2, 6
@@ -43,14 +43,7 @@ def has_swap():
         return len(f.readlines()) > 1
 
 
-class Actions(unittest.TestCase):
-    def setUp(self):
-        self.mount = Mount('log=info')
-        self.kdamond, = self.mount.kdamonds(1)
-
-    def tearDown(self):
-        self.assertEqual(self.mount.close(), 0)
-
+class Actions(OneKdamond):
     def watch(self, workload, action, **pattern):
         """A scheme with that action for what has PATTERN: nr_accesses and age, (least, most)."""
         self.kdamond.target(workload.pid)
