@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes the same random texts to the debugfs files of the guest's kernel and of damonfs.
 
-    differential.py ABI [--writes N] [--seed S]
+    differential.py ABI [--writes N] [--seed S] [--trees]
 
 After each write both must have answered the same errno and show the same in every file.  Runs in a guest
-of tests/vm/run, as root, because it takes the kernel's DAMON for itself.  Prints the seed, what differs,
+of tests/vm/run, as root, because it takes the kernel's DAMON for itself; --trees compares two mounts of
+damonfs, anywhere.  Prints the seed, what differs,
 and 'N passed, M failed' (a write is a test); exit status 1 if a write failed.
 """
 import argparse
+import contextlib
 import errno
 import os
 import random
@@ -137,12 +139,50 @@ class Tree:
         return out
 
 
-def start_damonfs(abi):
+@contextlib.contextmanager
+def damonfs_at(abi):
+    """A mount's directory."""
     place = tempfile.mkdtemp()
-    process = subprocess.Popen(['damonfs', '-f', '-o', 'abi=%s,log=error,method=referenced' % abi, place])
-    while not os.path.ismount(place):
-        time.sleep(0.05)
-    return process, place
+    with subprocess.Popen([os.environ.get('DAMONFS', 'damonfs'), '-f', '-o',
+                           'abi=%s,log=error,method=referenced' % abi, place]) as process:
+        try:
+            while not os.path.ismount(place):
+                time.sleep(0.05)
+            yield place
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def sleepers(number):
+    """Pids of processes to watch."""
+    processes = [subprocess.Popen(['sleep', '100000']) for _ in range(number)]
+    try:
+        yield [process.pid for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def begin(description, count):
+    """The arguments, and a source of random numbers whose seed is told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('abi')
+    parser.add_argument(count, dest='number', type=int, default=2000)
+    parser.add_argument('--seed', type=int, default=None)
+    parser.add_argument('--trees', action='store_true', help='compare two mounts of damonfs')
+    args = parser.parse_args()
+    if not args.trees and not os.path.exists('/vm/command'):
+        sys.exit('%s: this is no guest of tests/vm/run' % os.path.basename(sys.argv[0]))
+    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print('seed %d' % seed, flush=True)
+    return args, random.Random(seed)
+
+
+def end(passed, failed):
+    print('%d passed, %d failed' % (passed, failed))
+    sys.exit(failed > 0)
 
 
 def clean(tree):
@@ -162,64 +202,51 @@ def clean(tree):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('abi')
-    parser.add_argument('--writes', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=None)
-    args = parser.parse_args()
-    if not os.path.exists('/vm/command'):
-        sys.exit('differential.py: this is no guest of tests/vm/run')
-    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
-    print('seed %d' % seed, flush=True)
-    rng = random.Random(seed)
-    sleepers = [subprocess.Popen(['sleep', '100000']) for _ in range(3)]
+    args, rng = begin(__doc__, '--writes')
     on = 'monitor_on' if args.abi == '6.1' else 'monitor_on_DEPRECATED'
-    process, place = start_damonfs(args.abi)
-    trees = [Tree(KERNEL, on), Tree(place + '/damon', on)]
-    texts = Texts(rng, [p.pid for p in sleepers])
+    with contextlib.ExitStack() as stack:
+        trees = [Tree(stack.enter_context(damonfs_at(args.abi)) + '/damon', on)]
+        other = stack.enter_context(damonfs_at(args.abi)) + '/damon' if args.trees else KERNEL
+        trees.insert(0, Tree(other, on))
+        texts = Texts(rng, stack.enter_context(sleepers(3)))
+        for tree in trees:
+            clean(tree)
+            stack.callback(clean, tree)
+        end(*compare(rng, trees, texts, on, args.number))
+
+
+def compare(rng, trees, texts, on, writes):
     passed = failed = running = 0
-    for tree in trees:
-        clean(tree)
     kinds = [('attrs', texts.attrs, 6), ('target_ids', texts.target_ids, 6),
              ('init_regions', texts.init_regions, 6), ('schemes', texts.schemes, 6),
              ('mk_contexts', texts.control, 2), ('rm_contexts', texts.control, 2),
              (on, texts.monitor_on, 2), ('kdamond_pid', texts.control, 0.3)]
-    try:
-        for i in range(args.writes):
-            name, text, _ = rng.choices(kinds, [k[2] for k in kinds])[0]
-            # Not for long: what runs refuses most of what is written.
-            if running > 5:
-                name, text = on, lambda: 'off'
-            if name in FILES:
-                name = rng.choice(CONTEXTS + ['']) + name
-            # An empty write never reaches a FUSE file system.
-            data = (text() or ' ').encode('latin-1')
-            answers = [tree.write(name, data) for tree in trees]
-            shown = [tree.shown() for tree in trees]
-            running = running + 1 if shown[0][on] == b'on\n' else 0
-            if answers[0] == answers[1] and shown[0] == shown[1]:
-                passed += 1
-                continue
-            failed += 1
-            print('write %d: %r to %s: the kernel says %s, damonfs %s' % (i, data, name, *answers))
-            for file in shown[0]:
-                if shown[0][file] != shown[1].get(file):
-                    print('    %s: the kernel has %r, damonfs %r' % (file, shown[0][file], shown[1].get(file)))
-            if failed >= 20:
-                break
-            if shown[0] != shown[1]:
-                for tree in trees:
-                    clean(tree)
-    finally:
-        for tree in trees:
-            clean(tree)
-        process.terminate()
-        process.wait()
-        for sleeper in sleepers:
-            sleeper.kill()
-            sleeper.wait()
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(failed > 0)
+    for i in range(writes):
+        name, text, _ = rng.choices(kinds, [k[2] for k in kinds])[0]
+        # Not for long: what runs refuses most of what is written.
+        if running > 5:
+            name, text = on, lambda: 'off'
+        if name in FILES:
+            name = rng.choice(CONTEXTS + ['']) + name
+        # An empty write never reaches a FUSE file system.
+        data = (text() or ' ').encode('latin-1')
+        answers = [tree.write(name, data) for tree in trees]
+        shown = [tree.shown() for tree in trees]
+        running = running + 1 if shown[0][on] == b'on\n' else 0
+        if answers[0] == answers[1] and shown[0] == shown[1]:
+            passed += 1
+            continue
+        failed += 1
+        print('write %d: %r to %s: the kernel says %s, damonfs %s' % (i, data, name, *answers))
+        for file in shown[0]:
+            if shown[0][file] != shown[1].get(file):
+                print('    %s: the kernel has %r, damonfs %r' % (file, shown[0][file], shown[1].get(file)))
+        if failed >= 20:
+            break
+        if shown[0] != shown[1]:
+            for tree in trees:
+                clean(tree)
+    return passed, failed
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Does the same random things to the guest's /sys/kernel/mm/damon/admin and to damonfs.
 
-    differential_sysfs.py ABI [--steps N] [--seed S] [--trees A B]
+    differential_sysfs.py ABI [--steps N] [--seed S] [--trees]
 
 A step writes a file, often badly, or gives a command.  After each, both must have answered the same errno
 and have the same files, with the same modes and contents, but for what is measured.  Left out is what the
@@ -10,15 +10,13 @@ kernel is known to fall over (docs/kernel-7.0.md).  Runs in a guest of tests/vm/
 takes the kernel's DAMON for itself; --trees compares two mounts of damonfs anywhere.  Prints the seed,
 what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one failed.
 """
-import argparse
+import contextlib
 import errno
 import os
-import random
 import re
-import subprocess
-import sys
-import tempfile
 import time
+
+from differential import begin, damonfs_at, end, sleepers
 
 KERNEL = '/sys/kernel/mm/damon/admin'
 NUMBERS = ['0', '1', '2', '7', '42', '4095', '4096', '100000', '4294967295', '4294967296',
@@ -141,15 +139,6 @@ class Steps:
             return name, self.value(name, running)
 
 
-def start_damonfs(abi, number):
-    place = tempfile.mkdtemp()
-    process = subprocess.Popen([os.environ.get('DAMONFS', 'damonfs'), '-f', '-o',
-                                'abi=%s,log=error,method=referenced,fsname=tree%d' % (abi, number), place])
-    while not os.path.ismount(place):
-        time.sleep(0.05)
-    return process, place + '/admin/kdamonds' if os.path.isdir(place + '/admin') else place + '/kdamonds'
-
-
 def clean(tree):
     """Off, and as a tree is at first."""
     tree.write('0/state', 'off')
@@ -173,61 +162,46 @@ def difference(shown):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('abi')
-    parser.add_argument('--steps', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=None)
-    parser.add_argument('--trees', action='store_true', help='compare two mounts of damonfs')
-    args = parser.parse_args()
-    if not args.trees and not os.path.exists('/vm/command'):
-        sys.exit('differential_sysfs.py: this is no guest of tests/vm/run')
-    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(1 << 32)
-    print('seed %d' % seed, flush=True)
-    rng = random.Random(seed)
-    sleepers = [subprocess.Popen(['sleep', '100000']) for _ in range(3)]
-    mounts = [start_damonfs(args.abi, i) for i in range(2 if args.trees else 1)]
-    trees = [Tree(place) for _, place in mounts]
-    if not args.trees:
-        trees.insert(0, Tree(KERNEL + '/kdamonds'))
-    steps = Steps(rng, [p.pid for p in sleepers])
+    args, rng = begin(__doc__, '--steps')
+    with contextlib.ExitStack() as stack:
+        pids = stack.enter_context(sleepers(3))
+        trees = [Tree(stack.enter_context(damonfs_at(args.abi)) + '/admin/kdamonds')]
+        other = stack.enter_context(damonfs_at(args.abi)) + '/admin/kdamonds' if args.trees else KERNEL + '/kdamonds'
+        trees.insert(0, Tree(other))
+        for tree in trees:
+            stack.callback(clean, tree)
+        end(*compare(rng, trees, pids, args.number))
+
+
+def compare(rng, trees, pids, number):
+    steps = Steps(rng, pids)
     passed = failed = 0
     used, fresh = False, True
-    try:
-        for i in range(args.steps):
-            # A new start now and then: what was used once is used with more care.
-            if fresh or rng.random() < 0.02:
-                for tree in trees:
-                    clean(tree)
-                    prepare(tree, sleepers[0].pid)
-                used = fresh = False
-            shown = [tree.files() for tree in trees]
-            running = shown[0].get('0/state', ('', ''))[1] == 'on\n'
-            used |= running
-            name, text = steps.next(shown[0], running, used)
-            answers = [tree.write(name, text or ' ') for tree in trees]
-            shown = [tree.files() for tree in trees]
-            different = difference(shown)
-            if answers[0] == answers[1] and not different:
-                passed += 1
-                continue
-            failed += 1
-            print('step %d: %r to %s (%s): the first says %s, the second %s' %
-                  (i, text, name, 'on' if running else 'off', *answers))
-            print('\n'.join(different[:10]), flush=True)
-            fresh = True
-            if failed >= 30:
-                break
-    finally:
-        for tree in trees:
-            clean(tree)
-        for process, _ in mounts:
-            process.terminate()
-            process.wait()
-        for sleeper in sleepers:
-            sleeper.kill()
-            sleeper.wait()
-    print('%d passed, %d failed' % (passed, failed))
-    sys.exit(failed > 0)
+    for i in range(number):
+        # A new start now and then: what was used once is used with more care.
+        if fresh or rng.random() < 0.02:
+            for tree in trees:
+                clean(tree)
+                prepare(tree, pids[0])
+            used = fresh = False
+        shown = [tree.files() for tree in trees]
+        running = shown[0].get('0/state', ('', ''))[1] == 'on\n'
+        used |= running
+        name, text = steps.next(shown[0], running, used)
+        answers = [tree.write(name, text or ' ') for tree in trees]
+        shown = [tree.files() for tree in trees]
+        different = difference(shown)
+        if answers[0] == answers[1] and not different:
+            passed += 1
+            continue
+        failed += 1
+        print('step %d: %r to %s (%s): the first says %s, the second %s' %
+              (i, text, name, 'on' if running else 'off', *answers))
+        print('\n'.join(different[:10]), flush=True)
+        fresh = True
+        if failed >= 30:
+            break
+    return passed, failed
 
 
 if __name__ == '__main__':
