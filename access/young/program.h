@@ -29,6 +29,7 @@ struct young_slot {
 	int map;
 	__u32 tid; /* the thread's global id, by which the program finds the batch */
 	struct young_wake wake;
+	uint32_t promised; /* of a processor, to the timer: see ticks.c */
 };
 
 /* A task, found by number once and known by its global id and start time afterwards. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The worker's side of rounds in the kernel: see ticks.h. */
 #include <errno.h>
-#include <string.h>
+#include <stdatomic.h>
 
 #include "access/young/ticks.h"
 #include "util/clock.h"
@@ -12,6 +12,34 @@
 #define FIRST_COST 300
 /* A tick may take 1/TICK_SHARE of the sampling interval. */
 #define TICK_SHARE 50
+
+/* What a tick costs besides its regions (ns): the interrupt, and setting the timer again. */
+#define TICK_NS 10000
+/*
+ * The ticks of all kdamonds together may take a quarter of a processor: nobody can schedule an
+ * interrupt.  The rest is made by workers.  In millionths, atomic: it is what threads share here.
+ */
+#define ALL_TICKS 250000
+static atomic_uint_fast64_t promised;
+
+/* Return: whether so many regions may be left with that INTERVAL (ns), besides all others. */
+static bool promise(struct young_slot *slot, size_t n, uint64_t interval)
+{
+	uint64_t part = (n * slot->batch->ticks.cost + TICK_NS) * 1000000 / interval;
+
+	if (atomic_fetch_add(&promised, part) + part > ALL_TICKS) {
+		atomic_fetch_sub(&promised, part);
+		return false;
+	}
+	slot->promised = (uint32_t)part;
+	return true;
+}
+
+static void take_back(struct young_slot *slot)
+{
+	atomic_fetch_sub(&promised, slot->promised);
+	slot->promised = 0;
+}
 
 struct access_run *ticks_room(struct young_slot *slot, size_t n, uint64_t sample)
 {
@@ -37,7 +65,10 @@ int ticks_leave(struct young_slot *slot, const struct young_task *task, struct c
 {
 	struct young_ticks *ticks = &slot->batch->ticks;
 	const struct clear_refs *refs = &clearing->refs;
+	int r;
 
+	if (!promise(slot, n, sample * 1000))
+		return -EBUSY;
 	ticks->nr = (uint32_t)n;
 	ticks->left = (uint32_t)min_ul(rounds, UINT32_MAX);
 	ticks->done = ticks->waits = 0;
@@ -49,7 +80,10 @@ int ticks_leave(struct young_slot *slot, const struct young_task *task, struct c
 	ticks->clock = clearing->clock;
 	for (size_t i = 0; i < n; i++)
 		ticks->run[i].hits = 0;
-	return young_ticks_start(slot, task, first * 1000);
+	r = young_ticks_start(slot, task, first * 1000);
+	if (r)
+		take_back(slot);
+	return r;
 }
 
 /* Looks again at the next pages of NR probes, as the timer did it too long ago. */
@@ -91,6 +125,7 @@ int ticks_resume(struct young_slot *slot, const struct young_task *task, struct 
 	struct young_ticks *ticks = &slot->batch->ticks;
 	int r = young_ticks_stop(slot);
 
+	take_back(slot);
 	*rounds = ticks->done;
 	if (ticks->done)
 		*prepared = ticks->last / 1000;

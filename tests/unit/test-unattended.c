@@ -6,7 +6,9 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -357,6 +359,76 @@ START_TEST(too_many_regions_need_the_worker)
 }
 END_TEST
 
+/* ---- all together ---- */
+
+#define MANY	 40
+#define SHORT_US 1000UL
+/* Each takes at least a hundredth of a processor, and all of them a quarter at most. */
+#define MOST_AT_ONCE 25
+
+static pthread_barrier_t all_left;
+static atomic_int nr_left;
+
+/* A kdamond of its own, which leaves rounds if it may, until all have tried. */
+static void *leave_besides(void *argument)
+{
+	struct access_sessions *sessions = NULL;
+	struct access_space *space = NULL;
+	const struct access_unattended *unattended;
+	const struct access_run *taken;
+	struct access_run *runs;
+	uint64_t rounds, prepared, now;
+	bool left;
+	int wake;
+
+	if (access_sessions_open("young", &sessions) ||
+	    access_space_open(sessions, watched.process, false, &space))
+		abort();
+	unattended = access_unattended_of(space);
+	runs = unattended->room(space, 1, SHORT_US);
+	now = clock_us();
+	if (runs)
+		runs[0] = (struct access_run){ .probe.next = start_of(COLD),
+					       .start = start_of(COLD),
+					       .end = start_of(COLD + 1) };
+	left = runs && !unattended->leave(space, 1, now, now + SHORT_US, SHORT_US, 10000, &wake);
+	atomic_fetch_add(&nr_left, left);
+	pthread_barrier_wait(&all_left);
+	if (left)
+		unattended->resume(space, clock_us(), &taken, &rounds, &prepared);
+	access_space_close(space);
+	access_sessions_close(sessions);
+	return argument;
+}
+
+static int leave_many(void)
+{
+	pthread_t threads[MANY];
+
+	atomic_store(&nr_left, 0);
+	pthread_barrier_init(&all_left, NULL, MANY);
+	for (int i = 0; i < MANY; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, leave_besides, NULL), 0);
+	for (int i = 0; i < MANY; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&all_left);
+	return atomic_load(&nr_left);
+}
+
+/* Interrupts are bounded, however many kdamonds there are; what is taken back is there again. */
+START_TEST(all_together_are_bounded)
+{
+	if (!can_leave())
+		return;
+	for (int i = 0; i < 3; i++) {
+		int nr = leave_many();
+
+		ck_assert_int_ge(nr, MOST_AT_ONCE / 2);
+		ck_assert_int_le(nr, MOST_AT_ONCE);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unattended");
@@ -369,6 +441,7 @@ int main(void)
 	tcase_add_test(tcase, they_end_by_themselves);
 	ADD_VECTORS(tcase, they_notice_that_the_process_is_gone, ends);
 	tcase_add_test(tcase, too_many_regions_need_the_worker);
+	tcase_add_test(tcase, all_together_are_bounded);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

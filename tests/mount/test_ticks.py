@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rounds in the kernel, of a daemon that is killed, or stopped, while its kdamond sleeps."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from damon import RESTS, Mount, Workload, until
+
+BPFTOOL = shutil.which('bpftool', path=os.environ['PATH'] + ':/usr/sbin')
+
+
+def timers():
+    """The maps of timers in the kernel, anybody's."""
+    maps = json.loads(subprocess.run([BPFTOOL, '-j', 'map', 'list'], capture_output=True, text=True,
+                                     check=True).stdout)
+    return {m['id'] for m in maps if m.get('name') == 'timers'}
+
+
+def newer_than(major, minor):
+    return tuple(int(n) for n in os.uname().release.split('.')[:2]) >= (major, minor)
+
+
+@unittest.skipUnless(os.geteuid() == 0 and BPFTOOL, 'MISSING: root and bpftool')
+@unittest.skipUnless(newer_than(6, 10), 'MISSING: Linux 6.10, whose timers can look up tasks')
+class Ticks(unittest.TestCase):
+    def watch(self, mount, workload):
+        """A kdamond that leaves its rounds for half a second."""
+        kdamond, = mount.kdamonds(1)
+        kdamond.target(workload.pid)
+        kdamond.attrs(sample=20000, aggr=500000)
+        kdamond.stat_scheme()
+        kdamond.state('on')
+        return kdamond
+
+    def test_nothing_of_a_killed_daemon_ticks_on(self):
+        before = timers()
+        with Workload('--size', '32M', '--hot', '4M', '--at', '8M', '--access', 'none') as workload, \
+                Mount('log=debug', 'method=young') as mount:
+            self.watch(mount, workload)
+            self.assertIn('rounds are made by a timer', mount.logged())
+            time.sleep(1)
+            ours = timers() - before
+            self.assertTrue(ours)
+            mount.close(signal.SIGKILL)
+            self.assertTrue(until(lambda: not ours & timers(), 10))
+
+    def test_a_stopped_daemon_goes_on(self):
+        with Workload('--size', '32M', '--hot', '4M', '--at', '8M', *RESTS) as workload, \
+                Mount('log=info', 'method=young') as mount:
+            kdamond = self.watch(mount, workload)
+            time.sleep(1)
+            mount.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            mount.process.send_signal(signal.SIGCONT)
+            before = kdamond.stat('nr_tried')
+            self.assertTrue(until(lambda: kdamond.stat('nr_tried') > before, 10))
+            self.assertEqual(kdamond.state(), 'on')
+
+            def hot():
+                return sum(e - s for s, e, nr, _ in kdamond.snapshot() if nr >= 12) / (4 << 20)
+
+            self.assertTrue(until(lambda: 0.9 < hot() < 1.1, 30), hot())
+            self.assertEqual(mount.close(), 0)
