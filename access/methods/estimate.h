@@ -9,9 +9,9 @@
  * region, of whatever page, would lean towards its cold part.
  *
  * Clearing is what costs, and a region whose cleared pages all answered the same needs few clears:
- * after 100 or 250 such answers (estimate_streaks), an answer is held for 2 or 4 rounds in the
- * mean, until the next random instant of that many (struct estimate_clock).  How long an answer is
- * held is decided before it is known, so the mean of what is told is that of the answers.  One
+ * after 100, 250 or 700 such answers (estimate_streaks), an answer is held for 2, 4 or 8 rounds in
+ * the mean, until the next random instant of that many (struct estimate_clock).  How long an answer
+ * is held is decided before it is known, so the mean of what is told is that of the answers.  One
  * exception makes no difference that counts: "not touched" is held no longer when an untouched page
  * is touched. docs/methods.md has the spread.
  *
@@ -40,10 +40,10 @@ enum {
 	ESTIMATE_QUIET_MAX = 0xff << 8,
 	/* how many cleared pages in a row answered the same, */
 	ESTIMATE_STREAK = 1 << 16,
-	ESTIMATE_STREAK_MAX = 0x1ff << 16,
-	/* and for how long the last answer is held: 1, 2, or 4 rounds. */
-	ESTIMATE_HOLD = 1 << 25,
-	ESTIMATE_HOLD_MAX = 3 << 25,
+	ESTIMATE_STREAK_MAX = 0x3ff << 16,
+	/* and for how long the last answer is held: 1, 2, 4 or 8 rounds. */
+	ESTIMATE_HOLD = 1 << 26,
+	ESTIMATE_HOLD_MAX = 3 << 26,
 	ESTIMATE_HISTORY = ESTIMATE_STREAK_MAX | ESTIMATE_HOLD_MAX,
 };
 
@@ -52,28 +52,34 @@ enum {
  * of accesses in 20 rounds varies by at most 1.3 times a full sampler's deviation where it is from
  * 0.4 to 19.6 in the mean, and by less than 0.8 elsewhere (tests/unit/test-estimate.c).
  */
-static const uint32_t estimate_streaks[] = { 100, 250 };
+static const uint32_t estimate_streaks[] = { 100, 250, 700 };
+#define ESTIMATE_LEVELS 3 /* of them */
 
 /*
- * Random instants: of each two rounds one has level 1 or more, of each four one level 2.  They are
- * the same for all regions, so that other rounds clear nothing.
+ * Random instants: of each two rounds one has level 1 or more, of each four one level 2 or more, of
+ * each eight one level 3.  They are the same for all regions, so that other rounds clear nothing.
  */
 struct estimate_clock {
 	uint64_t random[4]; /* seeded by random_seed() */
 	uint32_t round, choice; /* which of the halves, by a bit each */
-	uint32_t level; /* of this round, 0 to 2 */
+	uint32_t level; /* of this round, 0 to ESTIMATE_LEVELS */
 };
 
 /* Begins a round. */
 static inline void estimate_next_round(struct estimate_clock *clock)
 {
-	uint32_t at = clock->round++ % 4;
+	uint32_t block = 1U << ESTIMATE_LEVELS, half = clock->round++ % block, choice;
 
-	if (!at)
+	if (!half)
 		clock->choice = (uint32_t)(random_next(clock->random) >> 32);
+	choice = clock->choice;
 	clock->level = 0;
-	if ((at & 1) == (clock->choice >> (at >> 1) & 1))
-		clock->level = at >> 1 == (clock->choice >> 2 & 1) ? 2 : 1;
+	for (uint32_t i = 1; i <= ESTIMATE_LEVELS && (half & 1) == (choice >> (half >> 1) & 1);
+	     i++) {
+		clock->level = i;
+		half >>= 1;
+		choice >>= block >> i;
+	}
 }
 
 /* Whether the region's last answer is held no longer, so that a touched page is to be cleared. */

@@ -167,7 +167,7 @@ static size_t clear_queue(const struct clearing *clearing, struct clearing_room 
 	return nr;
 }
 
-/* How many of the WAITING may be cleared in TIME (us); no probe is put off for ever. */
+/* How many ranges may be cleared in TIME (us) for the WAITING; no probe is put off for ever. */
 static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint64_t time)
 {
 	uint64_t ns = max_ul(time * 1000 / CLEAR_SHARE, CLEAR_LEAST_NS);
@@ -270,33 +270,123 @@ static void clear_failed(const struct clearing *clearing, struct access_probe *p
 		probe->priv |= MEMORY_STUBBORN;
 }
 
-/*
- * Clears the pages of the first NR waiting probes.  process_madvise stops at a range that it cannot
- * do: a second call tells why, and another goes on after it.
- */
-static int clear_pages(struct clearing *clearing, struct clearing_room *room,
-		       const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
+static uintptr_t end_of(const struct iovec *range)
 {
-	uint64_t start = clock_ns();
+	return (uintptr_t)range->iov_base + range->iov_len;
+}
+
+/* How many of the WAITING, in their order, need no more than BUDGET ranges. */
+static size_t choose(const struct clearing_room *room, const struct young_leaf *leaf,
+		     const struct access_probe *probes, size_t waiting, size_t budget)
+{
+	struct iovec range = { 0 };
+	size_t nr = 0;
+
+	for (; nr < waiting; nr++) {
+		size_t at = room->waiting[nr];
+
+		if (probes[at].next - (uintptr_t)range.iov_base < range.iov_len)
+			continue;
+		if (!budget--)
+			break;
+		range = clearing_range(&leaf[at], probes[at].next);
+	}
+	return nr;
+}
+
+/* Puts the first NR waiting probes, of N, into their order among all. */
+static void sort_chosen(struct clearing_room *room, size_t n, size_t nr)
+{
 	size_t done = 0;
 
+	memset(room->chosen, 0, n * sizeof(*room->chosen));
 	for (size_t i = 0; i < nr; i++)
-		room->range[i] =
-			clearing_range(&leaf[room->waiting[i]], probes[room->waiting[i]].next);
-	while (done < nr) {
-		ssize_t bytes = clearing_madvise(clearing->process, &room->range[done], nr - done);
+		room->chosen[room->waiting[i]] = true;
+	for (size_t i = 0; done < nr; i++)
+		if (room->chosen[i])
+			room->waiting[done++] = (uint16_t)i;
+}
+
+/*
+ * The ranges of the first NR waiting probes, in ascending order; those that touch are joined.
+ * Return: how many.
+ */
+static size_t join_ranges(struct clearing_room *room, const struct young_leaf *leaf,
+			  const struct access_probe *probes, size_t nr)
+{
+	struct iovec *last = room->range;
+	size_t joined = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		size_t at = room->waiting[i];
+		struct iovec range = clearing_range(&leaf[at], probes[at].next);
+
+		if (!joined || range.iov_base < last->iov_base ||
+		    (uintptr_t)range.iov_base > end_of(last)) {
+			last = &room->range[joined++];
+			*last = range;
+		} else if (end_of(&range) > end_of(last)) {
+			last->iov_len = end_of(&range) - (uintptr_t)last->iov_base;
+		}
+		room->upto[joined - 1] = (uint16_t)(i + 1);
+	}
+	return joined;
+}
+
+/* Clears each page of the waiting probes [FROM, TO) by itself, and tells those that cannot be. */
+static int clear_singly(const struct clearing *clearing, const struct clearing_room *room,
+			const struct young_leaf *leaf, struct access_probe *probes, size_t from,
+			size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		struct access_probe *probe = &probes[room->waiting[i]];
+		struct iovec range = clearing_range(&leaf[room->waiting[i]], probe->next);
+
+		if (clearing_madvise(clearing->process, &range, 1) > 0)
+			estimate_prepare_cleared(probe);
+		else if (errno == ENOMEM || errno == EINVAL)
+			clear_failed(clearing, probe, errno);
+		else
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * Clears the pages of the first NR waiting probes, of N.  process_madvise stops at a range that it
+ * cannot do: a second call fails there, its pages are tried one by one, and another call goes on
+ * after it.
+ */
+static int clear_pages(struct clearing *clearing, struct clearing_room *room,
+		       const struct young_leaf *leaf, struct access_probe *probes, size_t n,
+		       size_t nr)
+{
+	uint64_t start = clock_ns();
+	size_t ranges, done = 0, probe = 0;
+
+	sort_chosen(room, n, nr);
+	ranges = join_ranges(room, leaf, probes, nr);
+	while (done < ranges) {
+		ssize_t bytes =
+			clearing_madvise(clearing->process, &room->range[done], ranges - done);
+		int r = 0;
 
 		if (bytes <= 0 && errno != ENOMEM && errno != EINVAL)
 			return -errno;
 		if (bytes <= 0)
-			clear_failed(clearing, &probes[room->waiting[done++]], errno);
-		for (; bytes > 0 && done < nr; done++) {
+			r = clear_singly(clearing, room, leaf, probes, probe, room->upto[done]);
+		if (r)
+			return r;
+		if (bytes <= 0)
+			probe = room->upto[done++];
+		for (; bytes > 0 && done < ranges; done++) {
 			bytes -= (ssize_t)room->range[done].iov_len;
-			if (bytes >= 0)
-				estimate_prepare_cleared(&probes[room->waiting[done]]);
+			for (; probe < room->upto[done]; probe++)
+				if (bytes >= 0)
+					estimate_prepare_cleared(&probes[room->waiting[probe]]);
 		}
 	}
-	clearing->cost_ns = (clearing->cost_ns * 7 + (clock_ns() - start) / nr) / 8;
+	clearing->cost_ns = (clearing->cost_ns * 7 + (clock_ns() - start) / ranges) / 8;
 	return 0;
 }
 
@@ -318,11 +408,11 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 	waiting = clear_queue(clearing, room, leaf, probes, 0, from, true, nr);
 	if (!waiting)
 		return 0;
-	nr = clear_budget(clearing, waiting, time);
+	nr = choose(room, leaf, probes, waiting, clear_budget(clearing, waiting, time));
 	for (size_t i = nr; i < waiting; i++)
 		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
 		*turn = room->waiting[nr - 1] + 1U;
 	r = clear_old(clearing, room, leaf, probes, n, nr);
-	return r ? r : clear_pages(clearing, room, leaf, probes, nr);
+	return r ? r : clear_pages(clearing, room, leaf, probes, n, nr);
 }

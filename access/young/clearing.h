@@ -7,7 +7,8 @@
  * regions share, and holds its answer between them (estimate.h).  And clearing is limited to 2 % of
  * the sampling interval, at the measured cost of a clear.  The probes that want a clear take turns,
  * those of unknown regions first; one that is left out guesses from an answer that is at most
- * CLEARING_CARRY_ROUNDS old.
+ * CLEARING_CARRY_ROUNDS old.  One call clears all that are to be cleared, and probes that fall into
+ * one page, or one folio, share its clear.
  *
  * MADV_COLD does nothing on a page that is mapped more than once, fails on locked memory, and would
  * split a larger folio that is mapped here in part.  clear_refs clears such pages as often as it
@@ -48,8 +49,12 @@ struct clearing {
 struct clearing_room {
 	/* The probes that wait for a clear, in the order in which they get it, */
 	uint16_t waiting[YOUNG_BATCH];
-	/* and the ranges of those that get it now. */
+	/* which of all get it now, */
+	bool chosen[YOUNG_BATCH];
+	/* the ranges that clear their pages, */
 	struct iovec range[YOUNG_BATCH];
+	/* and at which of the waiting probes the next range begins. */
+	uint16_t upto[YOUNG_BATCH];
 	struct access_probe probes[YOUNG_TICK_REGIONS]; /* a copy of those of ticks.c */
 };
 
