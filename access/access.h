@@ -75,6 +75,11 @@ struct access_unattended {
 
 struct access_method {
 	const char *name;
+	/*
+	 * How it does it, for the log, if a plainer method of that name comes after it, which
+	 * watches physical memory, too; else NULL.
+	 */
+	const char *way;
 	const char *sees; /* what it costs or cannot see, for the log */
 	bool takes_argument; /* its name may have an argument after a colon; the others refuse it */
 	bool notices_exit; /* a round answers -ESRCH as soon as the process is gone */

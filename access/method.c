@@ -17,6 +17,9 @@ static const struct {
 	const struct access_method *method;
 	bool automatic; /* `auto' may take it */
 } methods[] = {
+#ifdef HAVE_YOUNG
+	{ &access_idle_walk, true },
+#endif
 	{ &access_idle, true },
 #ifdef HAVE_YOUNG
 	{ &access_young, true },
@@ -72,7 +75,8 @@ unsigned int access_method_uses(const char *name)
 	if (!argument_for(&access_simulated, name))
 		uses |= PRIVILEGES_FRAMES | PRIVILEGES_ADVICE;
 #ifdef HAVE_YOUNG
-	if (is_automatic(name) || argument_for(&access_young, name))
+	if (is_automatic(name) || argument_for(&access_young, name) ||
+	    argument_for(&access_idle_walk, name))
 		uses |= PRIVILEGES_BPF;
 #endif
 	return uses;
@@ -102,6 +106,12 @@ static int open_session(const struct access_method *method, const char *argument
 	return r;
 }
 
+/* That a way of a method does not work is no news: there is a plainer one. */
+static enum log_level telling(const struct access_method *method, enum log_level level)
+{
+	return method->way ? LOG_LEVEL_DEBUG : level;
+}
+
 static const char *reason(const struct access_why *why, int r)
 {
 	return *why->text ? why->text : strerror(-r);
@@ -125,6 +135,7 @@ static int open_as_daemon(struct access_sessions *sessions, size_t i, struct acc
  */
 static int need_session(struct access_sessions *sessions, size_t i, bool tell)
 {
+	const struct access_method *method = methods[i].method;
 	struct access_why why = { 0 };
 	int r;
 
@@ -135,8 +146,9 @@ static int need_session(struct access_sessions *sessions, size_t i, bool tell)
 		return r;
 	sessions->error[i] = r;
 	if (r && tell)
-		log_line(is_automatic(sessions->name) ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-			 "access method %s is not available: %s", methods[i].method->name,
+		log_line(telling(method,
+				 is_automatic(sessions->name) ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR),
+			 "access method %s%s is not available: %s", method->name, method->way ?: "",
 			 reason(&why, r));
 	return r;
 }
@@ -314,7 +326,7 @@ int access_space_open(struct access_sessions *sessions, struct process *process,
 		const struct access_method *method = methods[i].method;
 		struct access_why why = { 0 };
 
-		if (!meant(sessions->name, i))
+		if (!meant(sessions->name, i) || (!process && method->way))
 			continue;
 		r = need_session(sessions, i, tell);
 		if (access_is_fatal(r))
@@ -325,8 +337,10 @@ int access_space_open(struct access_sessions *sessions, struct process *process,
 		if (r == -ESRCH || access_is_fatal(r))
 			return r;
 		if (r && tell)
-			log_info("%s cannot be watched by the method %s: %s",
-				 target_name(process, name), method->name, reason(&why, r));
+			log_line(telling(method, LOG_LEVEL_INFO),
+				 "%s cannot be watched by the method %s%s: %s",
+				 target_name(process, name), method->name, method->way ?: "",
+				 reason(&why, r));
 		if (!r && tell && *why.text)
 			log_info("%s: %s", target_name(process, name), why.text);
 		if (!r && tell && i != sessions->first)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING.
+ * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING, where BPF
+ * cannot be had (else young.c), or not for what is watched.
  *
- * Writing a bit marks a frame idle, which clears its accessed bit in every mapping; reading the bit
- * tells whether the frame still is.  So shared memory is right by nature, and nothing else is done
- * to the page.  The kernel's DAMON does the same, but without the three system calls that a check
- * costs here.
+ * A bit that was written is read again an interval later.  So shared memory is right by nature, and
+ * nothing else is done to the page.  The kernel's DAMON does the same, but without the three system
+ * calls that a check costs here.
  *
  * /proc/PID/pagemap tells the frame of an address; neighbouring addresses share a read.  The bitmap
  * is read and written in words of 64 frames, so frames are sorted for neighbours to share a word.
@@ -22,13 +22,13 @@
 #include <unistd.h>
 
 #include "access/methods/methods.h"
+#include "access/proc/idle_bitmap.h"
 #include "access/proc/pagemap.h"
 #include "access/proc/words.h"
 #include "util/cleanup.h"
 #include "util/stop.h"
 
-#define WORD_FRAMES 64
-#define NO_FRAME    UINT64_MAX
+#define NO_FRAME UINT64_MAX
 
 /* The largest folio, as a power of two of pages. */
 #define MAX_ORDER 9
@@ -73,33 +73,27 @@ static void idle_session_close(struct access_session *base)
 static int idle_session_open(const char *argument, struct access_session **out,
 			     struct access_why *why)
 {
-	static const char kpageflags[] = "/proc/kpageflags";
-	static const char bitmap[] = "/sys/kernel/mm/page_idle/bitmap";
-	const char *missing = kpageflags;
 	struct idle_session *s;
-	int error;
+	int r = 0;
 
 	(void)argument;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->kpageflags = open(kpageflags, O_RDONLY | O_CLOEXEC);
-	error = errno;
-	s->bitmap = open(bitmap, O_RDWR | O_CLOEXEC);
-	if (s->bitmap >= 0 && s->kpageflags >= 0) {
+	s->kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	if (s->kpageflags < 0)
+		r = access_because(
+			why, -errno,
+			"cannot open /proc/kpageflags: %s; it needs root (CAP_SYS_ADMIN)",
+			strerror(errno));
+	s->bitmap = idle_bitmap_open(why);
+	if (s->bitmap < 0)
+		r = s->bitmap;
+	if (r)
+		idle_session_close(&s->base);
+	else
 		*out = &s->base;
-		return 0;
-	}
-	if (s->bitmap < 0) {
-		error = errno;
-		missing = bitmap;
-	}
-	idle_session_close(&s->base);
-	if (error == ENOENT)
-		return access_because(why, -EOPNOTSUPP,
-				      "the kernel is built without CONFIG_IDLE_PAGE_TRACKING");
-	return access_because(why, -error, "cannot open %s: %s; it needs root (CAP_SYS_ADMIN)",
-			      missing, strerror(error));
+	return r;
 }
 
 static void idle_space_close(struct access_space *base)
@@ -116,18 +110,25 @@ static void idle_space_close(struct access_space *base)
  * A frame is idle until anybody uses it, so it shows the watcher of one process what others do with
  * memory that they share.  Only those who may see everybody's memory may use it.
  */
+int idle_may_watch(const struct process *process, struct access_why *why)
+{
+	if (!process || caller_capable(process->caller, CAP_SYS_ADMIN))
+		return 0;
+	return access_because(why, -EPERM,
+			      "it would show user %u what others do with shared memory; only users "
+			      "with CAP_SYS_ADMIN may use it",
+			      process->caller->uid);
+}
+
 static int idle_space_open(struct access_session *session, struct process *process,
 			   struct access_space **out, struct access_why *why)
 {
 	struct idle_space *space;
-	int r;
+	int r = idle_may_watch(process, why);
 
 	(void)session;
-	if (process && !caller_capable(process->caller, CAP_SYS_ADMIN))
-		return access_because(why, -EPERM,
-				      "it would show user %u what others do with shared memory; "
-				      "only users with CAP_SYS_ADMIN may use it",
-				      process->caller->uid);
+	if (r)
+		return r;
 	space = calloc(1, sizeof(*space));
 	if (!space)
 		return -ENOMEM;
@@ -232,22 +233,18 @@ static int idle_find_frames(struct idle_session *s, struct idle_space *space,
 	return 0;
 }
 
-/* Marks all prepared frames idle, a word of the bitmap at a time. */
+/* Marks all prepared frames idle. */
 static int mark_idle(const struct idle_session *s, const struct idle_space *space)
 {
-	for (size_t i = 0; i < space->nr;) {
-		uint64_t index = space->prepared[i].frame / WORD_FRAMES, word = 0;
+	struct idle_marks marks = { .bitmap = s->bitmap };
 
-		if (stop_asked())
-			return -ECANCELED;
+	for (size_t i = 0; i < space->nr; i++) {
+		int r = stop_asked() ? -ECANCELED : idle_mark(&marks, space->prepared[i].frame);
 
-		for (; i < space->nr && space->prepared[i].frame / WORD_FRAMES == index; i++)
-			word |= 1ULL << space->prepared[i].frame % WORD_FRAMES;
-		if (pwrite(s->bitmap, &word, sizeof(word), (off_t)(index * 8)) != sizeof(word) &&
-		    errno != ENXIO)
-			return -errno;
+		if (r)
+			return r;
 	}
-	return 0;
+	return idle_marks_write(&marks);
 }
 
 static int idle_prepare(struct idle_session *s, struct idle_space *space,
@@ -295,8 +292,8 @@ static int idle_check(const struct idle_session *s, const struct idle_space *spa
 			return -ECANCELED;
 		if (prepared->probe >= n || probes[prepared->probe].prepared != prepared->address)
 			continue;
-		if (prepared->frame / WORD_FRAMES != index) {
-			index = prepared->frame / WORD_FRAMES;
+		if (prepared->frame / IDLE_WORD_FRAMES != index) {
+			index = prepared->frame / IDLE_WORD_FRAMES;
 			ssize_t found = words_read(s->bitmap, index, &word, 1);
 
 			if (found < 0)
@@ -305,7 +302,7 @@ static int idle_check(const struct idle_session *s, const struct idle_space *spa
 			if (!found)
 				word = ~0ULL;
 		}
-		if (!(word >> prepared->frame % WORD_FRAMES & 1))
+		if (!(word >> prepared->frame % IDLE_WORD_FRAMES & 1))
 			probes[prepared->probe].accessed =
 				really_accessed(s, prepared->frame, &probes[prepared->probe]);
 	}
@@ -384,8 +381,8 @@ static int idle_peek(struct access_space *base, struct access_probe *probes, siz
 		if (frame == NO_FRAME)
 			continue;
 		frame = tracked_frame(s, frame, &order);
-		if (words_read(s->bitmap, frame / WORD_FRAMES, &word, 1) == 1 &&
-		    !(word >> frame % WORD_FRAMES & 1))
+		if (words_read(s->bitmap, frame / IDLE_WORD_FRAMES, &word, 1) == 1 &&
+		    !(word >> frame % IDLE_WORD_FRAMES & 1))
 			probes[i].accessed = really_accessed(s, frame, &probes[i]);
 	}
 	return 0;

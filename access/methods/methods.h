@@ -9,8 +9,16 @@
 
 extern const struct access_method access_idle;
 extern const struct access_method access_softdirty;
-extern const struct access_method access_young; /* where it is built: HAVE_YOUNG */
+/* Where they are built: HAVE_YOUNG. */
+extern const struct access_method access_young;
+extern const struct access_method access_idle_walk;
 extern const struct access_method access_referenced;
 extern const struct access_method access_simulated;
+
+/*
+ * Whether PROCESS, or physical memory if it is NULL, may be watched by its frames.
+ * Return: 0, or -EPERM and WHY.
+ */
+int idle_may_watch(const struct process *process, struct access_why *why);
 
 #endif

@@ -28,15 +28,16 @@ enum young_flag {
 	YOUNG_FOLIO = 8, /* by one of the 1 << order entries of a larger folio, all of them here */
 	/*
 	 * Mapped elsewhere too, or only in part, or, in a small process, on no list yet: MADV_COLD
-	 * leaves it alone.
+	 * leaves it alone.  By the idle bitmap: on no list.
 	 */
 	YOUNG_SHARED = 16,
 };
 
 struct young_leaf {
-	__u8 flags; /* of enum young_flag */
-	__u8 order; /* YOUNG_FOLIO: its size */
-	__u16 index; /* YOUNG_FOLIO: which of its pages the address is in */
+	__u64 flags : 8; /* of enum young_flag */
+	__u64 order : 4; /* YOUNG_FOLIO: its size */
+	__u64 index : 12; /* YOUNG_FOLIO: which of its pages the address is in */
+	__u64 frame : 40; /* with by_bitmap: the one that stands for the page, if it is young */
 };
 
 /* Only clear_refs clears the page of LEAF, which is the probe's next one. */
@@ -69,6 +70,7 @@ enum young_result {
 	YOUNG_NO_TASK, /* no such task, or another one of the same number */
 	YOUNG_NO_MEMORY, /* a zombie or a kernel thread */
 	YOUNG_OTHER_PROGRAM, /* it has executed another one */
+	YOUNG_OTHER_TABLES, /* with by_bitmap: a guest or a device has page tables of its own */
 };
 
 /*
@@ -101,6 +103,7 @@ struct young_batch {
 	__u32 result; /* out: enum young_result */
 	__u64 start_time; /* in: of the task, out of `identify': the same */
 	__u32 exec_id; /* likewise: which of its programs is looked at */
+	__u32 by_bitmap; /* in: pages are cleared by the idle bitmap */
 	__u32 nr_prepared; /* in: how many of prepared[] to look at */
 	__u32 nr_next; /* in: how many of next[] */
 	__u64 prepared[YOUNG_BATCH];

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "access/proc/idle_bitmap.h"
 #include "access/proc/pagemap.h"
 #include "access/proc/words.h"
 #include "access/rights/privileges.h"
@@ -26,14 +27,15 @@
 /* A mark of the region: MADV_COLD fails there, because the memory is locked. */
 #define MEMORY_STUBBORN ESTIMATE_MARK
 
-int clearing_open(struct clearing *out, const struct process *process, bool keeps_folios,
+int clearing_open(struct clearing *out, const struct process *process, int bitmap, bool wide,
 		  struct access_why *why)
 {
 	int r;
 
 	*out = (struct clearing){
 		.process = process,
-		.keeps_folios = keeps_folios,
+		.bitmap = bitmap,
+		.wide = wide,
 		.refs = { .fd = -1, .stat_fd = -1 },
 		.cost_ns = 2000, /* until it is measured */
 	};
@@ -42,6 +44,8 @@ int clearing_open(struct clearing *out, const struct process *process, bool keep
 	out->pagemap = process_open_file_as_daemon(process, "pagemap", O_RDONLY);
 	if (out->kpageflags == -ENOTRECOVERABLE || out->pagemap == -ENOTRECOVERABLE)
 		return -ENOTRECOVERABLE;
+	if (bitmap >= 0)
+		return 0;
 	r = clear_refs_open(&out->refs, process);
 	if (!r || r == -ESRCH)
 		return 0;
@@ -226,6 +230,29 @@ static bool is_old(const struct young_leaf *leaf, const struct access_probe *pro
 	return !(leaf->flags & (YOUNG_HUGE | YOUNG_FOLIO)) && estimate_is_cold(probe);
 }
 
+/* Marks the anonymous pages of RANGE, at most 2 MiB, idle.  Return: 0 or a negative errno. */
+static int mark_range(const struct clearing *clearing, const struct iovec *range)
+{
+	struct idle_marks marks = { .bitmap = clearing->bitmap };
+	uint64_t entries[HUGE_PAGE / PAGE];
+	ssize_t nr = words_read(clearing->pagemap, (uintptr_t)range->iov_base / PAGE, entries,
+				range->iov_len / PAGE);
+	int r = 0;
+
+	for (ssize_t i = 0; !r && i < nr; i++)
+		if (is_anonymous(entries[i]) && entries[i] & PAGEMAP_FRAME)
+			r = idle_mark(&marks, entries[i] & PAGEMAP_FRAME);
+	return r ? r : idle_marks_write(&marks);
+}
+
+/* Clears RANGE; what could not be done is done, and told, for its pages by themselves. */
+static int clear_range(const struct clearing *clearing, const struct iovec *range)
+{
+	if (clearing->bitmap >= 0)
+		return mark_range(clearing, range);
+	return clearing_madvise(clearing->process, range, 1) < 0 && errno == ESRCH ? -ESRCH : 0;
+}
+
 /*
  * Clears much more than was asked for in one of the first NR waiting probes, of N: in a cold region,
  * the bits that are set are old, and each of them would cost a clear when its page is looked at.
@@ -236,10 +263,10 @@ static int clear_old(struct clearing *clearing, const struct clearing_room *room
 {
 	uint64_t start = clock_ns();
 	struct iovec range = { 0 };
-	ssize_t bytes = 0;
 	size_t tries = 0;
+	int r = 0;
 
-	if (!clearing->keeps_folios || start < clearing->next_old)
+	if (!clearing->wide || start < clearing->next_old)
 		return 0;
 	for (size_t i = 0; i < nr && tries < OLD_TRIES && range.iov_len <= PAGE; i++) {
 		size_t at = room->waiting[i];
@@ -252,10 +279,9 @@ static int clear_old(struct clearing *clearing, const struct clearing_room *room
 	if (!tries)
 		return 0;
 	if (range.iov_len > PAGE)
-		bytes = clearing_madvise(clearing->process, &range, 1);
+		r = clear_range(clearing, &range);
 	clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;
-	/* What it could not do is done, and told, for the page by itself. */
-	return bytes < 0 && errno == ESRCH ? -ESRCH : 0;
+	return r;
 }
 
 /* Tells the probe that its range could not be cleared. */
@@ -275,20 +301,23 @@ static uintptr_t end_of(const struct iovec *range)
 	return (uintptr_t)range->iov_base + range->iov_len;
 }
 
-/* How many of the WAITING, in their order, need no more than BUDGET ranges. */
+/* How many of the WAITING, in their order, are in the first *RANGES ranges; and how many there are.
+ */
 static size_t choose(const struct clearing_room *room, const struct young_leaf *leaf,
-		     const struct access_probe *probes, size_t waiting, size_t budget)
+		     const struct access_probe *probes, size_t waiting, size_t *ranges)
 {
 	struct iovec range = { 0 };
-	size_t nr = 0;
+	size_t nr = 0, budget = *ranges;
 
+	*ranges = 0;
 	for (; nr < waiting; nr++) {
 		size_t at = room->waiting[nr];
 
 		if (probes[at].next - (uintptr_t)range.iov_base < range.iov_len)
 			continue;
-		if (!budget--)
+		if (*ranges == budget)
 			break;
+		++*ranges;
 		range = clearing_range(&leaf[at], probes[at].next);
 	}
 	return nr;
@@ -352,20 +381,29 @@ static int clear_singly(const struct clearing *clearing, const struct clearing_r
 	return 0;
 }
 
-/*
- * Clears the pages of the first NR waiting probes, of N.  process_madvise stops at a range that it
- * cannot do: a second call fails there, its pages are tried one by one, and another call goes on
- * after it.
- */
-static int clear_pages(struct clearing *clearing, struct clearing_room *room,
-		       const struct young_leaf *leaf, struct access_probe *probes, size_t n,
-		       size_t nr)
+/* Marks the pages of the first NR waiting probes idle. */
+static int mark_pages(const struct clearing *clearing, const struct clearing_room *room,
+		      const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
 {
-	uint64_t start = clock_ns();
-	size_t ranges, done = 0, probe = 0;
+	struct idle_marks marks = { .bitmap = clearing->bitmap };
+	int r = 0;
 
-	sort_chosen(room, n, nr);
-	ranges = join_ranges(room, leaf, probes, nr);
+	for (size_t i = 0; !r && i < nr; i++) {
+		r = idle_mark(&marks, leaf[room->waiting[i]].frame);
+		estimate_prepare_cleared(&probes[room->waiting[i]]);
+	}
+	return r ? r : idle_marks_write(&marks);
+}
+
+/*
+ * Clears the pages of the first NR waiting probes.  process_madvise stops at a range that it cannot
+ * do: a second call fails there, its pages are tried one by one, and another call goes on after it.
+ */
+static int advise_pages(const struct clearing *clearing, struct clearing_room *room,
+			const struct young_leaf *leaf, struct access_probe *probes, size_t nr)
+{
+	size_t ranges = join_ranges(room, leaf, probes, nr), done = 0, probe = 0;
+
 	while (done < ranges) {
 		ssize_t bytes =
 			clearing_madvise(clearing->process, &room->range[done], ranges - done);
@@ -386,8 +424,24 @@ static int clear_pages(struct clearing *clearing, struct clearing_room *room,
 					estimate_prepare_cleared(&probes[room->waiting[probe]]);
 		}
 	}
-	clearing->cost_ns = (clearing->cost_ns * 7 + (clock_ns() - start) / ranges) / 8;
 	return 0;
+}
+
+/* Clears the pages of the first NR waiting probes, of N, in RANGES ranges. */
+static int clear_pages(struct clearing *clearing, struct clearing_room *room,
+		       const struct young_leaf *leaf, struct access_probe *probes, size_t n,
+		       size_t nr, size_t ranges)
+{
+	uint64_t start = clock_ns();
+	int r;
+
+	sort_chosen(room, n, nr);
+	if (clearing->bitmap >= 0)
+		r = mark_pages(clearing, room, leaf, probes, nr);
+	else
+		r = advise_pages(clearing, room, leaf, probes, nr);
+	clearing->cost_ns = (clearing->cost_ns * 7 + (clock_ns() - start) / ranges) / 8;
+	return r;
 }
 
 int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
@@ -395,7 +449,7 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		     size_t batch, uint64_t now, uint64_t time)
 {
 	size_t *turn = &clearing->turn[batch % ARRAY_SIZE(clearing->turn)];
-	size_t from = min_ul(*turn, n), nr_unknown, waiting, nr;
+	size_t from = min_ul(*turn, n), nr_unknown, waiting, nr, ranges;
 	int r = 0;
 
 	if (prepare_untouched(clearing, leaf, probes, n) && clearing->refs.fd >= 0 &&
@@ -408,11 +462,12 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 	waiting = clear_queue(clearing, room, leaf, probes, 0, from, true, nr);
 	if (!waiting)
 		return 0;
-	nr = choose(room, leaf, probes, waiting, clear_budget(clearing, waiting, time));
+	ranges = clear_budget(clearing, waiting, time);
+	nr = choose(room, leaf, probes, waiting, &ranges);
 	for (size_t i = nr; i < waiting; i++)
 		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
 		*turn = room->waiting[nr - 1] + 1U;
 	r = clear_old(clearing, room, leaf, probes, n, nr);
-	return r ? r : clear_pages(clearing, room, leaf, probes, n, nr);
+	return r ? r : clear_pages(clearing, room, leaf, probes, n, nr, ranges);
 }

@@ -15,6 +15,9 @@
  * can afford (clear_refs.h), and they are guessed at in between; in an unknown region, a page that
  * is young again since the last clear counts as in use.  Nothing can clear hugetlb pages: they
  * answer "not accessed".
+ *
+ * Or else pages are cleared by the idle bitmap, which clears all that are on a list, whoever maps
+ * them; the others are guessed at.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_CLEARING_H
 #define DAMONFS_ACCESS_YOUNG_CLEARING_H
@@ -36,8 +39,9 @@
 struct clearing {
 	const struct process *process;
 	int kpageflags, pagemap; /* to tell hugetlb pages and files by */
-	struct clear_refs refs;
-	bool keeps_folios; /* large ones stay whole if they are cleared with what is around them */
+	int bitmap; /* the idle bitmap, borrowed, or -1 */
+	struct clear_refs refs; /* without a bitmap */
+	bool wide; /* old bits are cleared with what is around them: large folios stay whole */
 	uint64_t cost_ns; /* of one range, a moving average */
 	uint64_t next_old; /* ns of the clock: when old bits may be cleared again */
 	struct estimate_clock clock; /* in which rounds answers are held */
@@ -59,11 +63,11 @@ struct clearing_room {
 };
 
 /*
- * PROCESS must outlive *OUT; KEEPS_FOLIOS: see struct clearing.  WHY says so if clear_refs may not
- * be written. Return: 0, or -ENOTRECOVERABLE if nothing can be asked in the daemon's name any more.
- * Close it in any case.
+ * PROCESS, and BITMAP unless it is -1, must outlive *OUT; WIDE: see struct clearing.  WHY says so
+ * if clear_refs may not be written. Return: 0, or -ENOTRECOVERABLE if nothing can be asked in the
+ * daemon's name any more.  Close it in any case.
  */
-int clearing_open(struct clearing *out, const struct process *process, bool keeps_folios,
+int clearing_open(struct clearing *out, const struct process *process, int bitmap, bool wide,
 		  struct access_why *why);
 void clearing_close(struct clearing *clearing);
 

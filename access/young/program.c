@@ -353,6 +353,8 @@ static int walk_result(const struct young_slot *slot)
 {
 	if (slot->batch->result == YOUNG_OTHER_PROGRAM)
 		return -ESTALE;
+	if (slot->batch->result == YOUNG_OTHER_TABLES)
+		return -EOPNOTSUPP;
 	return slot->batch->result == YOUNG_DONE ? 0 : -ESRCH;
 }
 
@@ -361,6 +363,7 @@ static void choose_task(struct young_slot *slot, const struct young_task *task)
 	slot->batch->pid = task->pid;
 	slot->batch->start_time = task->start_time;
 	slot->batch->exec_id = task->exec_id;
+	slot->batch->by_bitmap = task->by_bitmap;
 }
 
 int young_walk(struct young_slot *slot, const struct young_task *task)

@@ -37,6 +37,7 @@ struct young_task {
 	__u32 pid;
 	__u64 start_time;
 	__u32 exec_id; /* which of the programs that it has executed */
+	bool by_bitmap; /* its pages are cleared by the idle bitmap: see idle_bitmap.h */
 	int iterator; /* a BPF link, on kernels where a task cannot be looked up; else -1 */
 };
 
@@ -62,7 +63,8 @@ void young_task_close(struct young_task *task);
 /*
  * Looks at the nr_prepared and nr_next addresses of the slot's batch: one system call, three where
  * there is an iterator.  Return: 0, -ESRCH if the task is gone or has no memory, -ESTALE if it has
- * executed another program since it was opened, or another negative errno.
+ * executed another program since it was opened, -EOPNOTSUPP if it is looked at for the idle bitmap
+ * and others use its memory by page tables of their own, or another negative errno.
  */
 int young_walk(struct young_slot *slot, const struct young_task *task);
 

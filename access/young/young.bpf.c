@@ -51,6 +51,7 @@ struct vm_struct {
 
 struct mm_struct {
 	void *pgd;
+	void *notifier_subscriptions; /* where there is CONFIG_MMU_NOTIFIER */
 	unsigned long total_vm; /* pages */
 } KERNEL_TYPE;
 
@@ -124,6 +125,7 @@ struct walk {
 	__u64 pgd;
 	__u64 kernel; /* whether addresses of the kernel are looked up as well */
 	__u64 small; /* whether clear_refs, which goes over all pages, takes little time */
+	__u64 by_bitmap;
 	/* The tables of the last walk: neighbours share them. */
 	__u64 pmd_span, pmd_table;
 	__u64 pte_span, pte_table;
@@ -255,16 +257,17 @@ static __always_inline void look_at_folio(struct walk *w, struct young_leaf *lea
 					  __u64 frame, struct page *page, struct page *head)
 {
 	struct folio *folio = (void *)head;
-	__u64 first, last, nr, index, size;
+	__u64 first, last, nr, index, size, order;
 
 	leaf->flags |= YOUNG_SHARED;
 	/* Before 6.10, MADV_COLD splits every such folio. */
 	if (!bpf_core_field_exists(folio->_large_mapcount))
 		return;
-	leaf->order = BPF_CORE_READ(folio, _flags_1) & 0xff;
-	if (leaf->order > YOUNG_MAX_ORDER)
+	order = BPF_CORE_READ(folio, _flags_1) & 0xff;
+	if (order > YOUNG_MAX_ORDER)
 		return;
-	nr = 1ULL << leaf->order;
+	leaf->order = order;
+	nr = 1ULL << order;
 	if (BPF_CORE_READ(folio, _large_mapcount.counter) + 1 != nr)
 		return;
 	index = ((__u64)page - (__u64)head) / bpf_core_type_size(struct page);
@@ -296,6 +299,15 @@ static __always_inline _Bool is_left_alone(const struct walk *w, struct page *pa
 	return w->small && !has_flag(flags, bpf_core_enum_value(enum pageflags, PG_lru));
 }
 
+/* The frame whose bit of the idle bitmap clears the page: its own, or that of its folio's head. */
+static __always_inline void find_tracked_frame(struct young_leaf *leaf, __u64 frame,
+					       struct page *page, struct page *head)
+{
+	leaf->frame = frame - ((__u64)page - (__u64)head) / bpf_core_type_size(struct page);
+	if (!has_flag(read_word((__u64)head), bpf_core_enum_value(enum pageflags, PG_lru)))
+		leaf->flags |= YOUNG_SHARED;
+}
+
 static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf, __u64 address,
 					 __u64 entry)
 {
@@ -303,6 +315,12 @@ static __always_inline void look_at_page(struct walk *w, struct young_leaf *leaf
 	struct page *page = page_of(frame), *head = page;
 	__u64 compound = READ_FIELD(page, compound_head), flags;
 
+	if (w->by_bitmap) {
+		if (compound & 1)
+			head = (void *)(compound - 1);
+		find_tracked_frame(leaf, frame, page, head);
+		return;
+	}
 	if (leaf->flags & YOUNG_HUGE) {
 		/* An entry of 2 MiB maps from the head on. */
 		if (entire_mapcount(page_of(frame & ~511ULL)) > 0)
@@ -375,6 +393,10 @@ static __always_inline int begin_walk(struct walk *w, const struct young_batch *
 	mm = BPF_CORE_READ(task, mm);
 	if (!mm)
 		return YOUNG_NO_MEMORY;
+	if (b->by_bitmap && bpf_core_field_exists(mm->notifier_subscriptions) &&
+	    BPF_CORE_READ(mm, notifier_subscriptions))
+		return YOUNG_OTHER_TABLES;
+	w->by_bitmap = b->by_bitmap;
 	w->pgd = (__u64)BPF_CORE_READ(mm, pgd);
 	w->small = READ_FIELD(mm, total_vm) <= SMALL_PAGES;
 	return YOUNG_DONE;

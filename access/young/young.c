@@ -4,6 +4,10 @@
  * set by process_madvise(MADV_COLD).  Memory that nobody touches stays old and needs no clearing,
  * which makes cold memory nearly free.
  *
+ * The method `idle' is the same where the kernel has a page_idle bitmap, which clears them (see
+ * clearing.h); where BPF cannot be had, and for physical memory, it is that of
+ * access/methods/idle.c.
+ *
  * A round is two system calls: one BPF call tells which of the prepared addresses were touched and
  * what is mapped at the next ones, and one process_madvise clears what is young there (clearing.h).
  * Where the kernel has timers for BPF, rounds that clear nothing are made by one (ticks.h).
@@ -11,9 +15,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "access/methods/estimate.h"
 #include "access/methods/methods.h"
+#include "access/proc/idle_bitmap.h"
 #include "access/rights/privileges.h"
 #include "access/young/clearing.h"
 #include "access/young/program.h"
@@ -25,6 +31,7 @@ struct young_session {
 	struct access_session base;
 	struct young_slot slot;
 	struct clearing_room room;
+	int bitmap; /* the idle bitmap, or -1 */
 };
 
 struct young_space {
@@ -38,26 +45,29 @@ static void young_session_close(struct access_session *base)
 	struct young_session *s = (struct young_session *)base;
 
 	young_slot_leave(&s->slot);
+	if (s->bitmap >= 0)
+		close(s->bitmap);
 	free(s);
 }
 
-static int young_session_open(const char *argument, struct access_session **out,
-			      struct access_why *why)
+/* Opens a session that clears by BITMAP, which becomes its own, or by process_madvise if it is -1. */
+static int session_open(int bitmap, struct access_session **out, struct access_why *why)
 {
-	struct young_session *s;
+	struct young_session *s = calloc(1, sizeof(*s));
 	int r;
 
-	(void)argument;
-	if (!capable_of(CAP_SYS_NICE))
-		return access_because(why, -EPERM,
-				      "accessed bits may not be cleared: process_madvise needs "
-				      "CAP_SYS_NICE");
-	r = young_program_get(why->text, sizeof(why->text));
-	if (r)
-		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
+	if (!s) {
+		if (bitmap >= 0)
+			close(bitmap);
 		return -ENOMEM;
+	}
+	s->bitmap = bitmap;
+	s->slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
+	r = young_program_get(why->text, sizeof(why->text));
+	if (r) {
+		young_session_close(&s->base);
+		return r;
+	}
 	r = young_slot_take(&s->slot);
 	if (r) {
 		young_session_close(&s->base);
@@ -65,6 +75,26 @@ static int young_session_open(const char *argument, struct access_session **out,
 	}
 	*out = &s->base;
 	return 0;
+}
+
+static int young_session_open(const char *argument, struct access_session **out,
+			      struct access_why *why)
+{
+	(void)argument;
+	if (!capable_of(CAP_SYS_NICE))
+		return access_because(why, -EPERM,
+				      "accessed bits may not be cleared: process_madvise needs "
+				      "CAP_SYS_NICE");
+	return session_open(-1, out, why);
+}
+
+static int idle_walk_session_open(const char *argument, struct access_session **out,
+				  struct access_why *why)
+{
+	int bitmap = idle_bitmap_open(why);
+
+	(void)argument;
+	return bitmap < 0 ? bitmap : session_open(bitmap, out, why);
 }
 
 static void young_space_close(struct access_space *base)
@@ -86,19 +116,29 @@ static int young_space_open(struct access_session *session, struct process *proc
 	if (!space)
 		return -ENOMEM;
 	space->task.iterator = -1;
-	r = clearing_open(&space->clearing, process, young_keeps_folios(), why);
+	r = clearing_open(&space->clearing, process, s->bitmap,
+			  s->bitmap >= 0 || young_keeps_folios(), why);
 	if (!r) {
 		r = young_task_open(&s->slot, process->tid, &space->task);
 		if (r)
 			access_because(why, r, "cannot find its page tables by BPF: %s",
 				       strerror(-r));
 	}
+	space->task.by_bitmap = s->bitmap >= 0;
 	if (r) {
 		young_space_close(&space->base);
 		return r;
 	}
 	*out = &space->base;
 	return 0;
+}
+
+static int idle_walk_space_open(struct access_session *session, struct process *process,
+				struct access_space **out, struct access_why *why)
+{
+	int r = idle_may_watch(process, why);
+
+	return r ? r : young_space_open(session, process, out, why);
 }
 
 /* Why process_madvise does not take a page. */
@@ -124,6 +164,29 @@ static bool is_harmless(const struct young_leaf *leaf)
 	       !(leaf->flags & (YOUNG_SHARED | YOUNG_HUGE | YOUNG_FOLIO));
 }
 
+/* Looks at the NR addresses, at most a batch. */
+static int look(struct young_space *space, const uint64_t *addresses, size_t nr,
+		struct access_why *why)
+{
+	struct young_session *s = (struct young_session *)space->base.session;
+	struct young_batch *b = s->slot.batch;
+	int r;
+
+	b->nr_prepared = 0;
+	b->nr_next = (__u32)nr;
+	for (size_t i = 0; i < nr; i++)
+		b->next[i] = addresses[i];
+	r = young_walk(&s->slot, &space->task);
+	/* It executes another program just now: then it is opened anew. */
+	if (!r || r == -ESTALE)
+		return 0;
+	if (r == -EOPNOTSUPP)
+		return access_because(why, r,
+				      "a virtual machine or a device uses its memory by page "
+				      "tables of its own");
+	return access_because(why, r, "cannot read its page tables: %s", strerror(-r));
+}
+
 /*
  * Looks at the pages and clears one that is young, small and the process's alone.  Without one it
  * makes the call for no page, which the kernel checks as well.
@@ -136,18 +199,10 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 	struct young_batch *b = s->slot.batch;
 	struct iovec range = { 0 };
 	size_t found = 0;
-	int r;
+	int r = look(space, addresses, min_ul(nr, YOUNG_BATCH), why);
 
-	b->nr_prepared = 0;
-	b->nr_next = (__u32)min_ul(nr, YOUNG_BATCH);
-	for (size_t i = 0; i < b->nr_next; i++)
-		b->next[i] = addresses[i];
-	r = young_walk(&s->slot, &space->task);
-	/* It executes another program just now: then it is opened anew. */
 	if (r)
-		return r == -ESTALE ? 0 :
-				      access_because(why, r, "cannot read its page tables: %s",
-						     strerror(-r));
+		return r;
 	while (found < b->nr_next && !is_harmless(&b->leaf[found]))
 		found++;
 	if (found < b->nr_next)
@@ -158,6 +213,13 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 	if (errno == EINVAL || errno == ENOMEM)
 		return 0;
 	return errno == ESRCH ? -ESRCH : madvise_why(why, -errno);
+}
+
+/* That the bitmap may be written is known since it was opened for that. */
+static int idle_walk_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
+			     struct access_why *why)
+{
+	return look((struct young_space *)base, addresses, min_ul(nr, YOUNG_BATCH), why);
 }
 
 static int young_round(struct access_space *base, struct access_probe *probes, size_t n,
@@ -263,6 +325,21 @@ const struct access_method access_young = {
 	.space_open = young_space_open,
 	.space_close = young_space_close,
 	.attempt = young_attempt,
+	.round = young_round,
+	.peek = young_peek,
+	.unattended = &young_unattended,
+};
+
+const struct access_method access_idle_walk = {
+	.name = "idle",
+	.way = " by BPF",
+	.sees = "reads and writes, page by page, and clears by the page_idle bitmap",
+	.notices_exit = true,
+	.session_open = idle_walk_session_open,
+	.session_close = young_session_close,
+	.space_open = idle_walk_space_open,
+	.space_close = young_space_close,
+	.attempt = idle_walk_attempt,
 	.round = young_round,
 	.peek = young_peek,
 	.unattended = &young_unattended,

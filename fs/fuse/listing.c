@@ -61,8 +61,38 @@ void listing_clear(struct listing *listing)
 	*listing = (struct listing){ .names.account = account };
 }
 
+void listing_entry(struct node node, struct fuse_entry_param *out)
+{
+	*out = (struct fuse_entry_param){ .ino = node_alias(node) };
+	node_stat(node, &out->attr);
+	out->attr_timeout = node_keep(node);
+	out->entry_timeout = node_can_be_held(node) ? 0 : out->attr_timeout;
+}
+
+static size_t put_entry(fuse_req_t req, char *buffer, size_t size, const char *name, uint64_t ino,
+			size_t next)
+{
+	struct stat st = { .st_ino = ino, .st_mode = ino_is_dir(ino) ? S_IFDIR : S_IFREG };
+
+	return fuse_add_direntry(req, buffer, size, name, &st, (off_t)next);
+}
+
+/* What is gone, and what is not below, is listed as if it was not looked up: its inode is 0. */
+static size_t put_entry_plus(fuse_req_t req, char *buffer, size_t size, const char *name,
+			     uint64_t ino, size_t next, struct tree *tree)
+{
+	struct fuse_entry_param entry = {
+		.attr = { .st_ino = ino, .st_mode = ino_is_dir(ino) ? S_IFDIR : S_IFREG }
+	};
+	struct node node;
+
+	if (strcmp(name, ".") && strcmp(name, "..") && tree_find(tree, ino, &node))
+		listing_entry(node, &entry);
+	return fuse_add_direntry_plus(req, buffer, size, name, &entry, (off_t)next);
+}
+
 size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, char *buffer,
-		   size_t size)
+		   size_t size, struct tree *tree)
 {
 	size_t used = 0;
 
@@ -71,13 +101,15 @@ size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, ch
 		return 0;
 	for (size_t i = (size_t)from; i < listing->nr; i++) {
 		const struct listing_entry *entry = &listing->entries[i];
-		struct stat st = { .st_ino = entry->ino,
-				   .st_mode = ino_is_dir(entry->ino) ? S_IFDIR : S_IFREG };
-		size_t needs = fuse_add_direntry(req, buffer + used, size - used,
-						 listing->names.data + entry->name, &st,
-						 (off_t)(i + 1));
+		const char *name = listing->names.data + entry->name;
+		size_t room = size - used, needs;
 
-		if (needs > size - used)
+		if (tree)
+			needs = put_entry_plus(req, buffer + used, room, name, entry->ino, i + 1,
+					       tree);
+		else
+			needs = put_entry(req, buffer + used, room, name, entry->ino, i + 1);
+		if (needs > room)
 			break;
 		used += needs;
 	}

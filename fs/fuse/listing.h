@@ -27,11 +27,15 @@ int listing_fill(struct listing *listing, struct node node);
 
 void listing_clear(struct listing *listing);
 
+/* What the kernel is told of NODE when it looks it up; the tree is locked. */
+void listing_entry(struct node node, struct fuse_entry_param *out);
+
 /*
  * Puts the entries from position FROM into BUFFER for the kernel, as many as fit into SIZE bytes.
+ * With a TREE, which is locked, each of them is as if it was looked up.
  * Return: how many bytes they take.
  */
 size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, char *buffer,
-		   size_t size);
+		   size_t size, struct tree *tree);
 
 #endif

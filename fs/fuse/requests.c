@@ -71,12 +71,8 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = ENOTDIR;
 	else if (!node_lookup(node, name, &node))
 		r = ENOENT;
-	if (!r) {
-		node_stat(node, &entry.attr);
-		entry.ino = node_alias(node);
-		entry.attr_timeout = node_keep(node);
-		entry.entry_timeout = node_can_be_held(node) ? 0 : entry.attr_timeout;
-	}
+	else
+		listing_entry(node, &entry);
 	tree_unlock(tree);
 	if (r)
 		fuse_reply_err(req, r);
@@ -186,23 +182,43 @@ static int fill_listing(struct tree *tree, fuse_ino_t ino, struct handle *handle
 	return r;
 }
 
-static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-		       struct fuse_file_info *fi)
+/* Sends a part of the directory, PLUS what a look-up would tell of each entry. */
+static void send_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			 struct handle *handle, bool plus)
 {
-	struct handle *handle = handle_of(fi);
+	struct tree *tree = requests_of(req)->tree;
+	size_t length;
 	int r = 0;
 
 	/* Reading from the start reads anew. */
 	if (!offset || !handle->filled)
-		r = fill_listing(requests_of(req)->tree, ino, handle);
+		r = fill_listing(tree, ino, handle);
 	handle->text.length = 0;
 	if (!r)
 		r = text_reserve(&handle->text, size);
-	if (r)
+	if (r) {
 		fuse_reply_err(req, -r);
-	else
-		fuse_reply_buf(req, handle->text.data,
-			       listing_put(&handle->listing, req, offset, handle->text.data, size));
+		return;
+	}
+	if (plus)
+		tree_lock(tree);
+	length = listing_put(&handle->listing, req, offset, handle->text.data, size,
+			     plus ? tree : NULL);
+	if (plus)
+		tree_unlock(tree);
+	fuse_reply_buf(req, handle->text.data, length);
+}
+
+static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi)
+{
+	send_listing(req, ino, size, offset, handle_of(fi), false);
+}
+
+static void do_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi)
+{
+	send_listing(req, ino, size, offset, handle_of(fi), true);
 }
 
 /* ---- files ---- */
@@ -485,6 +501,7 @@ const struct fuse_lowlevel_ops requests_operations = {
 	.setattr = do_setattr,
 	.opendir = do_opendir,
 	.readdir = do_readdir,
+	.readdirplus = do_readdirplus,
 	.releasedir = do_release,
 	.open = do_open,
 	.read = do_read,

@@ -9,7 +9,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
+#include "access/proc/idle_bitmap.h"
 #include "access/proc/pagemap.h"
 #include "access/young/clearing.h"
 #include "tests/unit/unit.h"
@@ -79,7 +81,8 @@ static void start(struct clearing *clearing, size_t n)
 {
 	*clearing = (struct clearing){
 		.process = &process,
-		.keeps_folios = true,
+		.bitmap = -1,
+		.wide = true,
 		.kpageflags = -1,
 		.pagemap = -1,
 		.refs = { .fd = -1, .stat_fd = -1 },
@@ -303,11 +306,11 @@ START_TEST(hot_regions_keep_old_bits)
 	for (int i = 0; i < 1000; i++)
 		do_round(&clearing, 1, random, 0);
 	leaf[0].flags &= (uint8_t)~YOUNG_HUGE;
-	clearing.keeps_folios = false;
+	clearing.wide = false;
 	for (int i = 0; i < 1000; i++)
 		do_round(&clearing, 1, random, 0);
 	ck_assert_uint_eq(nr_wide, 0);
-	clearing.keeps_folios = true;
+	clearing.wide = true;
 	clearing.next_old = 0;
 	for (int i = 0; i < 10; i++)
 		do_round(&clearing, 1, random, 0);
@@ -336,6 +339,93 @@ START_TEST(unknown_regions_go_first)
 }
 END_TEST
 
+/* ---- the idle bitmap ---- */
+
+static uint64_t word_of(int bitmap, uint64_t number)
+{
+	uint64_t word = 0;
+
+	ck_assert_int_ge(pread(bitmap, &word, sizeof(word), (off_t)(number * sizeof(word))), 0);
+	return word;
+}
+
+/* Frames in any order, in words that follow one another, with a gap, and more than are kept. */
+START_TEST(marks_are_all_written)
+{
+	static const uint64_t frames[] = { 5, 63, 64, 6, 130, 1000000, 192, 999999, 7 };
+	struct idle_marks marks = { .bitmap = memfd_create("bitmap", 0) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(frames); i++)
+		ck_assert_int_eq(idle_mark(&marks, frames[i]), 0);
+	for (uint64_t i = 0; i < 4096; i += 64)
+		ck_assert_int_eq(idle_mark(&marks, 64000 + i), 0);
+	ck_assert_int_eq(idle_marks_write(&marks), 0);
+	/* A later write to a word marks no more than was asked for: 0 leaves a frame as it is. */
+	ck_assert_uint_eq(word_of(marks.bitmap, 0), 1 << 7);
+	ck_assert_uint_eq(word_of(marks.bitmap, 1), 1);
+	ck_assert_uint_eq(word_of(marks.bitmap, 2), 1 << 2);
+	ck_assert_uint_eq(word_of(marks.bitmap, 3), 1);
+	ck_assert_uint_eq(word_of(marks.bitmap, 999999 / 64), 1ULL << 999999 % 64);
+	for (uint64_t i = 0; i < 64; i++)
+		ck_assert_uint_eq(word_of(marks.bitmap, 1000 + i), 1);
+	close(marks.bitmap);
+	ck_assert_int_eq(idle_mark(&marks, 1), 0);
+	ck_assert_int_eq(idle_marks_write(&marks), -EBADF);
+}
+END_TEST
+
+/* Pages are marked by the frame that stands for them, and nothing is advised. */
+START_TEST(the_bitmap_clears)
+{
+	struct clearing clearing;
+
+	start(&clearing, 4);
+	clearing.bitmap = memfd_create("bitmap", 0);
+	for (size_t i = 0; i < 4; i++)
+		leaf[i].frame = 100 + (i & 3);
+	/* Nobody touched it; it is on no list. */
+	leaf[1].flags = YOUNG_PRESENT;
+	leaf[2].flags |= YOUNG_SHARED;
+	clearing.cost_ns = CLEAR_NS;
+	clearing_next_round(&clearing);
+	ck_assert_int_eq(clearing_prepare(&clearing, &room, leaf, probes, 4, 0, 0, SAMPLE_US), 0);
+	ck_assert_uint_eq(word_of(clearing.bitmap, 1), 1ULL << 36 | 1ULL << 39);
+	ck_assert_uint_eq(nr_calls, 0);
+	for (size_t i = 0; i < 4; i++)
+		ck_assert_int_eq(!!(probes[i].priv & ESTIMATE_CLEARED), i == 0 || i == 3);
+	ck_assert(probes[1].priv & ESTIMATE_PREPARED);
+	ck_assert(!(probes[2].priv & (ESTIMATE_PREPARED | ESTIMATE_ANSWER)));
+	close(clearing.bitmap);
+	ck_assert_int_eq(clearing_prepare(&clearing, &room, leaf, probes, 4, 0, 0, SAMPLE_US),
+			 -EBADF);
+}
+END_TEST
+
+/* Old bits are those of anonymous pages around: marked by the frames that pagemap tells. */
+START_TEST(the_bitmap_clears_old_bits)
+{
+	struct clearing clearing;
+	uint64_t random[4];
+
+	random_seed(random, 13);
+	start(&clearing, 1);
+	clearing.bitmap = memfd_create("bitmap", 0);
+	probes[0].next = 100 * PAGE;
+	leaf[0].frame = 6400;
+	clearing.pagemap = make_pagemap(150, 0);
+	ck_assert_int_eq(pwrite(clearing.pagemap, &(uint64_t){ ANONYMOUS | 1234 }, 8, 149 * 8), 8);
+	for (int i = 0; i < 200; i++)
+		do_round(&clearing, 1, random, 0);
+	ck_assert_uint_eq(word_of(clearing.bitmap, 1234 / 64), 1ULL << 1234 % 64);
+	ck_assert_uint_eq(word_of(clearing.bitmap, 100), 1);
+	/* Frame 0 is what a pagemap tells that hides frames. */
+	ck_assert_uint_eq(word_of(clearing.bitmap, 0), 0);
+	ck_assert_uint_eq(nr_calls, 0);
+	close(clearing.bitmap);
+	close(clearing.pagemap);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("clearing");
@@ -351,6 +441,9 @@ int main(void)
 	tcase_add_test(tcase, a_refused_page_leaves_its_neighbours);
 	ADD_VECTORS(tcase, old_bits_go_together, old_vectors);
 	tcase_add_test(tcase, hot_regions_keep_old_bits);
+	tcase_add_test(tcase, marks_are_all_written);
+	tcase_add_test(tcase, the_bitmap_clears);
+	tcase_add_test(tcase, the_bitmap_clears_old_bits);
 	tcase_set_timeout(tcase, 120);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);

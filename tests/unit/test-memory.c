@@ -287,7 +287,7 @@ START_TEST(listing_needs_no_room_to_say_nothing)
 
 	ck_assert_int_eq(listing_fill(&listing, (struct node){ tree->root, 0 }), 0);
 	/* UBSan sees what was done with the address. */
-	ck_assert_uint_eq(listing_put(&listing, NULL, 0, NULL, 0), 0);
+	ck_assert_uint_eq(listing_put(&listing, NULL, 0, NULL, 0, NULL), 0);
 	listing_clear(&listing);
 }
 END_TEST
