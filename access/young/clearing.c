@@ -357,7 +357,7 @@ static size_t join_ranges(struct clearing_room *room, const struct young_leaf *l
 		} else if (end_of(&range) > end_of(last)) {
 			last->iov_len = end_of(&range) - (uintptr_t)last->iov_base;
 		}
-		room->upto[joined - 1] = (uint16_t)(i + 1);
+		room->past[joined - 1] = (uint16_t)(i + 1);
 	}
 	return joined;
 }
@@ -412,14 +412,14 @@ static int advise_pages(const struct clearing *clearing, struct clearing_room *r
 		if (bytes <= 0 && errno != ENOMEM && errno != EINVAL)
 			return -errno;
 		if (bytes <= 0)
-			r = clear_singly(clearing, room, leaf, probes, probe, room->upto[done]);
+			r = clear_singly(clearing, room, leaf, probes, probe, room->past[done]);
 		if (r)
 			return r;
 		if (bytes <= 0)
-			probe = room->upto[done++];
+			probe = room->past[done++];
 		for (; bytes > 0 && done < ranges; done++) {
 			bytes -= (ssize_t)room->range[done].iov_len;
-			for (; probe < room->upto[done]; probe++)
+			for (; probe < room->past[done]; probe++)
 				if (bytes >= 0)
 					estimate_prepare_cleared(&probes[room->waiting[probe]]);
 		}

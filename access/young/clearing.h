@@ -58,7 +58,7 @@ struct clearing_room {
 	/* the ranges that clear their pages, */
 	struct iovec range[YOUNG_BATCH];
 	/* and at which of the waiting probes the next range begins. */
-	uint16_t upto[YOUNG_BATCH];
+	uint16_t past[YOUNG_BATCH];
 	struct access_probe probes[YOUNG_TICK_REGIONS]; /* a copy of those of ticks.c */
 };
 

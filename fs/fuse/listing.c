@@ -78,6 +78,7 @@ static size_t put_entry(fuse_req_t req, char *buffer, size_t size, const char *n
 }
 
 /* What is gone, and what is not below, is listed as if it was not looked up: its inode is 0. */
+WITH_LOCK(tree_role)
 static size_t put_entry_plus(fuse_req_t req, char *buffer, size_t size, const char *name,
 			     uint64_t ino, size_t next, struct tree *tree)
 {

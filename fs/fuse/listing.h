@@ -32,9 +32,10 @@ void listing_entry(struct node node, struct fuse_entry_param *out);
 
 /*
  * Puts the entries from position FROM into BUFFER for the kernel, as many as fit into SIZE bytes.
- * With a TREE, which is locked, each of them is as if it was looked up.
+ * With a TREE, each of them is as if it was looked up in it; it is locked.
  * Return: how many bytes they take.
  */
+WITH_LOCK(tree_role)
 size_t listing_put(const struct listing *listing, fuse_req_t req, off_t from, char *buffer,
 		   size_t size, struct tree *tree);
 

@@ -200,12 +200,10 @@ static void send_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 		fuse_reply_err(req, -r);
 		return;
 	}
-	if (plus)
-		tree_lock(tree);
+	tree_lock(tree);
 	length = listing_put(&handle->listing, req, offset, handle->text.data, size,
 			     plus ? tree : NULL);
-	if (plus)
-		tree_unlock(tree);
+	tree_unlock(tree);
 	fuse_reply_buf(req, handle->text.data, length);
 }
 
