@@ -8,6 +8,7 @@
 #include "access/methods/methods.h"
 #include "access/methods/physical.h"
 #include "access/proc/clear_refs.h"
+#include "access/proc/iomem.h"
 #include "access/rights/privileges.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -206,6 +207,7 @@ void access_prepare(const char *name)
 
 	/* Now, because a daemon that may not be traced cannot find it out. */
 	softdirty_works();
+	iomem_prepare();
 	if (!open_first(name, false, &sessions))
 		access_sessions_close(sessions);
 }

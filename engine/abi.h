@@ -60,6 +60,40 @@ SINCE(counts_tried_twice, 7, 0)
 /* Schemes pass targets over whose process is gone. */
 SINCE(passes_over_the_gone, 7, 0)
 
+/* Where a limit is set, an effective quota of 0 lets nothing through: it is not without limit. */
+SINCE(empty_quota_is_a_quota, 7, 1)
+/* What core filters keep out has no score, and leaves more of the quota to others. */
+SINCE(scores_what_passes, 7, 1)
+/* The first effective size of a quota is traced, too. */
+SINCE(traces_first_size, 7, 1)
+/* Regions are cut so that there are nr_regions/min of them, after each merge. */
+SINCE(enforces_min_regions, 7, 1)
+/* Tried regions have even numbers. */
+SINCE(numbers_tried_evenly, 7, 1)
+
+/* `off' of a kdamond that has ended is done. */
+SINCE(off_again_is_done, 7, 2)
+/* `on' checks what a commit does: there is no obsolete target to remove. */
+SINCE(checks_on_as_commit, 7, 2)
+/* Less than a region that is left of a quota is nothing. */
+SINCE(leaves_no_crumbs, 7, 2)
+/* Neighbours that schemes made alike are merged at once. */
+SINCE(merges_after_schemes, 7, 2)
+/* With more than half of nr_regions/max, some regions are still split. */
+SINCE(splits_up_to_max, 7, 2)
+
+/* DAMON's modules: counters go on when they are enabled again; */
+SINCE(module_counters_go_on, 6, 18)
+/* damon_stat watches from the first block of memory to the last; so do the others later; */
+SINCE(stat_region_is_all, 7, 0)
+SINCE(module_region_is_all, 7, 2)
+/* damon_lru_sort prefers what has long been as it is; */
+SINCE(lru_sort_weighs_age, 7, 0)
+/* a default region is in units of addr_unit, and its end is the first byte behind it; */
+SINCE(module_keeps_addr_unit, 7, 1)
+/* commit_inputs is answered when it is done. */
+SINCE(module_commits_wait, 7, 2)
+
 #undef SINCE
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "engine/abi.h"
 #include "engine/adaptive.h"
+#include "engine/attrs.h"
 #include "engine/region.h"
 #include "util/cleanup.h"
 #include "util/random.h"
@@ -33,6 +34,8 @@ static void merge_two(struct damon_region *left, const struct damon_region *righ
 	left->nr_accesses = weighted(left->nr_accesses, sz_left, right->nr_accesses, sz_right);
 	left->nr_accesses_bp = left->nr_accesses * 10000;
 	left->age = weighted(left->age, sz_left, right->age, sz_right);
+	for (size_t p = 0; p < DAMON_MAX_PROBES; p++)
+		left->hits[p] = (uint8_t)weighted(left->hits[p], sz_left, right->hits[p], sz_right);
 	/* What the method knows of the larger part holds for most of the whole. */
 	if (sz_right > sz_left)
 		left->priv = right->priv;
@@ -91,6 +94,51 @@ void damon_merge_regions(struct damon_ctx *ctx)
 	}
 }
 
+static bool are_alike(const struct damon_region *a, const struct damon_region *b)
+{
+	return a->end == b->start && a->age == b->age && a->nr_accesses == b->nr_accesses &&
+	       a->last_nr_accesses == b->last_nr_accesses;
+}
+
+void damon_merge_alike(struct damon_ctx *ctx)
+{
+	damon_update_size_limit(ctx);
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		struct damon_target *target = &ctx->targets[t];
+		size_t kept = 0;
+
+		for (size_t i = 0; i < target->nr_regions; i++) {
+			struct damon_region *region = &target->regions[i];
+			struct damon_region *previous = kept ? &target->regions[kept - 1] : NULL;
+
+			if (previous && are_alike(previous, region) &&
+			    damon_sz_region(previous) + damon_sz_region(region) <= ctx->sz_limit)
+				merge_two(previous, region);
+			else
+				target->regions[kept++] = *region;
+		}
+		target->nr_regions = kept;
+	}
+}
+
+void damon_enforce_min_regions(struct damon_ctx *ctx)
+{
+	uint64_t limit;
+
+	if (!abi_enforces_min_regions(ctx->abi))
+		return;
+	damon_update_size_limit(ctx);
+	limit = align_up(ctx->sz_limit, ctx->min_sz_region);
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		struct damon_target *target = &ctx->targets[t];
+
+		for (size_t i = 0; i < target->nr_regions; i++)
+			if (damon_sz_region(&target->regions[i]) > limit &&
+			    damon_cut_region(ctx, target, i, limit))
+				return;
+	}
+}
+
 void damon_reset_aggregated(struct damon_ctx *ctx)
 {
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
@@ -102,6 +150,7 @@ void damon_reset_aggregated(struct damon_ctx *ctx)
 				region->nr_accesses_bp = region->nr_accesses * 10000;
 			region->last_nr_accesses = region->nr_accesses;
 			region->nr_accesses = 0;
+			memset(region->hits, 0, sizeof(region->hits));
 		}
 	}
 }
@@ -148,11 +197,38 @@ static int split_target(struct damon_ctx *ctx, struct damon_target *target, size
 	return 0;
 }
 
+/*
+ * Splits a part of the NR regions, so many that there are at most MOST: one in every so many, which
+ * are others the next time.
+ */
+static void split_some(struct damon_ctx *ctx, size_t nr, size_t most)
+{
+	size_t every = most / (most - nr), at = ctx->next_split++ % every;
+
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
+		struct damon_target *target = &ctx->targets[t];
+
+		for (size_t i = 0; i < target->nr_regions; i++) {
+			uint64_t sz = damon_sz_region(&target->regions[i]);
+
+			if (at++ % every || sz < 2 * ctx->min_sz_region)
+				continue;
+			sz = align_down(sz / 10 * random_range(ctx->rng, 1, 10),
+					ctx->min_sz_region);
+			if (damon_cut_region(ctx, target, i, max_ul(sz, ctx->min_sz_region)))
+				return;
+			i++;
+		}
+	}
+}
+
 void damon_split_regions(struct damon_ctx *ctx)
 {
 	size_t nr_regions = damon_nr_regions(ctx), nr_pieces = 2;
 	uint64_t most = ctx->attrs.max_nr_regions;
 
+	if (nr_regions > most / 2 && nr_regions < most && abi_splits_up_to_max(ctx->abi))
+		split_some(ctx, nr_regions, most);
 	if (nr_regions > most / 2)
 		return;
 	if (ctx->max_total_regions)

@@ -15,7 +15,13 @@ void damon_merge_regions(struct damon_ctx *ctx);
 void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero_is_another);
 void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit);
 
-/* Begins the next aggregation: last_nr_accesses := nr_accesses := 0. */
+/* Joins neighbours that are alike in all that is known, as the actions of schemes made them. */
+void damon_merge_alike(struct damon_ctx *ctx);
+
+/* Cuts regions that are too large for nr_regions/min, where it is enforced: since Linux 7.1. */
+void damon_enforce_min_regions(struct damon_ctx *ctx);
+
+/* Begins the next aggregation: last_nr_accesses := nr_accesses := 0, and no hits. */
 void damon_reset_aggregated(struct damon_ctx *ctx);
 
 /* Splits regions at random, unless there are too many; without memory they stay whole. */

@@ -2,9 +2,11 @@
 /* Applying schemes to regions: see scheme.h for the source of the rules. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/capability.h>
 
 #include "engine/abi.h"
+#include "engine/adaptive.h"
 #include "engine/apply.h"
 #include "engine/filter.h"
 #include "engine/operations.h"
@@ -32,6 +34,7 @@ void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 	uint64_t wait = 0;
 
 	ctx->collecting = command;
+	command->nr_probes = ctx->nr_probes;
 	for (size_t s = 0; s < ctx->nr_schemes; s++) {
 		ctx->schemes[s].tried_done = false;
 		wait = max_ul(wait, mul_sat(2, damos_apply_interval(ctx, &ctx->schemes[s])));
@@ -43,6 +46,8 @@ bool damos_collect_finished(struct damon_ctx *ctx)
 {
 	bool all_done = ctx->nr_schemes || !abi_collects_by_rounds(ctx->abi);
 
+	if (ctx->paused)
+		ctx->collecting->error = -ECANCELED;
 	if (ctx->collecting->error)
 		return true;
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
@@ -79,6 +84,7 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
 		.age = region->age,
 		.sz_filter_passed = sz_filter_passed,
 	};
+	memcpy(command->tried[command->nr_tried - 1].hits, region->hits, sizeof(region->hits));
 }
 
 /*
@@ -140,12 +146,23 @@ static void count_try(struct damos *scheme, uint64_t sz, struct page_walk_result
 			    });
 }
 
+/* What a region of SZ costs of which APPLIED was done.  Source: docs/kernel-7.2.md 3.4. */
+static uint64_t price(const struct damos_quota_desc *quota, uint64_t sz, uint64_t applied)
+{
+	unsigned __int128 failed = sz - applied;
+
+	if (!quota->fail_charge_denom || applied > sz)
+		return sz;
+	failed = failed * quota->fail_charge_num / quota->fail_charge_denom;
+	return failed > UINT64_MAX ? UINT64_MAX : add_sat(applied, (uint64_t)failed);
+}
+
 /* Charges SZ to the quota; if that fills the window, the next resumes after REGION of target T. */
-static void charge(struct damos_quota *quota, uint64_t sz, size_t t,
+static void charge(const struct damon_ctx *ctx, struct damos_quota *quota, uint64_t sz, size_t t,
 		   const struct damon_region *region)
 {
 	quota->charged_sz = add_sat(quota->charged_sz, sz);
-	if (!quota->esz || quota->charged_sz < quota->esz)
+	if (damos_quota_left(ctx, quota))
 		return;
 	quota->resumes = true;
 	quota->resume_target = t;
@@ -159,9 +176,9 @@ static void charge(struct damos_quota *quota, uint64_t sz, size_t t,
 static bool cut_to_quota(struct damon_ctx *ctx, size_t t, size_t index, struct damos *scheme)
 {
 	struct damon_target *target = &ctx->targets[t];
-	uint64_t left = scheme->quota.esz - scheme->quota.charged_sz;
+	uint64_t left = damos_quota_left(ctx, &scheme->quota);
 
-	if (!scheme->quota.esz || damon_sz_region(&target->regions[index]) <= left)
+	if (damon_sz_region(&target->regions[index]) <= left)
 		return true;
 	left = align_down(left, ctx->min_sz_region);
 	if (!left)
@@ -186,18 +203,16 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 				   region->end, damos_nr_accesses(region), region->age);
 	result = apply_act(ctx, target, index, scheme);
 	collect(ctx, s, region, result.passed);
-	charge(&scheme->quota, sz, t, region);
+	charge(ctx, &scheme->quota, price(&scheme->quota.desc, sz, result.applied), t, region);
 	if (scheme->desc.action != DAMOS_STAT)
 		region->age = 0;
 	count_try(scheme, sz, result);
 }
 
 /* Whether it is the scheme's turn, and its quota has something left. */
-static bool is_to_look(const struct damos *scheme)
+static bool is_to_look(const struct damon_ctx *ctx, const struct damos *scheme)
 {
-	const struct damos_quota *quota = &scheme->quota;
-
-	return scheme->due && scheme->active && !(quota->esz && quota->charged_sz >= quota->esz);
+	return scheme->due && scheme->active && damos_quota_left(ctx, &scheme->quota);
 }
 
 static bool is_exhausted(const struct damos *scheme)
@@ -214,7 +229,7 @@ static bool is_wanted(const struct damon_ctx *ctx, const struct damos *scheme,
 
 	if (!damos_pattern_matches(&scheme->desc.pattern, region))
 		return false;
-	return !quota->esz || !ctx->ops->scheme_score ||
+	return damos_quota_left(ctx, quota) == UINT64_MAX || !ctx->ops->scheme_score ||
 	       ctx->ops->scheme_score(ctx, region, scheme) >= quota->min_score;
 }
 
@@ -225,7 +240,7 @@ static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 	for (size_t s = 0; s < ctx->nr_schemes; s++) {
 		struct damos *scheme = &ctx->schemes[s];
 
-		if (!is_to_look(scheme) || skip_to_resume_point(ctx, scheme, t, index) ||
+		if (!is_to_look(ctx, scheme) || skip_to_resume_point(ctx, scheme, t, index) ||
 		    is_exhausted(scheme))
 			continue;
 		if (is_wanted(ctx, scheme, &target->regions[index]))
@@ -304,4 +319,6 @@ void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].due)
 			end_round(ctx, s);
+	if (abi_merges_after_schemes(ctx->abi))
+		damon_merge_alike(ctx);
 }

@@ -278,6 +278,7 @@ int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 	commit_targets(ctx, &staged);
 	commit_schemes(ctx, desc, steal_ptr(staged.schemes));
 	commit_attrs(ctx, &desc->attrs);
+	damon_ctx_take_probes(ctx, desc);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "access/act/page_walk.h"
 #include "engine/adaptive.h"
@@ -33,6 +34,7 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		damos_clear(&ctx->schemes[s]);
 	page_walk_close(ctx->pages.frames);
+	damon_probes_clear(ctx->probes, &ctx->nr_probes);
 	caller_put(ctx->caller);
 	free(ctx->targets);
 	free(ctx->schemes);
@@ -52,6 +54,16 @@ void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *de
 	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
 }
 
+void damon_ctx_take_probes(struct damon_ctx *ctx, struct damon_desc *desc)
+{
+	ctx->paused = desc->paused;
+	ctx->summarises = desc->summarises;
+	damon_probes_clear(ctx->probes, &ctx->nr_probes);
+	memcpy(ctx->probes, desc->probes, sizeof(ctx->probes));
+	ctx->nr_probes = desc->nr_probes;
+	desc->nr_probes = 0;
+}
+
 int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, struct damon_ctx **out)
 {
 	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx = calloc(1, sizeof(*ctx));
@@ -63,6 +75,7 @@ int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, str
 	ctx->caller = caller_get(desc->caller);
 	ctx->attrs = desc->attrs;
 	ctx->max_total_regions = desc->max_total_regions;
+	damon_ctx_take_probes(ctx, desc);
 	damon_ctx_set_operations(ctx, desc);
 	ctx->sessions = sessions;
 	random_seed(ctx->rng, (uintptr_t)ctx);
@@ -93,6 +106,7 @@ void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 	if (ctx->ops->init)
 		ctx->ops->init(ctx);
 	damon_update_size_limit(ctx);
+	damon_enforce_min_regions(ctx);
 	damon_restart_intervals(ctx);
 	ctx->next_tune =
 		mul_sat(damon_max_nr_accesses(&ctx->attrs), ctx->attrs.intervals_goal.aggrs);
@@ -175,6 +189,7 @@ static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
 	if (aggregated) {
 		begin_next_aggregation(ctx);
 		damon_merge_regions(ctx);
+		damon_enforce_min_regions(ctx);
 		if (ctx->after_merge)
 			r = ctx->after_merge(ctx, ctx->argument);
 	}

@@ -18,6 +18,9 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx);
 
 void damon_ctx_freep(struct damon_ctx **ctx);
 
+/* Takes over from DESC whether it is paused, what it reports, and its probes. */
+void damon_ctx_take_probes(struct damon_ctx *ctx, struct damon_desc *desc);
+
 /* Takes over the operations of DESC and their address unit. */
 void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc);
 

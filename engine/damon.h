@@ -62,6 +62,7 @@ enum damos_action {
 	DAMOS_MIGRATE_HOT,
 	DAMOS_MIGRATE_COLD,
 	DAMOS_STAT,
+	DAMOS_COLLAPSE,
 	NR_DAMOS_ACTIONS
 };
 
@@ -81,6 +82,7 @@ enum damos_quota_goal_metric {
 	DAMOS_QUOTA_NODE_MEMCG_FREE_BP,
 	DAMOS_QUOTA_ACTIVE_MEM_BP,
 	DAMOS_QUOTA_INACTIVE_MEM_BP,
+	DAMOS_QUOTA_NODE_ELIGIBLE_MEM_BP,
 	NR_DAMOS_QUOTA_GOAL_METRICS
 };
 
@@ -93,6 +95,12 @@ struct damos_quota_goal {
 	uint64_t last_psi_total; /* the engine's */
 };
 
+enum damos_quota_goal_tuner {
+	DAMOS_QUOTA_GOAL_TUNER_CONSIST, /* a size that keeps the goals reached */
+	DAMOS_QUOTA_GOAL_TUNER_TEMPORAL, /* all that is allowed until they are, then nothing */
+	NR_DAMOS_QUOTA_GOAL_TUNERS
+};
+
 /* A scheme's limits per window of time; 0: no limit. */
 struct damos_quota_desc {
 	uint64_t ms;
@@ -101,6 +109,9 @@ struct damos_quota_desc {
 	uint32_t weight_sz, weight_nr_accesses, weight_age;
 	struct damos_quota_goal *goals;
 	size_t nr_goals;
+	enum damos_quota_goal_tuner goal_tuner;
+	/* What was tried in vain is charged by this part; denominator 0: in full. */
+	uint32_t fail_charge_num, fail_charge_denom;
 };
 
 enum damos_wmark_metric { DAMOS_WMARK_NONE, DAMOS_WMARK_FREE_MEM_RATE, NR_DAMOS_WMARK_METRICS };
@@ -181,6 +192,17 @@ struct damon_target_desc {
 	size_t nr_ranges;
 };
 
+/*
+ * Something that sampled pages of physical memory may be, besides accessed: what passes the
+ * filters.  The first filter that matches decides; what none matches is what the last does not say.
+ */
+struct damon_probe {
+	struct damos_filter *filters; /* of types ANON and MEMCG */
+	size_t nr_filters;
+};
+
+#define DAMON_MAX_PROBES 4
+
 /* Owns all that it points to; made by damon_desc_new(), freed by damon_desc_free(). */
 struct damon_desc {
 	unsigned int abi; /* DAMON_ABI() of the rules */
@@ -198,6 +220,10 @@ struct damon_desc {
 	size_t nr_targets;
 	struct damos_desc *schemes;
 	size_t nr_schemes;
+	bool paused;
+	bool summarises; /* reports have a summary */
+	struct damon_probe probes[DAMON_MAX_PROBES];
+	size_t nr_probes;
 	/*
 	 * An error in what follows the targets, reported once they are open; with
 	 * COMMIT_QUOTA_GOALS, in the schemes that follow those in `schemes'.
@@ -223,6 +249,7 @@ int damon_desc_open(struct damon_desc *desc);
 void damon_desc_clear(struct damon_desc *desc);
 void damon_target_desc_clear(struct damon_target_desc *target);
 void damos_goals_clear(struct damos_quota_desc *quota);
+void damon_probes_clear(struct damon_probe *probes, size_t *nr);
 
 /* Return: a copy with references of its own, or NULL if there is no memory. */
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc);
@@ -250,6 +277,18 @@ struct damos_tried_region {
 	uint64_t start, end;
 	uint32_t nr_accesses, age;
 	uint64_t sz_filter_passed;
+	uint8_t hits[DAMON_MAX_PROBES]; /* of probes, in this aggregation */
+};
+
+#define DAMON_PERCENTILES 101
+
+/* How memory is used, by the last whole aggregation. */
+struct damon_summary {
+	uint64_t aggr_interval;
+	uint64_t bandwidth; /* estimated bytes a second */
+	/* Of each percentile of all bytes, how long it is idle; negative: for how long it is in
+	 * use. */
+	int64_t idle_ms[DAMON_PERCENTILES];
 };
 
 /* The state of a kdamond. */
@@ -258,6 +297,7 @@ struct damon_report {
 	size_t nr_schemes;
 	struct damos_stat *stats;
 	uint64_t *effective_sz;
+	struct damon_summary *summary; /* NULL unless the description asks for it */
 };
 
 void damon_report_clear(struct damon_report *report);
@@ -282,6 +322,7 @@ struct damon_command {
 	struct damon_report report;
 	struct damos_tried_region *tried;
 	size_t nr_tried, room_tried;
+	size_t nr_probes; /* of which `tried' has hits */
 	size_t max_tried; /* set by the sender; 0: any number */
 	bool too_many_tried; /* there were more: not all are in `tried' */
 

@@ -72,6 +72,15 @@ void damos_goals_clear(struct damos_quota_desc *quota)
 	quota->nr_goals = 0;
 }
 
+void damon_probes_clear(struct damon_probe *probes, size_t *nr)
+{
+	for (size_t i = 0; i < *nr; i++) {
+		free(probes[i].filters);
+		probes[i] = (struct damon_probe){ 0 };
+	}
+	*nr = 0;
+}
+
 void damon_desc_clear(struct damon_desc *desc)
 {
 	for (size_t i = 0; i < desc->nr_targets; i++)
@@ -81,6 +90,7 @@ void damon_desc_clear(struct damon_desc *desc)
 		free(desc->schemes[i].filters);
 		free(desc->schemes[i].dests);
 	}
+	damon_probes_clear(desc->probes, &desc->nr_probes);
 	free(desc->targets);
 	free(desc->schemes);
 	caller_put(desc->caller);
@@ -127,6 +137,13 @@ static int copy_scheme(const struct damos_desc *from, struct damos_desc *to)
 	return to->quota.goals && to->filters && to->dests ? 0 : -ENOMEM;
 }
 
+static int copy_probe(const struct damon_probe *from, struct damon_probe *to)
+{
+	*to = *from;
+	to->filters = copy_array(from->filters, from->nr_filters, sizeof(*to->filters));
+	return to->filters ? 0 : -ENOMEM;
+}
+
 struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
 {
 	struct damon_desc *copy = damon_desc_new(desc->nr_targets, desc->nr_schemes);
@@ -145,6 +162,10 @@ struct damon_desc *damon_desc_copy(const struct damon_desc *desc)
 		r = copy_target(&desc->targets[i], &copy->targets[i]);
 	for (size_t i = 0; !r && i < desc->nr_schemes; i++)
 		r = copy_scheme(&desc->schemes[i], &copy->schemes[i]);
+	copy->paused = desc->paused;
+	copy->summarises = desc->summarises;
+	for (size_t i = 0; !r && i < desc->nr_probes; i++)
+		r = copy_probe(&desc->probes[i], &copy->probes[copy->nr_probes++]);
 	return r ? damon_desc_free(copy) : copy;
 }
 
@@ -166,6 +187,7 @@ void damon_report_clear(struct damon_report *report)
 {
 	free(report->stats);
 	free(report->effective_sz);
+	free(report->summary);
 	*report = (struct damon_report){ 0 };
 }
 

@@ -120,3 +120,23 @@ bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type)
 			return true;
 	return false;
 }
+
+bool damon_probe_passes(const struct damon_probe *probe, const struct page_info *info)
+{
+	for (size_t f = 0; f < probe->nr_filters; f++) {
+		const struct damos_filter *filter = &probe->filters[f];
+
+		if ((info && matches(filter, info)) == filter->matching)
+			return filter->allow;
+	}
+	return !probe->nr_filters || !probe->filters[probe->nr_filters - 1].allow;
+}
+
+bool damon_probes_want_memcg(const struct damon_ctx *ctx)
+{
+	for (size_t p = 0; p < ctx->nr_probes; p++)
+		for (size_t f = 0; f < ctx->probes[p].nr_filters; f++)
+			if (ctx->probes[p].filters[f].type == DAMOS_FILTER_TYPE_MEMCG)
+				return true;
+	return false;
+}

@@ -25,4 +25,13 @@ bool damos_page_passes(const struct damos *scheme, const struct page_info *info,
 /* Whether SCHEME has a filter of this type, of whatever sort. */
 bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);
 
+/*
+ * Whether the page of INFO, or a page on no list if that is NULL, passes the filters of PROBE.
+ * Source: docs/kernel-7.2.md 3.6.
+ */
+bool damon_probe_passes(const struct damon_probe *probe, const struct page_info *info);
+
+/* Whether a probe of CTX asks for cgroups. */
+bool damon_probes_want_memcg(const struct damon_ctx *ctx);
+
 #endif

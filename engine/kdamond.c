@@ -27,6 +27,7 @@
 #include "engine/context.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
+#include "engine/summary.h"
 #include "engine/unattended.h"
 #include "engine/watermark.h"
 #include "util/cleanup.h"
@@ -102,7 +103,10 @@ static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 		report->stats = calloc(ctx->nr_schemes + 1, sizeof(*report->stats));
 		report->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*report->effective_sz));
 	}
-	if (!report->stats || !report->effective_sz) {
+	if (ctx->summarises && !report->summary)
+		report->summary = calloc(1, sizeof(*report->summary));
+	if (!report->stats || !report->effective_sz || (ctx->summarises && !report->summary) ||
+	    (ctx->summarises && damon_summarise(ctx, report->summary))) {
 		damon_report_clear(report);
 		return -ENOMEM;
 	}
@@ -246,7 +250,7 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 	return 0;
 }
 
-/* Rests for REST us, as no scheme is active. */
+/* Rests for REST us, as no scheme is active, or it is paused. */
 static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t rest,
 		     const struct schedule *schedule)
 {
@@ -339,7 +343,7 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 	k->next_refresh = add_sat(schedule.deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
 	schedule.began = schedule.prepared = clock_us();
 	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
-		uint64_t rest = damos_check_watermarks(ctx);
+		uint64_t rest = ctx->paused ? schedule_step(ctx) : damos_check_watermarks(ctx);
 
 		if (rest) {
 			r = pause_for(k, ctx, rest, &schedule);

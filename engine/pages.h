@@ -17,4 +17,11 @@ struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pag
 					 struct damon_addr_range range, const struct damos *scheme,
 					 struct page_filter choice);
 
+/*
+ * What is known of the page of physical memory at ADDRESS (bytes).
+ * Return: whether it is on a list of reclaim; else *INFO is not set.
+ */
+bool damos_look_at_page(struct damon_ctx *ctx, const struct damon_target *target, uint64_t address,
+			bool wants_memcg, struct page_info *info);
+
 #endif

@@ -8,6 +8,9 @@
 /* Begins a new window if it is time, and finds the lowest score that fits the quota. */
 void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now);
 
+/* How many bytes the quota leaves in this window; UINT64_MAX: there is no limit. */
+uint64_t damos_quota_left(const struct damon_ctx *ctx, const struct damos_quota *quota);
+
 /* The goal tuner's next value of X after SCORE, both in 1/10000. */
 uint64_t damos_feed_loop_next(uint64_t x, uint64_t score);
 

@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "engine/attrs.h"
+#include "engine/filter.h"
+#include "engine/operations.h"
+#include "engine/pages.h"
 #include "engine/sampling.h"
+#include "util/macros.h"
 #include "util/random.h"
 #include "util/saturate.h"
 #include "util/stop.h"
@@ -71,8 +75,30 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 	}
 }
 
+/* Asks of the sampled page of each region whether it passes the filters of the probes. */
+static void probe_target(struct damon_ctx *ctx, struct damon_target *target, uint64_t rounds)
+{
+	bool wants_memcg = damon_probes_want_memcg(ctx);
+
+	for (size_t i = 0; i < target->nr_regions && !stop_asked(); i++) {
+		struct damon_region *region = &target->regions[i];
+		struct page_info info;
+		bool listed = damos_look_at_page(ctx, target,
+						 mul_sat(region->sampling_addr, ctx->addr_unit),
+						 wants_memcg, &info);
+
+		for (size_t p = 0; p < min_ul(ctx->nr_probes, DAMON_MAX_PROBES); p++)
+			if (damon_probe_passes(&ctx->probes[p], listed ? &info : NULL))
+				region->hits[p] = (uint8_t)(region->hits[p] + rounds);
+	}
+}
+
 void damon_sample(struct damon_ctx *ctx, unsigned int what, uint64_t now, uint64_t rounds)
 {
+	/* Before the next addresses are chosen.  Only frames have it. */
+	if (ctx->nr_probes && what & ACCESS_CHECK && !ctx->ops->has_process)
+		for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++)
+			probe_target(ctx, &ctx->targets[t], rounds);
 	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++)
 		sample_target(ctx, &ctx->targets[t], what, now, rounds);
 }

@@ -26,6 +26,8 @@ struct damon_region {
 	uint32_t nr_accesses_bp; /* pseudo moving sum, in 1/10000 */
 	uint32_t age; /* in aggregations */
 	uint32_t priv; /* the access method's, see access_probe */
+	uint8_t hits[DAMON_MAX_PROBES]; /* of probes, in this aggregation; they wrap as the kernel's
+					 */
 };
 
 /* Memory that schemes look at page by page. */
@@ -95,6 +97,11 @@ struct damon_ctx {
 	size_t nr_targets;
 	struct damos *schemes;
 	size_t nr_schemes;
+	bool paused; /* by its user */
+	bool summarises; /* reports have a summary */
+	size_t next_split; /* which of the regions is split next, of more than half the maximum */
+	struct damon_probe probes[DAMON_MAX_PROBES];
+	size_t nr_probes;
 
 	struct access_sessions *sessions; /* borrowed; NULL in tests: nothing is seen */
 	struct damos_pages pages; /* of physical memory, for paddr's schemes */

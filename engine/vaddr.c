@@ -61,6 +61,9 @@ static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_ra
 {
 	uint64_t sz = 0, piece, least;
 
+	/* They are cut as all regions are. */
+	if (abi_enforces_min_regions(ctx->abi))
+		return UINT64_MAX;
 	for (int i = 0; i < 3; i++)
 		sz += ranges[i].end - ranges[i].start;
 	piece = max_ul(sz / max_ul(ctx->attrs.min_nr_regions, 1), DAMON_MIN_REGION);
@@ -141,6 +144,7 @@ static const struct {
 	[DAMOS_PAGEOUT] = { true, ADVICE_PAGEOUT },
 	[DAMOS_HUGEPAGE] = { true, ADVICE_HUGEPAGE },
 	[DAMOS_NOHUGEPAGE] = { true, ADVICE_NOHUGEPAGE },
+	[DAMOS_COLLAPSE] = { true, ADVICE_COLLAPSE },
 };
 
 /* All of the region, or nothing, as madvise() answers.  Source: damos_madvise() of Linux 6.12. */

@@ -43,11 +43,8 @@ struct option_word {
 };
 
 static const struct option_word abis[] = {
-	{ "6.1", DAMON_ABI(6, 1) },
-	{ "6.12", DAMON_ABI(6, 12) },
-	{ "6.18", DAMON_ABI(6, 18) },
-	{ "7.0", DAMON_ABI(7, 0) },
-	{ 0 },
+	{ "6.1", DAMON_ABI(6, 1) }, { "6.12", DAMON_ABI(6, 12) }, { "6.18", DAMON_ABI(6, 18) },
+	{ "7.0", DAMON_ABI(7, 0) }, { "7.2", DAMON_ABI(7, 2) },	  { 0 },
 };
 static const struct option_word levels[] = {
 	{ "error", LOG_LEVEL_ERROR },
@@ -70,7 +67,8 @@ static const char help[] =
 	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
 	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  See damonfs(8).\n"
 	"\n"
-	"    -o abi=6.1|6.12|6.18|7.0  the kernel whose tree it is (default: 6.18)\n"
+	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18 (default), 7.0,\n"
+	"                           7.2\n"
 	"    -o method=METHOD       how to see accesses: auto (default), idle, young, softdirty,\n"
 	"                           referenced, simulated:FILE\n"
 	"    -o uid=USER,gid=GROUP  the owner of the tree, who may watch only their own\n"

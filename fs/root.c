@@ -2,6 +2,7 @@
 /* The root of the mount: see root.h. */
 #include <errno.h>
 
+#include "fs/modules/files.h"
 #include "fs/root.h"
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
@@ -40,16 +41,31 @@ static const struct file_type root_files[] = {
 		.since = V(6, 14), .commands = true),
 	DEBUGFS("damon/mk_contexts", NULL, debugfs_store_mk_contexts, .since = V(6, 9)),
 	DEBUGFS("damon/rm_contexts", NULL, debugfs_store_rm_contexts, .since = V(6, 9)),
+	RECLAIM_FILES(struct root_dir),
+	LRU_SORT_FILES(struct root_dir),
+	STAT_FILES(struct root_dir),
 	LIST("damon", struct root_dir, debugfs.made, &debugfs_context_kind),
 };
 
+struct modules *modules_of(struct dir *dir)
+{
+	return &((struct root_dir *)dir)->modules;
+}
+
+static void root_refresh(struct dir *dir)
+{
+	modules_refresh(modules_of(dir));
+}
+
 static void root_init(struct dir *dir)
 {
+	modules_init(modules_of(dir));
 	debugfs_context_init(&((struct root_dir *)dir)->debugfs.context);
 }
 
 static void root_clear(struct dir *dir)
 {
+	modules_clear(modules_of(dir));
 	debugfs_context_clear(&((struct root_dir *)dir)->debugfs.context);
 }
 
@@ -60,4 +76,5 @@ const struct dir_kind root_kind = {
 	.nr_files = ARRAY_SIZE(root_files),
 	.init = root_init,
 	.clear = root_clear,
+	.refresh = root_refresh,
 };

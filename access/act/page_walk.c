@@ -210,25 +210,43 @@ static bool locate(const struct page_walk *f, size_t i, struct taken *out)
 	return true;
 }
 
-/* Judges page I without looking whether it is young; a page on no list is not taken. */
-static void judge(struct page_walk *f, size_t i, const struct page_filter *choice)
+/* What is known of FRAME, in *FOLIO as well.  Return: whether it is on a list. */
+static bool describe_page(struct page_walk *f, uint64_t frame, bool wants_memcg,
+			  struct folio *folio, struct page_info *info)
 {
-	struct window *w = &f->window;
-	struct folio *folio = &w->folio[i];
-	struct page_info *info = &w->info[i];
-	bool old, young;
-
-	w->verdict[i] = OUT;
-	folios_find(f->folios, w->frame[i], folio);
+	folios_find(f->folios, frame, folio);
 	if (!folio_has(folio, KPF_LRU))
-		return;
+		return false;
 	*info = (struct page_info){
 		.anon = folio_has(folio, KPF_ANON),
 		.active = folio_has(folio, KPF_ACTIVE),
 		.mapped = f->process || folio_has(folio, KPF_MMAP),
 		.folio_sz = folio->nr * PAGE,
-		.memcg_id = choice->wants_memcg ? folios_memcg(f->folios, folio) : 0,
+		.memcg_id = wants_memcg ? folios_memcg(f->folios, folio) : 0,
 	};
+	return true;
+}
+
+bool page_walk_look(struct page_walk *f, uint64_t address, bool wants_memcg, struct page_info *info)
+{
+	struct folio folio;
+
+	/* Pages that are looked at one by one are not neighbours, and change. */
+	folios_forget(f->folios);
+	return folios_exist(f->folios, address / PAGE) &&
+	       describe_page(f, address / PAGE, wants_memcg, &folio, info);
+}
+
+/* Judges page I without looking whether it is young; a page on no list is not taken. */
+static void judge(struct page_walk *f, size_t i, const struct page_filter *choice)
+{
+	struct window *w = &f->window;
+	struct page_info *info = &w->info[i];
+	bool old, young;
+
+	w->verdict[i] = OUT;
+	if (!describe_page(f, w->frame[i], choice->wants_memcg, &w->folio[i], info))
+		return;
 	old = choice->match(info, choice->argument);
 	info->young = true;
 	young = choice->wants_young ? choice->match(info, choice->argument) : old;

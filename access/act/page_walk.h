@@ -73,4 +73,11 @@ struct page_walk_result page_walk_apply(struct page_walk *frames, enum page_acti
 					uint64_t start, uint64_t end,
 					const struct page_filter *choice);
 
+/*
+ * Looks at the page of physical memory at ADDRESS (bytes), though not whether it is young.
+ * Return: whether it is on a list of reclaim; else *INFO is not set.
+ */
+bool page_walk_look(struct page_walk *frames, uint64_t address, bool wants_memcg,
+		    struct page_info *info);
+
 #endif

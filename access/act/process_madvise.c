@@ -44,6 +44,7 @@ static const struct {
 	[ADVICE_PAGEOUT] = { MADV_PAGEOUT, false, NO_WAY, 16UL << 20 },
 	[ADVICE_HUGEPAGE] = { MADV_HUGEPAGE, true, MADV_COLLAPSE, LEAST_BYTES },
 	[ADVICE_NOHUGEPAGE] = { MADV_NOHUGEPAGE, true, NO_WAY, LEAST_BYTES },
+	[ADVICE_COLLAPSE] = { MADV_COLLAPSE, false, NO_WAY, LEAST_BYTES },
 };
 
 /* The next piece's size, after one of SIZE took NS. */

@@ -7,6 +7,7 @@
 
 #include "access/proc/meminfo.h"
 #include "util/cleanup.h"
+#include "util/macros.h"
 
 /* Reads two items, in kB.  Return: 0 or -EIO. */
 static int read_two(enum meminfo_item first, enum meminfo_item second, uint64_t out[2])
@@ -60,6 +61,29 @@ int meminfo_node(int nid, uint64_t *total, uint64_t *free)
 		   free) != 2)
 		return -EIO;
 	return 0;
+}
+
+/* libproc2 does not report zones. */
+int meminfo_node_ranges(int nid, struct meminfo_range ranges[MEMINFO_MAX_RANGES])
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/zoneinfo", "re");
+	uint64_t spanned = 0, start;
+	char line[256];
+	int node = -1, nr = 0;
+
+	if (!file)
+		return -errno;
+	while (nr < MEMINFO_MAX_RANGES && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Node %d, zone", &node) == 1)
+			spanned = 0;
+		else if (node == nid && sscanf(line, " spanned %" SCNu64, &spanned) == 1)
+			continue;
+		else if (node == nid && sscanf(line, " start_pfn: %" SCNu64, &start) == 1 &&
+			 spanned)
+			ranges[nr++] =
+				(struct meminfo_range){ start * PAGE, (start + spanned) * PAGE };
+	}
+	return nr;
 }
 
 int meminfo_some_stall_us(uint64_t *out)

@@ -144,6 +144,25 @@ int overmount_directory(const char *parent, const char *name)
 	return mkdirat(dir, name, 0755) ? -errno : 0;
 }
 
+int overmount_directories(const char *parent, const char *const *names, size_t nr)
+{
+	_cleanup_close_ int dir = -1;
+	struct stat st;
+	size_t there = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		there += has(parent, names[i], &st);
+	if (there == nr)
+		return 0;
+	dir = cover(parent, "");
+	if (dir < 0)
+		return dir;
+	for (size_t i = 0; i < nr; i++)
+		if (mkdirat(dir, names[i], 0755) && errno != EEXIST)
+			return -errno;
+	return 0;
+}
+
 int overmount_hide(const char *parent, const char *name)
 {
 	_cleanup_close_ int dir = -1;

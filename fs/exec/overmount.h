@@ -14,6 +14,9 @@
  */
 int overmount_directory(const char *parent, const char *name);
 
+/* The same for NR directories NAMES, at once. */
+int overmount_directories(const char *parent, const char *const *names, size_t nr);
+
 /*
  * Covers PATH, which must exist, with a new file of LENGTH bytes of TEXT, in our own mount
  * namespace.  Return: 0 or a negative errno.

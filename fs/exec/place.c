@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include "fs/exec/overmount.h"
 #include "fs/exec/place.h"
@@ -27,6 +28,10 @@ static const struct place places[] = {
 	{ "sysfs", "/sys/kernel/mm", "/sys/kernel/mm/" NAME, "" },
 	{ "debugfs", DEBUGFS, DEBUGFS "/" NAME, "/" NAME },
 };
+
+/* DAMON's modules: in the mount they are in modules/. */
+#define MODULES "/sys/module"
+static const char *const modules[] = { "damon_reclaim", "damon_lru_sort", "damon_stat" };
 
 static int place_failed(const char *what, int r)
 {
@@ -68,6 +73,15 @@ static int make_place(const struct place *place)
 	return r;
 }
 
+/* Tools can do without. */
+static void make_places_of_modules(void)
+{
+	int r = overmount_directories(MODULES, modules, ARRAY_SIZE(modules));
+
+	if (r)
+		log_info("DAMON's modules cannot be shown in %s: %s", MODULES, strerror(-r));
+}
+
 int place_enter_namespace(const char *only)
 {
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
@@ -81,6 +95,8 @@ int place_enter_namespace(const char *only)
 		if (r)
 			return place_failed(place->path, r);
 	}
+	if (is_wanted(places, only))
+		make_places_of_modules();
 	return 0;
 }
 
@@ -104,9 +120,26 @@ static int bind_part(const char *dir, const struct place *place)
 	return place_failed(place->path, -errno);
 }
 
+/* Those that the version of the mount has. */
+static void bind_modules(const char *dir)
+{
+	char part[4096], path[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		snprintf(part, sizeof(part), "%s/modules/%s", dir, modules[i]);
+		snprintf(path, sizeof(path), MODULES "/%s", modules[i]);
+		if (!access(part, F_OK) && !access(path, F_OK) &&
+		    mount(part, path, NULL, MS_BIND, NULL))
+			log_info("cannot bind %s: %s", path, strerror(errno));
+	}
+}
+
 int place_bind(const char *dir, const char *only)
 {
 	int r = 0;
+
+	if (is_wanted(places, only))
+		bind_modules(dir);
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(places); i++)
 		if (is_wanted(&places[i], only))

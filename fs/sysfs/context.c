@@ -36,6 +36,12 @@ static int show_avail_operations(struct dir *dir, const struct process_caller *r
 	return r;
 }
 
+static int check_nr_probes(struct dir *dir, int count)
+{
+	(void)dir;
+	return count > DAMON_MAX_PROBES ? -EINVAL : 0;
+}
+
 #define GOAL(name, member)                                                                  \
 	NUMBER("monitoring_attrs/intervals/intervals_goal/" name, 0600, struct context_dir, \
 	       attrs.intervals_goal.member, .since = V(6, 15))
@@ -45,6 +51,7 @@ static const struct file_type context_files[] = {
 	KEYWORD("operations", 0600, struct context_dir, operations, operations_words),
 	NUMBER("addr_unit", 0600, struct context_dir, addr_unit, .since = V(6, 18),
 	       .not_zero = true),
+	FLAG("pause", 0600, struct context_dir, pause, .since = V(7, 2)),
 	NUMBER("monitoring_attrs/intervals/sample_us", 0600, struct context_dir,
 	       attrs.sample_interval),
 	NUMBER("monitoring_attrs/intervals/aggr_us", 0600, struct context_dir, attrs.aggr_interval),
@@ -56,6 +63,8 @@ static const struct file_type context_files[] = {
 	GOAL("max_sample_us", max_sample_us),
 	NUMBER("monitoring_attrs/nr_regions/min", 0600, struct context_dir, attrs.min_nr_regions),
 	NUMBER("monitoring_attrs/nr_regions/max", 0600, struct context_dir, attrs.max_nr_regions),
+	COUNT("monitoring_attrs/probes/nr_probes", 0600, struct context_dir, probes, &probe_kind,
+	      .since = V(7, 2), .check_count = check_nr_probes),
 	COUNT("targets/nr_targets", 0600, struct context_dir, targets, &target_kind),
 	COUNT("schemes/nr_schemes", 0600, struct context_dir, schemes, &scheme_kind),
 };

@@ -169,11 +169,53 @@ static int describe_scheme(const struct scheme_dir *scheme, struct damos_desc *o
 		.low = scheme->watermarks.low,
 	};
 	out->max_nr_snapshots = scheme->max_nr_snapshots;
+	out->quota.goal_tuner = (enum damos_quota_goal_tuner)scheme->quotas.goal_tuner;
+	out->quota.fail_charge_num = scheme->quotas.fail_charge_num;
+	out->quota.fail_charge_denom = scheme->quotas.fail_charge_denom;
 	/* Any failure in a scheme is ENOMEM. */
 	r = describe_scheme_goals(&scheme->quotas.goals, &out->quota) ? -ENOMEM : 0;
 	if (!r)
 		r = describe_dests(&scheme->dests, out);
 	return r ? r : describe_filters(scheme, out);
+}
+
+static int describe_probe(const struct probe_dir *probe, struct damon_probe *out)
+{
+	int r = 0;
+
+	out->filters = calloc(probe->filters.nr + 1, sizeof(*out->filters));
+	if (!out->filters)
+		return -ENOMEM;
+	for (size_t i = 0; !r && i < probe->filters.nr; i++) {
+		const struct probe_filter_dir *filter =
+			(struct probe_filter_dir *)probe->filters.dirs[i];
+		struct damos_filter *to = &out->filters[out->nr_filters++];
+
+		*to = (struct damos_filter){ .type = (enum damos_filter_type)filter->type,
+					     .matching = filter->matching,
+					     .allow = filter->allow };
+		if (to->type == DAMOS_FILTER_TYPE_MEMCG)
+			r = memcg_find(filter->path, &to->memcg_id);
+	}
+	return r;
+}
+
+/* Since Linux 7.2, goals of physical memory are for nothing else. */
+static int check_goals(const struct context_dir *context)
+{
+	for (size_t s = 0; s < context->schemes.nr; s++) {
+		const struct scheme_dir *scheme = (struct scheme_dir *)context->schemes.dirs[s];
+
+		for (size_t i = 0; i < scheme->quotas.goals.nr; i++) {
+			const struct goal_dir *goal =
+				(struct goal_dir *)scheme->quotas.goals.dirs[i];
+
+			if (goal->metric == DAMOS_QUOTA_NODE_ELIGIBLE_MEM_BP &&
+			    goal->target_value && context->operations != DAMON_OPS_PADDR)
+				return -EINVAL;
+		}
+	}
+	return 0;
 }
 
 int describe_context(const struct context_dir *context, struct caller *caller,
@@ -202,8 +244,14 @@ int describe_context(const struct context_dir *context, struct caller *caller,
 		r = describe_target((struct target_dir *)context->targets.dirs[i], desc->ops,
 				    damon_min_sz_region(desc->ops, desc->addr_unit),
 				    &desc->targets[i]);
+	if (!r)
+		r = check_goals(context);
+	for (size_t i = 0; !r && i < context->probes.nr; i++)
+		r = describe_probe((struct probe_dir *)context->probes.dirs[i],
+				   &desc->probes[desc->nr_probes++]);
 	if (r)
 		return r;
+	desc->paused = context->pause;
 	for (size_t i = 0; !desc->error && i < desc->nr_schemes; i++)
 		desc->error = describe_scheme((struct scheme_dir *)context->schemes.dirs[i],
 					      &desc->schemes[i]);

@@ -13,6 +13,7 @@ static const struct keyword goal_metric_words[] = {
 	{ "node_memcg_free_bp", DAMOS_QUOTA_NODE_MEMCG_FREE_BP, V(6, 19) },
 	{ "active_mem_bp", DAMOS_QUOTA_ACTIVE_MEM_BP, V(7, 0) },
 	{ "inactive_mem_bp", DAMOS_QUOTA_INACTIVE_MEM_BP, V(7, 0) },
+	{ "node_eligible_mem_bp", DAMOS_QUOTA_NODE_ELIGIBLE_MEM_BP, V(7, 2) },
 	{ 0 },
 };
 

@@ -10,11 +10,18 @@ static const struct keyword action_words[] = {
 	{ "pageout", DAMOS_PAGEOUT, 0 },
 	{ "hugepage", DAMOS_HUGEPAGE, 0 },
 	{ "nohugepage", DAMOS_NOHUGEPAGE, 0 },
+	{ "collapse", DAMOS_COLLAPSE, V(7, 2) },
 	{ "lru_prio", DAMOS_LRU_PRIO, 0 },
 	{ "lru_deprio", DAMOS_LRU_DEPRIO, 0 },
 	{ "migrate_hot", DAMOS_MIGRATE_HOT, V(6, 11) },
 	{ "migrate_cold", DAMOS_MIGRATE_COLD, V(6, 11) },
 	{ "stat", DAMOS_STAT, 0 },
+	{ 0 },
+};
+
+static const struct keyword tuner_words[] = {
+	{ "consist", DAMOS_QUOTA_GOAL_TUNER_CONSIST, 0 },
+	{ "temporal", DAMOS_QUOTA_GOAL_TUNER_TEMPORAL, 0 },
 	{ 0 },
 };
 
@@ -41,6 +48,12 @@ static const struct file_type scheme_files[] = {
 	       .range_is_invalid = true),
 	NUMBER("quotas/effective_bytes", 0400, struct scheme_dir, quotas.effective_bytes,
 	       .since = V(6, 9)),
+	KEYWORD("quotas/goal_tuner", 0600, struct scheme_dir, quotas.goal_tuner, tuner_words,
+		.since = V(7, 1)),
+	UINT("quotas/fail_charge_num", 0600, struct scheme_dir, quotas.fail_charge_num,
+	     .since = V(7, 2), .range_is_invalid = true),
+	UINT("quotas/fail_charge_denom", 0600, struct scheme_dir, quotas.fail_charge_denom,
+	     .since = V(7, 2), .range_is_invalid = true),
 	UINT("quotas/weights/sz_permil", 0600, struct scheme_dir, quotas.sz_permil),
 	UINT("quotas/weights/nr_accesses_permil", 0600, struct scheme_dir,
 	     quotas.nr_accesses_permil),

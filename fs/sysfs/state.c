@@ -67,6 +67,14 @@ static int describe_for(const struct context_dir *context, const struct write *w
 	return r ? r : describe_context(context, caller, out);
 }
 
+static bool any_obsolete(const struct damon_desc *desc)
+{
+	for (size_t t = 0; t < desc->nr_targets; t++)
+		if (desc->targets[t].obsolete)
+			return true;
+	return false;
+}
+
 WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct write *write)
 {
 	const struct run model = { .open = describe_processes,
@@ -82,6 +90,10 @@ WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct wr
 	r = describe_for(kdamond_context(dir), write, &desc);
 	if (r)
 		return r;
+	if (abi_checks_on_as_commit(dir->base.tree->abi) && any_obsolete(desc)) {
+		damon_desc_free(desc);
+		return -EINVAL;
+	}
 	r = run_start(dir->base.tree, desc, &model, &dir->run);
 	if (r)
 		return r;
@@ -99,7 +111,7 @@ static int state_turn_off(struct kdamond_dir *dir, struct write *write)
 	if (!run || run->result)
 		return -EINVAL;
 	if (run->state == RUN_ENDED)
-		return -EPERM;
+		return abi_off_again_is_done(dir->base.tree->abi) ? 0 : -EPERM;
 	run->off.pending = write_hold(write);
 	run_stop(run);
 	return STORE_HELD;

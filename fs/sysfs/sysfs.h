@@ -22,8 +22,22 @@ struct context_dir {
 	int operations; /* enum damon_ops_id */
 	uint64_t addr_unit;
 	struct damon_attrs attrs;
+	bool pause;
+	struct dir_list probes;
 	struct dir_list targets;
 	struct dir_list schemes;
+};
+
+struct probe_dir {
+	struct dir base;
+	struct dir_list filters;
+};
+
+struct probe_filter_dir {
+	struct dir base;
+	int type; /* enum damos_filter_type */
+	bool matching, allow;
+	char *path; /* of a cgroup, as written */
 };
 
 struct target_dir {
@@ -52,6 +66,8 @@ struct scheme_dir {
 	struct {
 		uint64_t ms, bytes, reset_interval_ms, effective_bytes;
 		uint32_t sz_permil, nr_accesses_permil, age_permil;
+		int goal_tuner; /* enum damos_quota_goal_tuner */
+		uint32_t fail_charge_num, fail_charge_denom;
 		struct dir_list goals;
 	} quotas;
 	struct {
@@ -93,10 +109,17 @@ struct tried_region_dir {
 	uint64_t start, end;
 	uint32_t nr_accesses, age;
 	uint64_t sz_filter_passed;
+	struct dir_list probes;
+};
+
+struct probe_hits_dir {
+	struct dir base;
+	uint32_t hits;
 };
 
 extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kind, scheme_kind,
-	goal_kind, filter_kind, core_filter_kind, ops_filter_kind, dest_kind, tried_region_kind;
+	goal_kind, filter_kind, core_filter_kind, ops_filter_kind, dest_kind, tried_region_kind,
+	probe_kind;
 
 /* The operations by their words in the files. */
 extern const struct keyword operations_words[];

@@ -6,6 +6,17 @@
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
 
+static const struct file_type probe_hits_files[] = {
+	UINT("hits", 0400, struct probe_hits_dir, hits),
+};
+
+static const struct dir_kind probe_hits_kind = {
+	.name = "tried region's probe",
+	.size = sizeof(struct probe_hits_dir),
+	.files = probe_hits_files,
+	.nr_files = ARRAY_SIZE(probe_hits_files),
+};
+
 static const struct file_type tried_region_files[] = {
 	NUMBER("start", 0400, struct tried_region_dir, start),
 	NUMBER("end", 0400, struct tried_region_dir, end),
@@ -13,6 +24,7 @@ static const struct file_type tried_region_files[] = {
 	UINT("age", 0400, struct tried_region_dir, age),
 	NUMBER("sz_filter_passed", 0400, struct tried_region_dir, sz_filter_passed,
 	       .since = V(6, 14)),
+	LIST("probes", struct tried_region_dir, probes, &probe_hits_kind, .since = V(7, 2)),
 };
 
 const struct dir_kind tried_region_kind = {
@@ -59,7 +71,27 @@ static unsigned int tried_number(unsigned int abi, const struct scheme_dir *sche
 
 	if (!abi_numbers_tried_by_scheme(abi))
 		return (unsigned int)tried;
-	return (unsigned int)(abi_counts_tried_twice(abi) ? 2 * nr + 1 : nr);
+	if (!abi_counts_tried_twice(abi))
+		return (unsigned int)nr;
+	return (unsigned int)(abi_numbers_tried_evenly(abi) ? 2 * nr : 2 * nr + 1);
+}
+
+/* Shows the hits of NR probes.  Return: 0 or -ENOMEM. */
+WITH_LOCK(tree_role)
+static int add_hits(struct tried_region_dir *region, const struct damos_tried_region *tried,
+		    size_t nr)
+{
+	const struct file_type *file = dir_file(&tried_region_kind, "probes");
+
+	for (size_t p = 0; p < nr; p++) {
+		struct probe_hits_dir *hits = (struct probe_hits_dir *)dir_add(
+			&region->base, file, (unsigned int)p, region->base.account);
+
+		if (!hits)
+			return -ENOMEM;
+		hits->hits = tried->hits[p];
+	}
+	return 0;
 }
 
 int tried_regions_take(struct context_dir *context, const struct damon_command *command)
@@ -78,7 +110,7 @@ int tried_regions_take(struct context_dir *context, const struct damon_command *
 		region = (struct tried_region_dir *)dir_add(
 			&scheme->base, file, tried_number(abi, scheme, i), scheme->base.account);
 		/* Some of them would look like all. */
-		if (!region) {
+		if (!region || add_hits(region, tried, command->nr_probes)) {
 			tried_regions_clear(context);
 			return -ENOMEM;
 		}
