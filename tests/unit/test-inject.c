@@ -32,18 +32,18 @@ static int inject_nothing(void)
 
 /*
  * Often, and the work goes on.  A victim that does not come to run in time, on a busy machine, is
- * asked again.
+ * asked again; so is one that cannot be held, once or twice.
  */
 static void inject_often(int times)
 {
-	int busy = 0;
+	int busy = 0, refused = 0;
 
 	for (int i = 0; i < times;) {
 		struct timespec nap = { .tv_nsec = (i * 7919) % 100000 };
 		int r = inject_nothing();
 
-		EXPECT(!r || (r == -EBUSY && ++busy <= times), "call %d of %d: %s, %d busy ones", i,
-		       times, strerror(-r), busy);
+		EXPECT(!r || (r == -EBUSY && ++busy <= times) || (r == -EPERM && ++refused <= 2),
+		       "call %d of %d: %s, %d busy ones", i, times, strerror(-r), busy);
 		i += !r;
 		nanosleep(&nap, NULL);
 	}
