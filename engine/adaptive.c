@@ -55,7 +55,25 @@ void damon_age_target(struct damon_target *target, uint32_t threshold, bool zero
 	}
 }
 
-void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit)
+/* Whether two neighbours differ by so little that they are one region. */
+static bool are_similar(const struct damon_region *a, const struct damon_region *b,
+			uint32_t threshold)
+{
+	return distance(a->nr_accesses, b->nr_accesses) <= threshold;
+}
+
+/* Whether nothing tells one from the other. */
+static bool are_alike(const struct damon_region *a, const struct damon_region *b,
+		      uint32_t threshold)
+{
+	return a->age == b->age && a->last_nr_accesses == b->last_nr_accesses &&
+	       are_similar(a, b, threshold);
+}
+
+/* Merges the neighbours of which JOIN says so, up to regions of SZ_LIMIT. */
+static void merge_neighbours(struct damon_target *target, uint64_t sz_limit, uint32_t threshold,
+			     bool (*join)(const struct damon_region *a,
+					  const struct damon_region *b, uint32_t threshold))
 {
 	size_t kept = 0;
 
@@ -64,13 +82,18 @@ void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_
 		struct damon_region *previous = kept ? &target->regions[kept - 1] : NULL;
 
 		if (previous && previous->end == region.start &&
-		    distance(previous->nr_accesses, region.nr_accesses) <= threshold &&
+		    join(previous, &region, threshold) &&
 		    damon_sz_region(previous) + damon_sz_region(&region) <= sz_limit)
 			merge_two(previous, &region);
 		else
 			target->regions[kept++] = region;
 	}
 	target->nr_regions = kept;
+}
+
+void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_t sz_limit)
+{
+	merge_neighbours(target, sz_limit, threshold, are_similar);
 }
 
 void damon_merge_regions(struct damon_ctx *ctx)
@@ -94,31 +117,11 @@ void damon_merge_regions(struct damon_ctx *ctx)
 	}
 }
 
-static bool are_alike(const struct damon_region *a, const struct damon_region *b)
-{
-	return a->end == b->start && a->age == b->age && a->nr_accesses == b->nr_accesses &&
-	       a->last_nr_accesses == b->last_nr_accesses;
-}
-
 void damon_merge_alike(struct damon_ctx *ctx)
 {
 	damon_update_size_limit(ctx);
-	for (size_t t = 0; t < ctx->nr_targets; t++) {
-		struct damon_target *target = &ctx->targets[t];
-		size_t kept = 0;
-
-		for (size_t i = 0; i < target->nr_regions; i++) {
-			struct damon_region *region = &target->regions[i];
-			struct damon_region *previous = kept ? &target->regions[kept - 1] : NULL;
-
-			if (previous && are_alike(previous, region) &&
-			    damon_sz_region(previous) + damon_sz_region(region) <= ctx->sz_limit)
-				merge_two(previous, region);
-			else
-				target->regions[kept++] = *region;
-		}
-		target->nr_regions = kept;
-	}
+	for (size_t t = 0; t < ctx->nr_targets; t++)
+		merge_neighbours(&ctx->targets[t], ctx->sz_limit, 0, are_alike);
 }
 
 void damon_enforce_min_regions(struct damon_ctx *ctx)

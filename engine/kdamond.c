@@ -95,6 +95,16 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 	return command;
 }
 
+/* Fills in the summary of REPORT, if there is to be one.  Return: 0 or -ENOMEM. */
+static int make_summary(const struct damon_ctx *ctx, struct damon_report *report)
+{
+	if (!ctx->summarises)
+		return 0;
+	if (!report->summary)
+		report->summary = calloc(1, sizeof(*report->summary));
+	return report->summary ? damon_summarise(ctx, report->summary) : -ENOMEM;
+}
+
 /* Fills REPORT, which may hold an older one.  Return: 0 or -ENOMEM. */
 static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 {
@@ -103,10 +113,7 @@ static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
 		report->stats = calloc(ctx->nr_schemes + 1, sizeof(*report->stats));
 		report->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*report->effective_sz));
 	}
-	if (ctx->summarises && !report->summary)
-		report->summary = calloc(1, sizeof(*report->summary));
-	if (!report->stats || !report->effective_sz || (ctx->summarises && !report->summary) ||
-	    (ctx->summarises && damon_summarise(ctx, report->summary))) {
+	if (!report->stats || !report->effective_sz || make_summary(ctx, report)) {
 		damon_report_clear(report);
 		return -ENOMEM;
 	}

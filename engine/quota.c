@@ -121,7 +121,7 @@ static uint64_t listed_in(struct damon_ctx *ctx, const struct damon_target *targ
 static uint64_t eligible_share(struct damon_ctx *ctx, const struct damos *scheme, int nid)
 {
 	const struct damon_addr_range everywhere = { 0, UINT64_MAX };
-	struct meminfo_range ranges[MEMINFO_MAX_RANGES];
+	struct iomem_range ranges[MEMINFO_MAX_RANGES];
 	uint64_t total = 0, here = 0;
 	int nr = meminfo_node_ranges(nid, ranges);
 

@@ -64,7 +64,7 @@ int meminfo_node(int nid, uint64_t *total, uint64_t *free)
 }
 
 /* libproc2 does not report zones. */
-int meminfo_node_ranges(int nid, struct meminfo_range ranges[MEMINFO_MAX_RANGES])
+int meminfo_node_ranges(int nid, struct iomem_range ranges[MEMINFO_MAX_RANGES])
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/zoneinfo", "re");
 	uint64_t spanned = 0, start;
@@ -81,7 +81,7 @@ int meminfo_node_ranges(int nid, struct meminfo_range ranges[MEMINFO_MAX_RANGES]
 		else if (node == nid && sscanf(line, " start_pfn: %" SCNu64, &start) == 1 &&
 			 spanned)
 			ranges[nr++] =
-				(struct meminfo_range){ start * PAGE, (start + spanned) * PAGE };
+				(struct iomem_range){ start * PAGE, (start + spanned) * PAGE };
 	}
 	return nr;
 }

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "access/proc/iomem.h"
+
 /* Free memory in thousandths of all.  Return: 0 and *OUT, or a negative errno. */
 int meminfo_free_rate(uint64_t *out);
 
@@ -14,18 +16,13 @@ int meminfo_free_rate(uint64_t *out);
  */
 int meminfo_node(int nid, uint64_t *total, uint64_t *free);
 
-/* Physical memory, in bytes. */
-struct meminfo_range {
-	uint64_t start, end;
-};
-
 #define MEMINFO_MAX_RANGES 8
 
 /*
  * Where the memory of a node lies: that of each of its zones.
  * Return: how many RANGES there are, 0 if there is no such node, or a negative errno.
  */
-int meminfo_node_ranges(int nid, struct meminfo_range ranges[MEMINFO_MAX_RANGES]);
+int meminfo_node_ranges(int nid, struct iomem_range ranges[MEMINFO_MAX_RANGES]);
 
 /* Active memory in 1/10000 of all that is active or inactive.  Return: 0 and *OUT, or an errno. */
 int meminfo_active_bp(uint64_t *out);

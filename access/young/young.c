@@ -164,7 +164,7 @@ static bool is_harmless(const struct young_leaf *leaf)
 	       !(leaf->flags & (YOUNG_SHARED | YOUNG_HUGE | YOUNG_FOLIO));
 }
 
-/* Looks at the NR addresses, at most a batch. */
+/* Looks at the NR addresses, or as many as a batch has room for. */
 static int look(struct young_space *space, const uint64_t *addresses, size_t nr,
 		struct access_why *why)
 {
@@ -173,8 +173,8 @@ static int look(struct young_space *space, const uint64_t *addresses, size_t nr,
 	int r;
 
 	b->nr_prepared = 0;
-	b->nr_next = (__u32)nr;
-	for (size_t i = 0; i < nr; i++)
+	b->nr_next = (__u32)min_ul(nr, YOUNG_BATCH);
+	for (size_t i = 0; i < b->nr_next; i++)
 		b->next[i] = addresses[i];
 	r = young_walk(&s->slot, &space->task);
 	/* It executes another program just now: then it is opened anew. */
@@ -199,7 +199,7 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 	struct young_batch *b = s->slot.batch;
 	struct iovec range = { 0 };
 	size_t found = 0;
-	int r = look(space, addresses, min_ul(nr, YOUNG_BATCH), why);
+	int r = look(space, addresses, nr, why);
 
 	if (r)
 		return r;
@@ -219,7 +219,7 @@ static int young_attempt(struct access_space *base, const uint64_t *addresses, s
 static int idle_walk_attempt(struct access_space *base, const uint64_t *addresses, size_t nr,
 			     struct access_why *why)
 {
-	return look((struct young_space *)base, addresses, min_ul(nr, YOUNG_BATCH), why);
+	return look((struct young_space *)base, addresses, nr, why);
 }
 
 static int young_round(struct access_space *base, struct access_probe *probes, size_t n,

@@ -34,7 +34,6 @@ static int add_wishes(const struct module_lru_sort *lru_sort, struct damos_desc 
 static int describe_one(struct module_lru_sort *lru_sort, unsigned int abi,
 			const struct damon_attrs *attrs, struct damos_desc *scheme, bool hot)
 {
-	/* The kernel takes the larger divisor first, in 64 bits. */
 	uint64_t most = attrs->aggr_interval / attrs->sample_interval;
 
 	scheme->action = hot ? DAMOS_LRU_PRIO : DAMOS_LRU_DEPRIO;

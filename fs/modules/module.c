@@ -18,7 +18,7 @@
 struct module_commit {
 	struct damon_command command;
 	struct tree *tree;
-	struct module *module;
+	struct module *module; /* NULL when its kdamond was left behind; under the tree's lock */
 	struct deferred_reply *pending;
 	struct event event;
 };
@@ -68,11 +68,26 @@ static void module_on_started(struct run *run)
 		damon_set_refresh(run->kdamond, type->report_ms);
 }
 
+/* A kdamond that is left behind keeps its command: the write is answered now. */
+static void module_on_ended(struct run *run)
+{
+	const struct module_type *type = run->owner;
+	struct module *module = type->of(modules_of(run->tree->root));
+	struct module_commit *commit = module->commit;
+
+	if (!commit || !run->left)
+		return;
+	module->commit = NULL;
+	commit->module = NULL;
+	run->on = (struct held){ steal_ptr(commit->pending), -ECANCELED };
+}
+
 WITH_LOCK(tree_role)
 static int enable(struct dir *dir, const struct module_type *type, struct write *write)
 {
 	const struct run model = { .open = damon_desc_open,
 				   .started = module_on_started,
+				   .ended = module_on_ended,
 				   .owner = (void *)type,
 				   .exclusive = true };
 	struct module *module = type->of(modules_of(dir));
@@ -141,7 +156,10 @@ static void module_on_done(struct damon_command *command)
 
 static void run_done(struct event *event)
 {
-	container_of(event, struct module_commit, event)->module->commit = NULL;
+	struct module *module = container_of(event, struct module_commit, event)->module;
+
+	if (module)
+		module->commit = NULL;
 }
 
 static void finish_done(struct event *event)

@@ -9,7 +9,8 @@ static struct module *reclaim_of(struct modules *modules)
 	return &modules->reclaim.module;
 }
 
-static int add_goals(const struct module_reclaim *reclaim, struct damos_desc *scheme)
+/* Goals, and a filter. */
+static int add_wishes(const struct module_reclaim *reclaim, struct damos_desc *scheme)
 {
 	int r = 0;
 
@@ -48,7 +49,7 @@ static int reclaim_describe(struct modules *modules, unsigned int abi, struct da
 	scheme->quota.weight_age = 1;
 	scheme->wmarks = module_wmarks(&reclaim->wmarks);
 	scheme->live = &reclaim->stat;
-	r = add_goals(reclaim, scheme);
+	r = add_wishes(reclaim, scheme);
 	if (r)
 		*out = damon_desc_free(*out);
 	return r;

@@ -186,17 +186,11 @@ static int describe_probe(const struct probe_dir *probe, struct damon_probe *out
 	out->filters = calloc(probe->filters.nr + 1, sizeof(*out->filters));
 	if (!out->filters)
 		return -ENOMEM;
-	for (size_t i = 0; !r && i < probe->filters.nr; i++) {
-		const struct probe_filter_dir *filter =
-			(struct probe_filter_dir *)probe->filters.dirs[i];
-		struct damos_filter *to = &out->filters[out->nr_filters++];
-
-		*to = (struct damos_filter){ .type = (enum damos_filter_type)filter->type,
-					     .matching = filter->matching,
-					     .allow = filter->allow };
-		if (to->type == DAMOS_FILTER_TYPE_MEMCG)
-			r = memcg_find(filter->path, &to->memcg_id);
-	}
+	/* Here a filter that cannot be made is EINVAL. */
+	for (size_t i = 0; !r && i < probe->filters.nr; i++)
+		if (describe_filter((struct filter_dir *)probe->filters.dirs[i],
+				    &out->filters[out->nr_filters++]))
+			r = -EINVAL;
 	return r;
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* filters/N, core_filters/N, ops_filters/N: what a scheme keeps away from. */
+/*
+ * filters/N, core_filters/N, ops_filters/N: what a scheme keeps away from; and the filters/N of
+ * probes, what they ask for.
+ */
 #include "fs/sysfs/sysfs.h"
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
@@ -42,6 +45,19 @@ static const struct file_type filter_files[] = { FILTER_FILES(filter_type_words)
 static const struct file_type core_filter_files[] = { FILTER_FILES(core_type_words) };
 static const struct file_type ops_filter_files[] = { FILTER_FILES(ops_type_words) };
 
+static const struct keyword probe_type_words[] = {
+	{ "anon", DAMOS_FILTER_TYPE_ANON, 0 },
+	{ "memcg", DAMOS_FILTER_TYPE_MEMCG, 0 },
+	{ 0 },
+};
+
+static const struct file_type probe_filter_files[] = {
+	KEYWORD("type", 0600, struct filter_dir, type, probe_type_words),
+	FLAG("matching", 0600, struct filter_dir, matching),
+	FLAG("allow", 0600, struct filter_dir, allow),
+	TEXT("path", 0600, struct filter_dir, memcg_path),
+};
+
 static void filter_clear(struct dir *dir)
 {
 	file_free_text(dir, ((struct filter_dir *)dir)->memcg_path);
@@ -56,3 +72,4 @@ static void filter_clear(struct dir *dir)
 const struct dir_kind filter_kind = FILTER_KIND("filter", filter_files);
 const struct dir_kind core_filter_kind = FILTER_KIND("core filter", core_filter_files);
 const struct dir_kind ops_filter_kind = FILTER_KIND("ops filter", ops_filter_files);
+const struct dir_kind probe_filter_kind = FILTER_KIND("probe filter", probe_filter_files);

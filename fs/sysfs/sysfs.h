@@ -33,13 +33,6 @@ struct probe_dir {
 	struct dir_list filters;
 };
 
-struct probe_filter_dir {
-	struct dir base;
-	int type; /* enum damos_filter_type */
-	bool matching, allow;
-	char *path; /* of a cgroup, as written */
-};
-
 struct target_dir {
 	struct dir base;
 	int pid;
@@ -119,7 +112,7 @@ struct probe_hits_dir {
 
 extern const struct dir_kind kdamond_kind, context_kind, target_kind, region_kind, scheme_kind,
 	goal_kind, filter_kind, core_filter_kind, ops_filter_kind, dest_kind, tried_region_kind,
-	probe_kind;
+	probe_filter_kind, probe_kind;
 
 /* The operations by their words in the files. */
 extern const struct keyword operations_words[];

@@ -9,10 +9,10 @@ Only in a machine of our own: it enables the kernel's modules.  Exit status 1 if
 """
 import errno
 import os
-import subprocess
 import sys
-import tempfile
 import time
+
+from differential import damonfs_at
 
 MODULES = ('damon_reclaim', 'damon_lru_sort', 'damon_stat')
 # Without `enable', which the 6.12 below does not know.
@@ -121,21 +121,16 @@ def play(kernel, ours):
 
 def main():
     kernel = Side('/sys/module')
-    place = tempfile.mkdtemp()
-    for module in MODULES:
-        write(kernel.path(module, 'enabled'), 'N')
-    daemon = subprocess.Popen([os.environ['DAMONFS'], '-f', '-o', 'abi=%s,log=error' % sys.argv[1], place])
-    while not os.path.ismount(place):
-        time.sleep(0.1)
-    ours = Side(place + '/modules')
     different = 0
     for module in MODULES:
-        different += compare('modes of %s' % module, kernel.modes(module), ours.modes(module))
-        different += compare_all(module, kernel, ours)
-        different += compare_texts(module, kernel, ours)
-    different += play(kernel, ours)
-    daemon.terminate()
-    daemon.wait()
+        write(kernel.path(module, 'enabled'), 'N')
+    with damonfs_at(sys.argv[1]) as place:
+        ours = Side(place + '/modules')
+        for module in MODULES:
+            different += compare('modes of %s' % module, kernel.modes(module), ours.modes(module))
+            different += compare_all(module, kernel, ours)
+            different += compare_texts(module, kernel, ours)
+        different += play(kernel, ours)
     print('%d differences' % different)
     return 1 if different else 0
 
