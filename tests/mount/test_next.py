@@ -206,17 +206,17 @@ class Quotas(Next):
             self.assertLess(self.effective(), 8 * MIB)
 
     def tried_in_windows(self, workload, num, denom):
-        """Bytes that `stat', which does nothing, tried in 20 windows of 1 MiB."""
+        """Bytes that `stat', which does nothing, tried in a window of 1 MiB that was used up, of 20."""
         self.watch(workload)
         self.kdamond.set_scheme(quotas__bytes=MIB, quotas__reset_interval_ms=100 * SLOWER,
                                 quotas__fail_charge_num=num, quotas__fail_charge_denom=denom)
         self.kdamond.state('on')
-        time.sleep(0.3 * SLOWER)
-        before = self.kdamond.stat('sz_tried')
-        time.sleep(2 * SLOWER)
-        tried = self.kdamond.stat('sz_tried') - before
+        self.assertTrue(until(lambda: self.kdamond.stat('qt_exceeds') > 2, 10 * SLOWER))
+        windows, tried = self.kdamond.stat('qt_exceeds'), self.kdamond.stat('sz_tried')
+        self.assertTrue(until(lambda: self.kdamond.stat('qt_exceeds') >= windows + 20, 20 * SLOWER))
+        tried, windows = self.kdamond.stat('sz_tried') - tried, self.kdamond.stat('qt_exceeds') - windows
         self.kdamond.state('off')
-        return tried / 20
+        return tried / windows
 
     def test_failures_are_charged_in_part(self):
         with Workload(*SMALL) as workload:
