@@ -24,7 +24,6 @@ static pid_t start_as(unsigned int id)
 
 	ck_assert_int_eq(pipe(ready), 0);
 	child = fork();
-	ck_assert_int_ge(child, 0);
 	if (!child) {
 		if (id && (setgroups(0, NULL) || setgid(id) || setuid(id)))
 			_exit(1);
@@ -32,6 +31,7 @@ static pid_t start_as(unsigned int id)
 			pause();
 		_exit(1);
 	}
+	ck_assert_int_ge(child, 0);
 	close(ready[1]);
 	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
 	close(ready[0]);
