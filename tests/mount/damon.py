@@ -290,10 +290,13 @@ def hot_regions(regions):
 
 
 def until(condition, seconds):
+    """Whether CONDITION came to hold within SECONDS; it may have gone again."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
+    while not condition():
+        if time.monotonic() >= end:
+            return False
         time.sleep(0.1)
-    return condition()
+    return True
 
 
 def present_frames(workload, start, end):
