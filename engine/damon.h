@@ -22,6 +22,8 @@
 
 /* The kernel version whose rules apply. */
 #define DAMON_ABI(major, minor) ((major)*1000 + (minor))
+/* Where nobody names one: the newest that was compared with a real kernel. */
+#define DAMON_ABI_DEFAULT DAMON_ABI(7, 0)
 
 enum damon_ops_id { DAMON_OPS_VADDR, DAMON_OPS_FVADDR, DAMON_OPS_PADDR, NR_DAMON_OPS };
 
@@ -349,11 +351,12 @@ struct damon_callbacks {
 
 /*
  * Starts a kdamond named kdamond.NUMBER on DESC, which it owns from now on, even on failure.
- * METHOD names the access method.  Call-backs come from its thread.
+ * METHOD names the access method.  If AS_PROCESS, ps shows it as it shows a kdamond of the kernel,
+ * otherwise it is a thread (util/task.h).  Call-backs come from it.
  *
  * Return: 0 and *OUT, or a negative errno.
  */
-int damon_start(struct damon_desc *desc, const char *method, unsigned int number,
+int damon_start(struct damon_desc *desc, const char *method, unsigned int number, bool as_process,
 		const struct damon_callbacks *callbacks, struct damon_kdamond **out);
 
 /* Asks the kdamond to end; does not wait.  It may have ended already. */

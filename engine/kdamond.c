@@ -37,11 +37,12 @@
 #include "util/macros.h"
 #include "util/saturate.h"
 #include "util/stop.h"
+#include "util/task.h"
 
 LOCK_ROLE(mailbox);
 
 struct damon_kdamond {
-	pthread_t thread;
+	struct task task;
 	char name[16];
 	char *method;
 	struct damon_desc *desc; /* the thread's once it runs */
@@ -230,6 +231,7 @@ static int poll_until(struct pollfd *files, nfds_t nr, uint64_t deadline)
 	uint64_t now = clock_us(), left = deadline > now ? deadline - now : 0;
 	struct timespec timeout = { (time_t)(left / 1000000), (long)(left % 1000000) * 1000 };
 
+	task_stay_bound();
 	return ppoll(files, nr, &timeout, NULL);
 }
 
@@ -390,14 +392,14 @@ static int kdamond_become(const struct damon_kdamond *k, const struct caller *ca
 	return r;
 }
 
-static void *kdamond_main(void *argument)
+static void kdamond_main(void *argument)
 {
 	struct damon_kdamond *k = argument;
 	struct damon_ctx *ctx = NULL;
 	struct damon_command *collecting = NULL;
 	int r;
 
-	pthread_setname_np(pthread_self(), k->name);
+	prctl(PR_SET_NAME, k->name);
 	/* The default slack of 50 us is one in a hundred of the default sampling interval. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	stop_listen(&k->stopping);
@@ -433,7 +435,6 @@ static void *kdamond_main(void *argument)
 		collecting->error = -ECANCELED;
 		collecting->done(collecting);
 	}
-	return NULL;
 }
 
 static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
@@ -448,7 +449,7 @@ static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
 	return NULL;
 }
 
-int damon_start(struct damon_desc *desc, const char *method, unsigned int number,
+int damon_start(struct damon_desc *desc, const char *method, unsigned int number, bool as_process,
 		const struct damon_callbacks *callbacks, struct damon_kdamond **out)
 {
 	struct damon_kdamond *k = calloc(1, sizeof(*k));
@@ -470,15 +471,15 @@ int damon_start(struct damon_desc *desc, const char *method, unsigned int number
 		return -ENOMEM;
 	}
 	*out = k;
-	r = pthread_create(&k->thread, NULL, kdamond_main, k);
+	r = task_start(&k->task, as_process, kdamond_main, k);
 	if (r) {
 		log_error(
 			"%s: cannot start its thread: %s; raise damonfs's limits on processes and "
 			"memory",
-			k->name, strerror(r));
+			k->name, strerror(-r));
 		*out = kdamond_free(k);
 	}
-	return -r;
+	return r;
 }
 
 static void wake(struct damon_kdamond *k)
@@ -550,7 +551,7 @@ pid_t damon_kdamond_tid(struct damon_kdamond *k)
 
 void damon_wait(struct damon_kdamond *k)
 {
-	pthread_join(k->thread, NULL);
+	task_join(&k->task);
 }
 
 void damon_free(struct damon_kdamond *k)

@@ -14,6 +14,7 @@ struct run;
 /* State that the files' functions share, one per mount: struct tree.owner. */
 struct damonfs {
 	const char *method; /* for damon_start() */
+	bool processes; /* kdamonds are processes to others */
 	struct answerer *answerer;
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
 	struct run *runs GUARDED_BY(tree_role); /* with a thread */

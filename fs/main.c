@@ -17,6 +17,7 @@
 #include "fs/fuse/session.h"
 #include "fs/options.h"
 #include "util/cleanup.h"
+#include "util/title.h"
 
 static bool end_on_signal(int number, void *argument)
 {
@@ -128,6 +129,7 @@ int main(int argc, char **argv)
 			strerror(-r));
 		return EXIT_FAILURE;
 	}
+	argv = title_take(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "exec"))
 		return exec_main(argc, argv);
 	r = take_options(argc, argv, &options);

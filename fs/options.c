@@ -67,7 +67,7 @@ static const char help[] =
 	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
 	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  See damonfs(8).\n"
 	"\n"
-	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18 (default), 7.0,\n"
+	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18, 7.0 (default),\n"
 	"                           7.2\n"
 	"    -o method=METHOD       how to see accesses: auto (default), idle, young, softdirty,\n"
 	"                           referenced, simulated:FILE\n"
@@ -204,7 +204,7 @@ static int find_words(struct options *options)
 {
 	int abi, level, sandbox;
 
-	if (find_word("abi", options->abi_name, abis, DAMON_ABI(6, 18), &abi) ||
+	if (find_word("abi", options->abi_name, abis, DAMON_ABI_DEFAULT, &abi) ||
 	    find_word("log", options->log_name, levels, LOG_LEVEL_INFO, &level) ||
 	    find_word("sandbox", options->sandbox_name, sandboxes, SANDBOX_ERRNO, &sandbox))
 		return -EINVAL;

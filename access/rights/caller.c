@@ -15,6 +15,7 @@
 #include "access/rights/status.h"
 #include "util/cleanup.h"
 #include "util/error.h"
+#include "util/task.h"
 
 /*
  * What the methods themselves need, whoever the caller is: none of these lets the thread look at
@@ -448,6 +449,8 @@ static int take_on(const struct caller *caller, uint64_t capabilities)
 	r = caller_set_effective(ALL);
 	if (!r)
 		r = set_ids_of(caller);
+	/* A change of ids has undone it. */
+	task_stay_bound();
 	return r ? r : caller_set_effective(capabilities);
 }
 

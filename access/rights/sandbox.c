@@ -142,6 +142,7 @@ static const struct {
 	{ CALL(socketpair), AF_UNIX },
 	{ CALL(prctl), PR_SET_NAME },
 	{ CALL(prctl), PR_GET_NAME },
+	{ CALL(prctl), PR_SET_PDEATHSIG },
 	{ CALL(prctl), PR_SET_TIMERSLACK },
 	{ CALL(prctl), PR_CAPBSET_READ },
 	{ CALL(prctl), 0x53564d41 }, /* PR_SET_VMA, of the C library */
@@ -163,10 +164,10 @@ static int add_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < ARRAY_SIZE(allowed_with); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
 				     SCMP_A0(SCMP_CMP_EQ, allowed_with[i].first, 0));
-	/* New threads, no processes; the filter cannot see what clone3() is to make. */
+	/* What shares our memory: threads, and kdamonds (util/task.h).  The filter cannot see what clone3() is to make. */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_VM, CLONE_VM));
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3), 0);
 	return r;

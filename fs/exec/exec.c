@@ -151,7 +151,7 @@ static int run_at(const char *at, const char *only, char **argv)
 	if (place_enter_namespace(only) || place_bind(dir, only))
 		return EXIT_OURS;
 	/* Its janitor sees the end of the command, which we become. */
-	isolate_tools(DAMON_ABI(6, 18), NULL);
+	isolate_tools(DAMON_ABI_DEFAULT, NULL);
 	execvp(argv[0], argv);
 	r = -errno;
 	fail(argv[0], r);

@@ -21,6 +21,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/title.h"
 
 /* After a request another one is likely: look for it this long before going to sleep. */
 #define SPIN_NS 30000
@@ -104,6 +105,8 @@ static int session_start(struct session *session, struct options *options, const
 	fuse_set_log_func(log_fuse);
 	session->method = strdup(options->method);
 	session->requests.damonfs.method = session->method;
+	/* Yama lets a process trace what descends from it, not what descends from its creator. */
+	session->requests.damonfs.processes = privileges_has(CAP_SYS_PTRACE);
 	session->requests.max_read = options->max_read;
 	pthread_cond_init(&session->requests.damonfs.ended, NULL);
 	session->requests.tree = tree_new(&root_kind, options->abi, options->uid, options->gid,
@@ -221,8 +224,12 @@ int session_serve(struct session *session, int signals,
 		  bool (*on_signal)(int number, void *argument), void *argument)
 {
 	uint64_t idle_since = 0, looked = 0;
-	int r = answerer_start(session->requests.tree, invalidate, session,
-			       &session->requests.damonfs.answerer);
+	int r;
+
+	if (session->requests.damonfs.processes)
+		title_join();
+	r = answerer_start(session->requests.tree, invalidate, session,
+			   &session->requests.damonfs.answerer);
 
 	if (r)
 		return r;

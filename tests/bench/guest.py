@@ -164,9 +164,7 @@ class Tree:
         """Seconds of CPU of the workers, so far."""
         total = 0
         for kdamond in self.kdamonds:
-            pid = kdamond.pid()
-            where = '%d/task/%d' % (self.mount.process.pid if self.mount else pid, pid)
-            with open('/proc/%s/schedstat' % where) as f:
+            with open('/proc/%d/schedstat' % kdamond.pid()) as f:
                 total += int(f.read().split()[0])
         return total / 1e9
 
@@ -176,7 +174,7 @@ class Tree:
             return None
         with open('/proc/%d/stat' % self.mount.process.pid) as f:
             words = f.read().rpartition(')')[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
+        return self.cpu() + (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
 
     def close(self):
         for kdamond in self.kdamonds:

@@ -35,7 +35,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	surroundings_prepare();
-	paths_collect(DAMON_ABI(6, 18));
+	paths_collect(DAMON_ABI(7, 2));
 	paths_collect(DAMON_ABI(6, 1));
 	return 0;
 }
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
-	setup.abi = *data & 1 ? DAMON_ABI(6, 1) : DAMON_ABI(6, 18);
+	setup.abi = *data & 1 ? DAMON_ABI(6, 1) : DAMON_ABI(7, 2);
 	setup.passed = (*data & 0x30) == 0x30;
 	setup.ticks = !(*data & 0xf0);
 	kernel = kernel_open(&setup);

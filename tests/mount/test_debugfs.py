@@ -263,7 +263,7 @@ class Running(Debugfs):
         self.assertEqual(len(set(pids)), 3)
         names = []
         for pid in pids:
-            with open('/proc/%d/task/%s/comm' % (self.mount.process.pid, pid)) as f:
+            with open('/proc/%s/comm' % pid) as f:
                 names.append(f.read().strip())
         self.assertEqual(names, ['kdamond.0', 'kdamond.1', 'kdamond.2'])
         write(self.on, 'off')

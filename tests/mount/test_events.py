@@ -12,7 +12,8 @@ import unittest
 
 from damon import DAMONFS, EMULATED, RESTS, WORKLOAD, Mount, tries, until
 
-ALL = ['damon_aggregated', 'damon_monitor_intervals_tune', 'damos_before_apply', 'damos_esz']
+UNTIL_6_18 = ['damon_aggregated', 'damon_monitor_intervals_tune', 'damos_before_apply', 'damos_esz']
+ALL = UNTIL_6_18 + ['damos_stat_after_apply_interval']
 AGGREGATED = re.compile(r' *kdamond\.0 +\d+ \[\d+\] +(\d+\.\d+): +damon:damon_aggregated: '
                         r'target_id=(\d+) nr_regions=(\d+) (\d+)-(\d+): (\d+) (\d+)')
 BEFORE_APPLY = re.compile(r' *kdamond\.0 +\d+ \[\d+\] +\d+\.\d+: +damon:damos_before_apply: '
@@ -84,9 +85,10 @@ class Events(unittest.TestCase):
         return WATCH % (pid, 5000 * self.SLOWER, 100000 * self.SLOWER, script)
 
     def test_events_are_those_of_the_kernel(self):
-        for options, names in (((), ALL), (('-o', 'abi=6.1'), ALL[:1]),
+        for options, names in (((), ALL),
+                               (('-o', 'abi=6.1'), ALL[:1]),
                                (('-o', 'abi=6.12'), [ALL[0], ALL[2]]),
-                               (('-o', 'abi=7.0'), ALL + ['damos_stat_after_apply_interval'])):
+                               (('-o', 'abi=6.18'), UNTIL_6_18)):
             done = run_exec('grep ^damon /sys/kernel/tracing/available_events; '
                             'ls /sys/kernel/tracing/events/damon; perf list "damon:*"', *options)
             lines = done.out.split('\n')

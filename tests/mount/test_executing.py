@@ -102,7 +102,7 @@ class Executing(Rights):
         with self.executing() as process:
             self.stage(process.pid)
             self.kdamond.state('on')
-            thread = '/proc/%d/task/%d' % (self.mount.process.pid, self.kdamond.pid())
+            place = '/proc/%d' % self.kdamond.pid()
             self.begin(process)
             # It looks for the process's mappings, and stands still.
             time.sleep(1.5)
@@ -122,7 +122,7 @@ class Executing(Rights):
             self.assertEqual(self.kdamond.state(), 'off')
             self.assertEqual(self.kdamond.pid(), -1)
             self.assertIn('left behind', self.mount.logged())
-            self.assertTrue(os.path.exists(thread))
+            self.assertTrue(os.path.exists(place))
             # What it was is free: for another process, and to go.
             with running(*as_user(OWNER), 'sleep', '1000') as other:
                 self.stage(other.pid)
@@ -131,7 +131,7 @@ class Executing(Rights):
                 self.kdamond.state('off')
             write(kdamonds + '/nr_kdamonds', 0)
             self.over.set()
-            self.assertTrue(until(lambda: not os.path.exists(thread), 10))
+            self.assertTrue(until(lambda: not os.path.exists(place), 10))
         write(kdamonds + '/nr_kdamonds', 1)
 
     def test_off_answers_a_commit_that_waits(self):

@@ -26,9 +26,9 @@ def free_rate():
     return kb['MemFree'] * 1000 // kb['MemTotal']
 
 
-def cpu_of(mount, kdamond):
+def cpu_of(kdamond):
     """Seconds of CPU that the worker has used."""
-    with open('/proc/%d/task/%d/schedstat' % (mount.process.pid, kdamond.pid())) as f:
+    with open('/proc/%d/schedstat' % kdamond.pid()) as f:
         return int(f.read().split()[0]) / 1e9
 
 
@@ -60,9 +60,9 @@ class Quotas(Scheme):
         self.kdamond.set_scheme(quotas__ms=ms, quotas__reset_interval_ms=500)
         self.kdamond.state('on')
         time.sleep(2)
-        before, began = cpu_of(self.mount, self.kdamond), time.monotonic()
+        before, began = cpu_of(self.kdamond), time.monotonic()
         time.sleep(8)
-        spent = (cpu_of(self.mount, self.kdamond) - before) / (time.monotonic() - began) * 500
+        spent = (cpu_of(self.kdamond) - before) / (time.monotonic() - began) * 500
         self.kdamond.state('off')
         return spent
 
@@ -411,9 +411,9 @@ class Numbers(Scheme):
     """The largest and the smallest that the files take."""
 
     def cpu(self, seconds):
-        before = cpu_of(self.mount, self.kdamond)
+        before = cpu_of(self.kdamond)
         time.sleep(seconds)
-        return (cpu_of(self.mount, self.kdamond) - before) / seconds
+        return (cpu_of(self.kdamond) - before) / seconds
 
     def test_no_interval_makes_it_spin(self):
         most = 2 ** 64 - 1

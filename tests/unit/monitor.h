@@ -108,7 +108,7 @@ static inline void start_with(struct monitor *m, struct damon_desc *desc, const 
 	*m = (struct monitor){ .result = 1 };
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
-	ck_assert_int_eq(damon_start(desc, method, number, &callbacks, &m->kdamond), 0);
+	ck_assert_int_eq(damon_start(desc, method, number, false, &callbacks, &m->kdamond), 0);
 }
 
 static inline void start(struct monitor *m, struct damon_desc *desc, unsigned int number)

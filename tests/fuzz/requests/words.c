@@ -10,6 +10,9 @@
 #define T C "targets/0/"
 #define S C "schemes/0/"
 
+#define P C "monitoring_attrs/probes/0/"
+#define M "modules/"
+
 #define SCHEME_6_1 "0 9999999 0 4294967295 0 4294967295 6 0 0 0 0 0 0 0 0 0 0 0 0"
 #define SCHEME	   "4096 65536 0 20 0 100 5 10 4096 1000 3 7 3 1 5000 999 500 1"
 
@@ -25,6 +28,8 @@ const struct command commands[] = {
 	{ S "ops_filters/nr_filters", "1" },
 	{ S "quotas/goals/nr_goals", "1" },
 	{ S "dests/nr_dests", "1" },
+	{ C "monitoring_attrs/probes/nr_probes", "1" },
+	{ P "filters/nr_filters", "1" },
 	{ "damon/mk_contexts", "ctx" },
 	/* NR_MAKING */
 	{ S "access_pattern/sz/max", "18446744073709551615" },
@@ -38,6 +43,8 @@ const struct command commands[] = {
 	{ S "core_filters/0/type", "addr" },
 	{ S "core_filters/0/addr_end", "18446744073709551615" },
 	{ S "ops_filters/0/type", "unmapped" },
+	{ P "filters/0/allow", "Y" },
+	{ S "quotas/goals/0/target_metric", "active_mem_bp" },
 	{ K "state", "on" },
 	/* NR_SYSFS_ON */
 	{ "damon/rm_contexts", "ctx" },
@@ -62,6 +69,22 @@ const struct command commands[] = {
 	{ K "refresh_ms", "1" },
 	{ S "action", "pageout" },
 	{ S "filters/0/type", "anon" },
+	{ C "pause", "Y" },
+	{ T "obsolete_target", "Y" },
+	{ S "quotas/goal_tuner", "temporal" },
+	{ S "quotas/fail_charge_num", "1" },
+	{ S "quotas/fail_charge_denom", "2" },
+	{ S "stats/max_nr_snapshots", "3" },
+	{ M "damon_reclaim/parameters/enabled", "Y" },
+	{ M "damon_reclaim/parameters/commit_inputs", "Y" },
+	{ M "damon_reclaim/parameters/sample_interval", "100" },
+	{ M "damon_reclaim/parameters/aggr_interval", "1000" },
+	{ M "damon_reclaim/parameters/enabled", "N" },
+	{ M "damon_lru_sort/parameters/enabled", "Y" },
+	{ M "damon_lru_sort/parameters/commit_inputs", "Y" },
+	{ M "damon_lru_sort/parameters/enabled", "N" },
+	{ M "damon_stat/parameters/enabled", "Y" },
+	{ M "damon_stat/parameters/enabled", "N" },
 	{ "damon/target_ids", "paddr" },
 	{ "damon/init_regions", "0 268435456 285212672\n" },
 	{ "damon/monitor_on", "off" },
@@ -110,6 +133,15 @@ const char *const words[] = {
 	"user_input",
 	"some_mem_psi_us",
 	"node_mem_used_bp",
+	"node_memcg_used_bp",
+	"node_memcg_free_bp",
+	"active_mem_bp",
+	"inactive_mem_bp",
+	"node_eligible_mem_bp",
+	"collapse",
+	"consist",
+	"temporal",
+	"enable",
 	"/",
 	"a/b",
 	"2 3 2",

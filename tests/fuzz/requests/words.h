@@ -15,9 +15,9 @@ extern const struct command commands[];
 extern const size_t nr_commands;
 
 /* The first ones make one of each; then follows what both trees can be turned on with, and that. */
-#define NR_MAKING     12
-#define NR_SYSFS_ON   24
-#define NR_DEBUGFS_ON 30
+#define NR_MAKING     14
+#define NR_SYSFS_ON   28
+#define NR_DEBUGFS_ON 34
 
 extern const char *const words[];
 extern const size_t nr_words;

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kdamond is a process, as the kernel's are: what shows it, what signals it, and its end."""
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from damon import Mount, until
+from users import OWNER, as_user, running
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
+def is_there(pid):
+    """Whether it runs: nobody may have waited for it yet."""
+    try:
+        with open('/proc/%d/stat' % pid) as f:
+            return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except FileNotFoundError:
+        return False
+
+
+@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root; for others a kdamond is a thread')
+class Processes(unittest.TestCase):
+    def start(self, mount, target, user=None):
+        kdamond, = mount.kdamonds(1)
+        kdamond.target(target.pid)
+        if user is None:
+            kdamond.state('on')
+        else:
+            os.chmod(mount.dir, 0o755)
+            subprocess.run([*as_user(user), 'sh', '-c', 'echo on > %s/state' % kdamond.path],
+                           check=True)
+        return kdamond
+
+    def test_it_is_shown(self):
+        with Mount('log=error') as mount, running('sleep', '1000') as target:
+            kdamond = self.start(mount, target)
+            pid = str(kdamond.pid())
+            self.assertIn(pid, output('ps', '-o', 'pid=', '-p', pid))
+            self.assertEqual(output('ps', '-o', 'comm=', '-p', pid), ['kdamond.0'])
+            self.assertIn(pid, output('pgrep', '-x', 'kdamond.0'))
+            self.assertIn(pid, output('pidof', 'kdamond.0'))
+            kdamond.state('off')
+            self.assertFalse(is_there(int(pid)))
+            self.assertEqual(mount.close(), 0)
+
+    def test_signals_do_nothing(self):
+        """The kernel's ignores them all; this one cannot ignore SIGKILL and SIGSTOP."""
+        with Mount('log=error') as mount, running('sleep', '1000') as target:
+            kdamond = self.start(mount, target)
+            pid = kdamond.pid()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                os.kill(pid, number)
+            time.sleep(0.5)
+            self.assertEqual((kdamond.state(), kdamond.pid()), ('on', pid))
+            self.assertEqual(mount.close(), 0)
+
+    def test_it_does_not_outlive_the_daemon(self):
+        for user in (None, OWNER):
+            options = [] if user is None else ['uid=%d,gid=%d' % (user, user)]
+            with Mount('log=error', *options) as mount, \
+                    running(*(as_user(user) if user else []), 'sleep', '1000') as target:
+                pid = self.start(mount, target, user).pid()
+                self.assertTrue(is_there(pid))
+                mount.close(signal.SIGKILL)
+                self.assertTrue(until(lambda: not is_there(pid), 5))
+
+    def test_the_daemon_does_not_outlive_it(self):
+        """What it was doing is half done, and its locks are taken."""
+        with Mount('log=error') as mount, running('sleep', '1000') as target:
+            pid = self.start(mount, target).pid()
+            os.kill(pid, signal.SIGKILL)
+            self.assertEqual(mount.process.wait(10), -signal.SIGKILL)
+            self.assertIn('process %d of damonfs was killed by signal 9' % pid, mount.logged())
+            mount.close(signal.SIGKILL)
+
+    def test_many_come_and_go(self):
+        with Mount('log=error') as mount, running('sleep', '1000') as target:
+            for _ in range(3):
+                kdamonds = mount.kdamonds(16)
+                for kdamond in kdamonds:
+                    kdamond.target(target.pid)
+                    kdamond.state('on')
+                pids = {kdamond.pid() for kdamond in kdamonds}
+                self.assertEqual(len(pids), 16)
+                for kdamond in kdamonds:
+                    kdamond.state('off')
+                self.assertFalse([pid for pid in pids if is_there(pid)])
+            self.assertEqual(mount.close(), 0)

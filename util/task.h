@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A task: a thread, or a thread that others see as a process.
+ *
+ * A kdamond of the kernel is a process to ps, pgrep and pidof.  So can a task of ours be: it shares
+ * memory, files and everything else with its creator, but has a process id of its own and is not in
+ * the thread group.  To the C library it is a thread: one of pthread_create() lends it its stack and
+ * its thread-local variables and waits until it has ended.
+ *
+ * It dies with its creator: task_stay_bound().
+ */
+#ifndef DAMONFS_UTIL_TASK_H
+#define DAMONFS_UTIL_TASK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct task {
+	pthread_t thread;
+	void (*run)(void *argument);
+	void *argument;
+	bool as_process;
+	pid_t creator; /* the process */
+};
+
+/*
+ * Starts TASK, which is the caller's and stays where it is until task_join(), to call RUN with
+ * ARGUMENT.  If AS_PROCESS, others see it as a process; where the kernel refuses that, as a thread.
+ * Return: 0, or a negative errno.
+ */
+int task_start(struct task *task, bool as_process, void (*run)(void *argument), void *argument);
+
+/* Waits for its end. */
+void task_join(struct task *task);
+
+/*
+ * For a task that is a process, and nothing otherwise: it ends when its creator does, now if that is
+ * gone.  The kernel forgets this when the task changes its credentials: call it again then.
+ */
+void task_stay_bound(void);
+
+#endif
