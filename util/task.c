@@ -80,7 +80,7 @@ int task_start(struct task *task, bool as_process, void (*run)(void *argument), 
 {
 	task->run = run;
 	task->argument = argument;
-	task->as_process = as_process;
+	task->as_process = as_process && !TASK_NO_PROCESSES;
 	task->creator = getpid();
 	return -pthread_create(&task->thread, NULL, task_main, task);
 }

@@ -4,8 +4,8 @@
  *
  * A kdamond of the kernel is a process to ps, pgrep and pidof.  So can a task of ours be: it shares
  * memory, files and everything else with its creator, but has a process id of its own and is not in
- * the thread group.  To the C library it is a thread: one of pthread_create() lends it its stack and
- * its thread-local variables and waits until it has ended.
+ * the thread group.  To the C library it is a thread: one of pthread_create() lends it its stack
+ * and its thread-local variables and waits until it has ended.
  *
  * It dies with its creator: task_stay_bound().
  */
@@ -15,6 +15,18 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/types.h>
+
+/* ThreadSanitizer takes clone() for fork(). */
+#ifdef __SANITIZE_THREAD__
+#define TASK_NO_PROCESSES 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TASK_NO_PROCESSES 1
+#endif
+#endif
+#ifndef TASK_NO_PROCESSES
+#define TASK_NO_PROCESSES 0
+#endif
 
 struct task {
 	pthread_t thread;
@@ -35,8 +47,8 @@ int task_start(struct task *task, bool as_process, void (*run)(void *argument), 
 void task_join(struct task *task);
 
 /*
- * For a task that is a process, and nothing otherwise: it ends when its creator does, now if that is
- * gone.  The kernel forgets this when the task changes its credentials: call it again then.
+ * For a task that is a process, and nothing otherwise: it ends when its creator does, now if that
+ * is gone.  The kernel forgets this when the task changes its credentials: call it again then.
  */
 void task_stay_bound(void);
 

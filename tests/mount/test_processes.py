@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from damon import Mount, until
+from damon import BUILD, Mount, until
 from users import OWNER, as_user, running
 
 
@@ -23,6 +23,7 @@ def is_there(pid):
         return False
 
 
+@unittest.skipIf('tsan' in BUILD, 'MISSING: processes that ThreadSanitizer knows')
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root; for others a kdamond is a thread')
 class Processes(unittest.TestCase):
     def start(self, mount, target, user=None):

@@ -55,10 +55,20 @@ static void look(void *argument)
 		atomic_fetch_add(seen->sum, 1);
 }
 
+/* Whether there are none, and says so. */
+static bool has_no_processes(void)
+{
+	if (TASK_NO_PROCESSES)
+		printf("SKIPPED: MISSING tasks that are processes: ThreadSanitizer knows none\n");
+	return TASK_NO_PROCESSES;
+}
+
 START_TEST(a_process_is_one_to_others)
 {
 	struct seen seen = { 0 };
 
+	if (has_no_processes())
+		return;
 	ck_assert_int_eq(task_start(&seen.task, true, look, &seen), 0);
 	task_join(&seen.task);
 	ck_assert_int_ne(seen.pid, getpid());
@@ -126,6 +136,8 @@ START_TEST(it_ends_with_its_creator)
 	pid_t child;
 	int there;
 
+	if (has_no_processes())
+		return;
 	pid = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(pid, MAP_FAILED);
 	child = fork();
