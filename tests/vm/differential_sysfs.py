@@ -8,7 +8,8 @@ A step writes a file, often badly, or gives a command.  After each, both must ha
 and have the same files, with the same modes and contents, but for what is measured.  Left out is what the
 kernel is known to fall over (docs/kernel-7.0.md).  Runs in a guest of tests/vm/run, as root, because it
 takes the kernel's DAMON for itself; --trees compares two mounts of damonfs anywhere.  Prints the seed,
-what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one failed.
+what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one failed.  What is known to
+differ (docs/differences.md) is neither, and counted.
 """
 import contextlib
 import errno
@@ -156,6 +157,20 @@ def prepare(tree, pid):
         tree.write(name, text)
 
 
+def is_known(text, answers, files):
+    """7.0 takes a region that is empty, or that overlaps its neighbour on pages: EINVAL before and after it."""
+    if not text.startswith(('on', 'commit')) or answers != [0, 'EINVAL']:
+        return False
+    end, before = 0, None
+    for name in sorted(n for n in files if re.search(r'/regions/\d+/start$', n)):
+        target = name.partition('/regions/')[0]
+        first, last = (int(files[n][1]) for n in (name, name[:-len('start')] + 'end'))
+        if first == last or (target == before and first & -4096 < (end + 4095) & -4096):
+            return True
+        before, end = target, last
+    return False
+
+
 def difference(shown):
     return ['    %s: %r, %r' % (name, shown[0].get(name), shown[1].get(name))
             for name in sorted(set(shown[0]) | set(shown[1])) if shown[0].get(name) != shown[1].get(name)]
@@ -175,7 +190,7 @@ def main():
 
 def compare(rng, trees, pids, number):
     steps = Steps(rng, pids)
-    passed = failed = 0
+    passed = failed = known = 0
     used, fresh = False, True
     for i in range(number):
         # A new start now and then: what was used once is used with more care.
@@ -194,13 +209,17 @@ def compare(rng, trees, pids, number):
         if answers[0] == answers[1] and not different:
             passed += 1
             continue
+        fresh = True
+        if is_known(text, answers, shown[1]):
+            known += 1
+            continue
         failed += 1
         print('step %d: %r to %s (%s): the first says %s, the second %s' %
               (i, text, name, 'on' if running else 'off', *answers))
         print('\n'.join(different[:10]), flush=True)
-        fresh = True
         if failed >= 30:
             break
+    print('%d times what is known to differ' % known)
     return passed, failed
 
 
