@@ -164,7 +164,10 @@ static int add_rules(scmp_filter_ctx filter)
 	for (size_t i = 0; !r && i < ARRAY_SIZE(allowed_with); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
 				     SCMP_A0(SCMP_CMP_EQ, allowed_with[i].first, 0));
-	/* What shares our memory: threads, and kdamonds (util/task.h).  The filter cannot see what clone3() is to make. */
+	/*
+	 * What shares our memory: threads, and kdamonds (util/task.h).  The filter cannot see what
+	 * clone3() is to make.
+	 */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
 				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_VM, CLONE_VM));
