@@ -160,6 +160,12 @@ unsigned int access_method_uses(const char *name);
 void access_prepare(const char *name);
 
 /*
+ * Starts the threads that sessions share and that a session of a task which is a process may not
+ * start itself (util/task.h).  Return: 0 or a negative errno.
+ */
+int access_start_shared(void);
+
+/*
  * Opens a space for PROCESS, or for physical memory if that is NULL, by the first method that can
  * see it, and takes a reference to PROCESS.  If TELL, it logs why other methods failed, and which
  * one it uses unless that is the worker's first.

@@ -9,6 +9,7 @@
 #include "access/methods/physical.h"
 #include "access/proc/clear_refs.h"
 #include "access/proc/iomem.h"
+#include "access/proc/rmap.h"
 #include "access/rights/privileges.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -210,6 +211,11 @@ void access_prepare(const char *name)
 	iomem_prepare();
 	if (!open_first(name, false, &sessions))
 		access_sessions_close(sessions);
+}
+
+int access_start_shared(void)
+{
+	return rmap_prepare();
 }
 
 /* ---- spaces ---- */

@@ -471,7 +471,9 @@ int damon_start(struct damon_desc *desc, const char *method, unsigned int number
 		return -ENOMEM;
 	}
 	*out = k;
-	r = task_start(&k->task, as_process, kdamond_main, k);
+	r = as_process ? access_start_shared() : 0;
+	if (!r)
+		r = task_start(&k->task, as_process, kdamond_main, k);
 	if (r) {
 		log_error(
 			"%s: cannot start its thread: %s; raise damonfs's limits on processes and "

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Threads that others see as processes: see task.h. */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,10 +14,47 @@
 #include "util/task.h"
 
 /* What the waiting thread keeps of the stack that it lends (bytes). */
-#define LENDER_STACK (64 << 10)
+#define LENDER_STACK (64UL << 10)
 
 /* Of the calling task, if it is a process. */
 static _Thread_local const struct task *bound;
+
+/* Those that are processes: somebody looks for them among all processes. */
+static struct {
+	pthread_mutex_t lock;
+	struct task *first;
+} processes = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void enlist(struct task *task, pid_t pid)
+{
+	pthread_mutex_lock(&processes.lock);
+	task->pid = pid;
+	task->next = processes.first;
+	processes.first = task;
+	pthread_mutex_unlock(&processes.lock);
+}
+
+static void strike_off(struct task *task)
+{
+	struct task **at = &processes.first;
+
+	pthread_mutex_lock(&processes.lock);
+	while (*at != task)
+		at = &(*at)->next;
+	*at = task->next;
+	pthread_mutex_unlock(&processes.lock);
+}
+
+bool task_is_process(pid_t pid)
+{
+	struct task *task;
+
+	pthread_mutex_lock(&processes.lock);
+	for (task = processes.first; task && task->pid != pid; task = task->next)
+		;
+	pthread_mutex_unlock(&processes.lock);
+	return task != NULL;
+}
 
 void task_stay_bound(void)
 {
@@ -39,50 +77,103 @@ static int process_main(void *argument)
 }
 
 /*
+ * Blocks what can be, as a kdamond of the kernel takes no signals; what an instruction causes
+ * cannot.  By a raw call: the C library keeps signals for itself, which would end us as well.
+ * *WAS is the mask before.
+ */
+static void block_signals(uint64_t *was)
+{
+	static const int caused[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+	uint64_t mask = UINT64_MAX;
+
+	for (size_t i = 0; i < sizeof(caused) / sizeof(*caused); i++)
+		mask &= ~(1ULL << (caused[i] - 1));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, was, sizeof(mask));
+}
+
+/*
+ * The process PID ended in the middle, with STATUS of wait(): what it was doing is half done and
+ * its locks are taken, that of the log perhaps.  So the program ends, as if it had been a thread.
+ */
+__attribute__((noreturn)) static void end_with_it(pid_t pid, int status)
+{
+	char line[160];
+	int length = snprintf(line, sizeof(line),
+			      "damonfs: its process %d ended by %s %d: damonfs ends, too\n", pid,
+			      WIFSIGNALED(status) ? "signal" : "status",
+			      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	ssize_t written = write(STDERR_FILENO, line, (size_t)length);
+
+	(void)written;
+	kill(getpid(), SIGKILL);
+	/* The first process of a pid namespace cannot kill itself. */
+	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/*
  * Runs TASK as a process on the rest of this thread's stack, and waits for it.  No other thread has
  * its thread-local variables, errno among them, meanwhile: this one does nothing.
  * Return: 0, or a negative errno if there is no such process.
  */
 static int run_as_process(struct task *task)
 {
-	/* No signal tells its end, so that nobody else waits for it by mistake. */
-	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM;
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 	void *stack = (void *)((here - LENDER_STACK) & ~(uintptr_t)15);
-	pid_t pid = clone(process_main, stack, flags, task);
+	uint64_t mask;
 	int status = 0;
+	pid_t pid;
 
-	if (pid < 0)
-		return -errno;
+	prctl(PR_SET_NAME, "lender");
+	block_signals(&mask);
+	pid = clone(process_main, stack, TASK_CLONE_FLAGS, task);
+	if (pid < 0) {
+		int r = -errno;
+
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+		return r;
+	}
+	enlist(task, pid);
 	while (syscall(SYS_wait4, pid, &status, __WALL, NULL) < 0 && errno == EINTR)
 		;
 	bound = NULL;
-	if (!WIFSIGNALED(status))
-		return 0;
-	/* As if it had been a thread: what it was about to do is half done, its locks are taken. */
-	log_error(
-		"process %d of damonfs was killed by signal %d: damonfs ends; `off' ends a kdamond",
-		pid, WTERMSIG(status));
-	kill(getpid(), SIGKILL);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		end_with_it(pid, status);
+	strike_off(task);
 	return 0;
 }
 
 static void *task_main(void *argument)
 {
 	struct task *task = argument;
+	int r = task->as_process ? run_as_process(task) : 0;
 
-	if (!task->as_process || run_as_process(task))
+	if (r)
+		log_info("a task is a thread, not a process, which the kernel refuses: %s; ps -L "
+			 "shows it",
+			 strerror(-r));
+	if (r || !task->as_process)
 		task->run(task->argument);
 	return NULL;
 }
 
 int task_start(struct task *task, bool as_process, void (*run)(void *argument), void *argument)
 {
+	pthread_attr_t attributes;
+	size_t size = 0;
+	int r;
+
 	task->run = run;
 	task->argument = argument;
 	task->as_process = as_process && !TASK_NO_PROCESSES;
 	task->creator = getpid();
-	return -pthread_create(&task->thread, NULL, task_main, task);
+	r = pthread_attr_init(&attributes);
+	if (r)
+		return -r;
+	if (!pthread_attr_getstacksize(&attributes, &size))
+		pthread_attr_setstacksize(&attributes, size + LENDER_STACK);
+	r = pthread_create(&task->thread, &attributes, task_main, task);
+	pthread_attr_destroy(&attributes);
+	return -r;
 }
 
 void task_join(struct task *task)

@@ -7,12 +7,14 @@
  * the thread group.  To the C library it is a thread: one of pthread_create() lends it its stack
  * and its thread-local variables and waits until it has ended.
  *
- * It dies with its creator: task_stay_bound().
+ * It dies with its creator: task_stay_bound().  If it dies before it is done, so does its creator.
+ * It may make no threads: they would be in its thread group, which has ended only when they have.
  */
 #ifndef DAMONFS_UTIL_TASK_H
 #define DAMONFS_UTIL_TASK_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -28,12 +30,18 @@
 #define TASK_NO_PROCESSES 0
 #endif
 
+/* All is shared; no signal tells its end, so that nobody else waits for it by mistake. */
+#define TASK_CLONE_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM)
+
 struct task {
 	pthread_t thread;
 	void (*run)(void *argument);
 	void *argument;
 	bool as_process;
 	pid_t creator; /* the process */
+	/* Of one that is a process; util/task.c's lock. */
+	pid_t pid;
+	struct task *next;
 };
 
 /*
@@ -45,6 +53,9 @@ int task_start(struct task *task, bool as_process, void (*run)(void *argument), 
 
 /* Waits for its end. */
 void task_join(struct task *task);
+
+/* Whether PID is a task of ours that is a process, so that its memory is ours. */
+bool task_is_process(pid_t pid);
 
 /*
  * For a task that is a process, and nothing otherwise: it ends when its creator does, now if that

@@ -21,11 +21,10 @@
 #include "util/guard.h"
 #include "util/log.h"
 #include "util/stop.h"
+#include "util/task.h"
 
 /* Making maps may take 1/SHARE of a processor. */
 #define SHARE 25
-/* How often a thread that waits for the keeper checks whether it is told to end. */
-#define PATIENCE_NS 20000000UL
 /* The shortest time between two maps. */
 #define SHORTEST_WAIT_NS 1000000000UL
 /* A map in the making. */
@@ -120,7 +119,8 @@ static int add_all(struct builder *b)
 	while (!r && !stop_asked() && (entry = readdir(directory))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
-		if (pid > 0)
+		/* What shares our memory would count it once more. */
+		if (pid > 0 && !task_is_process(pid))
 			r = add_process(b, pid);
 	}
 	return r;
@@ -206,7 +206,7 @@ static struct keeper {
 	pthread_cond_t changed;
 	struct rmap_user *users GUARDED_BY(keeper_role);
 	bool running GUARDED_BY(keeper_role); /* there is a thread */
-	atomic_bool stopping; /* and it is to end; written with the lock */
+	atomic_bool unwanted; /* there are no users: a map is not finished; written with the lock */
 	struct rmap *newest GUARDED_BY(keeper_role);
 	atomic_ulong generation;
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
@@ -242,15 +242,17 @@ static void *keeper_main(void *argument)
 {
 	(void)argument;
 	pthread_setname_np(pthread_self(), "rmap");
-	/* A kdamond's thread made this one, and it works for somebody. */
+	/* Whose thread made this one may work for somebody. */
 	caller_become(NULL);
-	stop_listen(&keeper.stopping);
+	stop_listen(&keeper.unwanted);
 	keeper_lock(&keeper);
-	while (!keeper.stopping) {
+	for (;;) {
 		uint64_t first, last, began = clock_ns();
 		struct rmap *map = NULL;
 		int r = 0;
 
+		while (!keeper.users)
+			pthread_cond_wait(&keeper.changed, &keeper.lock);
 		wanted_frames(&first, &last);
 		keeper_unlock(&keeper);
 		if (first < last)
@@ -261,7 +263,7 @@ static void *keeper_main(void *argument)
 				  strerror(-r));
 		keeper_lock(&keeper);
 		/* All users have left and want none. */
-		if (keeper.stopping)
+		if (keeper.unwanted)
 			map = rmap_put(map);
 		if (map) {
 			struct rmap *old = keeper.newest;
@@ -270,47 +272,43 @@ static void *keeper_main(void *argument)
 			rmap_put(old);
 			atomic_fetch_add(&keeper.generation, 1);
 		}
-		if (!keeper.stopping)
+		if (!keeper.unwanted)
 			rmap_wait_for(max_ul((clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
 	}
-	keeper.running = false;
-	keeper.stopping = false;
-	pthread_cond_broadcast(&keeper.changed);
-	keeper_unlock(&keeper);
 	return NULL;
 }
 
-/* Nobody waits for its end: sorting a large map cannot be interrupted.  The keeper is locked. */
-WITH_LOCK(keeper_role) static int start_keeper(void)
+int rmap_prepare(void)
 {
 	pthread_t thread;
-	int r = pthread_create(&thread, NULL, keeper_main, NULL);
+	int r = 0;
 
-	if (r)
-		return -r;
-	pthread_detach(thread);
-	keeper.running = true;
-	return 0;
+	keeper_lock(&keeper);
+	if (!keeper.running)
+		r = pthread_create(&thread, NULL, keeper_main, NULL);
+	if (!r && !keeper.running)
+		pthread_detach(thread);
+	keeper.running |= !r;
+	keeper_unlock(&keeper);
+	return -r;
 }
 
 int rmap_join(struct rmap_user *user)
 {
-	int r = 0;
+	int r;
 
 	/* Without it, all frames are number 0. */
 	if (!capable_of(CAP_SYS_ADMIN))
 		return -EPERM;
+	r = rmap_prepare();
+	if (r)
+		return r;
 	keeper_lock(&keeper);
-	while (keeper.stopping && !stop_asked())
-		rmap_wait_for(PATIENCE_NS);
-	if (keeper.stopping)
-		r = -ECANCELED;
-	else if (!keeper.running)
-		r = start_keeper();
-	if (!r)
-		DL_APPEND(keeper.users, user);
+	DL_APPEND(keeper.users, user);
+	keeper.unwanted = false;
+	pthread_cond_broadcast(&keeper.changed);
 	keeper_unlock(&keeper);
-	return r;
+	return 0;
 }
 
 void rmap_leave(struct rmap_user *user)
@@ -319,7 +317,7 @@ void rmap_leave(struct rmap_user *user)
 	DL_DELETE(keeper.users, user);
 	if (!keeper.users) {
 		keeper.newest = rmap_put(keeper.newest);
-		keeper.stopping = true;
+		keeper.unwanted = true;
 		pthread_cond_broadcast(&keeper.changed);
 	}
 	keeper_unlock(&keeper);

@@ -3,7 +3,8 @@
  * Which processes map a frame, and where: the reverse map, which the kernel does not show, made
  * from the pagemaps of all processes.
  *
- * A thread remakes it all the time while it has users, for the frames that they asked for.  The
+ * A thread remakes it all the time while it has users, for the frames that they asked for, and does
+ * nothing otherwise.  The
  * thread takes so small a share of a processor that a map is some seconds old on a large machine.
  * Memory that nobody has mapped (page cache, the kernel's own) is in no map.
  */
@@ -55,7 +56,13 @@ struct rmap_user {
 	struct rmap_user *prev, *next;
 };
 
-/* Return: 0 or a negative errno, as of rmap_build(). */
+/*
+ * Starts the thread, if it is not there yet: in the thread group of the caller, which may be no
+ * task that is a process (util/task.h).  Return: 0 or a negative errno.
+ */
+int rmap_prepare(void);
+
+/* Return: 0 or a negative errno, as of rmap_prepare(), or -EPERM. */
 int rmap_join(struct rmap_user *user);
 void rmap_leave(struct rmap_user *user);
 /* USER needs these frames too from now on; a map of them comes in a while. */

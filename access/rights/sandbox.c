@@ -12,6 +12,7 @@
 #include "access/rights/sandbox.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/task.h"
 
 /* Sanitizers trace their own process at the end, and have threads of their own. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -165,12 +166,15 @@ static int add_rules(scmp_filter_ctx filter)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
 				     SCMP_A0(SCMP_CMP_EQ, allowed_with[i].first, 0));
 	/*
-	 * What shares our memory: threads, and kdamonds (util/task.h).  The filter cannot see what
-	 * clone3() is to make.
+	 * New threads, and kdamonds, of which all is ours; the filter cannot see what clone3() is
+	 * to make.
 	 */
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_VM, CLONE_VM));
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	if (!r)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone), 1,
+				     SCMP_A0(SCMP_CMP_EQ, TASK_CLONE_FLAGS, 0));
 	if (!r)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), CALL(clone3), 0);
 	return r;

@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
-from damon import BUILD, Mount, until
+from damon import BUILD, DAMONFS, PAGE, RESTS, Mount, Workload, present_frames, until
 from users import OWNER, as_user, running
 
 
@@ -54,7 +55,8 @@ class Processes(unittest.TestCase):
         with Mount('log=error') as mount, running('sleep', '1000') as target:
             kdamond = self.start(mount, target)
             pid = kdamond.pid()
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGIO,
+                           signal.SIGRTMIN, 33):
                 os.kill(pid, number)
             time.sleep(0.5)
             self.assertEqual((kdamond.state(), kdamond.pid()), ('on', pid))
@@ -76,8 +78,52 @@ class Processes(unittest.TestCase):
             pid = self.start(mount, target).pid()
             os.kill(pid, signal.SIGKILL)
             self.assertEqual(mount.process.wait(10), -signal.SIGKILL)
-            self.assertIn('process %d of damonfs was killed by signal 9' % pid, mount.logged())
+            self.assertIn('its process %d ended by signal 9' % pid, mount.logged())
             mount.close(signal.SIGKILL)
+
+    def test_whatever_ends_it_ends_the_daemon(self):
+        """A call that is not allowed, where sandbox=trap; SIGKILL where the daemon is the first process."""
+        with Mount('log=error') as mount, running('sleep', '1000') as target:
+            os.kill(self.start(mount, target).pid(), signal.SIGSYS)
+            self.assertNotEqual(mount.process.wait(10), 0)
+            self.assertRegex(mount.logged(), 'system call .* is not allowed')
+            mount.close(signal.SIGKILL)
+        script = """
+            (until mountpoint -q $D; do sleep 0.05; done
+             k=$D/admin/kdamonds; echo 1 > $k/nr_kdamonds; k=$k/0; echo 1 > $k/contexts/nr_contexts
+             sleep 1000 & t=$!
+             echo 1 > $k/contexts/0/targets/nr_targets; echo $t > $k/contexts/0/targets/0/pid_target
+             echo on > $k/state; kill -KILL $(cat $k/pid)) &
+            exec %s -f -o log=error $D""" % DAMONFS
+        with tempfile.TemporaryDirectory() as place:
+            os.mkdir(place + '/m')
+            done = subprocess.run(['unshare', '-pfm', '--mount-proc', '--kill-child', 'bash', '-c', script],
+                                  timeout=30, capture_output=True, text=True, check=False,
+                                  env=dict(os.environ, D=place + '/m'))
+            self.assertEqual(done.returncode, 128 + signal.SIGKILL, done.stderr)
+            self.assertIn('ended by signal 9', done.stderr)
+
+    def test_one_ends_while_another_looks_at_frames(self):
+        """They share the thread that maps frames to processes."""
+        with Workload('--size', '16M', '--hot', '4M', '--at', '4M', *RESTS) as workload, \
+                Mount('log=error') as mount:
+            frames = present_frames(workload, workload.hot_start, workload.hot_end)
+            kdamonds = mount.kdamonds(2)
+            for kdamond in kdamonds:
+                kdamond.target(0, operations='paddr')
+                kdamond.regions((min(frames) * PAGE, (min(frames) + 1) * PAGE))
+                kdamond.state('on')
+            time.sleep(1)
+            began = time.monotonic()
+            kdamonds[0].state('off')
+            self.assertLess(time.monotonic() - began, 1)
+            self.assertEqual([k.state() for k in kdamonds], ['off', 'on'])
+            kdamonds[0].state('on')
+            kdamonds[1].state('off')
+            self.assertEqual([k.state() for k in kdamonds], ['on', 'off'])
+            # When the workload is gone, its frame is somebody else's.
+            kdamonds[0].state('off')
+            self.assertEqual(mount.close(), 0)
 
     def test_many_come_and_go(self):
         with Mount('log=error') as mount, running('sleep', '1000') as target:

@@ -167,7 +167,7 @@ def prepare(tree, pid):
 
 def is_known(text, answers, files):
     """7.0 takes a region that is empty, or that overlaps its neighbour on pages: EINVAL before and after it."""
-    if not text.startswith(('on', 'commit')) or answers != [0, 'EINVAL']:
+    if text.strip() not in ('on', 'commit') or answers != [0, 'EINVAL']:
         return False
     end, before = 0, None
     for name in sorted(n for n in files if re.search(r'/regions/\d+/start$', n)):
