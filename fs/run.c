@@ -234,8 +234,8 @@ static int start_kdamond(struct run *run)
 	struct damonfs *damonfs = run->tree->owner;
 
 	/* Both events need the tree's lock, which we hold: the fields may be set later. */
-	return damon_start(steal_ptr(run->desc), damonfs->method, run->number,
-			   damonfs->processes, &callbacks, &run->kdamond);
+	return damon_start(steal_ptr(run->desc), damonfs->method, run->number, damonfs->processes,
+			   &callbacks, &run->kdamond);
 }
 
 WITH_LOCK(tree_role) static void opened(struct errand *errand)
