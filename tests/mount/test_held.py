@@ -94,7 +94,7 @@ class Busy(unittest.TestCase):
 
 class Held(unittest.TestCase):
     """Somebody's getdents holds the lock of a directory in the kernel for as long as they like."""
-    PATIENCE = 2
+    PATIENCE = 6
 
     @contextlib.contextmanager
     def holding(self, *words, before=lambda: None, after=lambda: None):
