@@ -205,9 +205,12 @@ static struct keeper {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct rmap_user *users GUARDED_BY(keeper_role);
-	bool running GUARDED_BY(keeper_role); /* there is a thread */
-	atomic_bool unwanted; /* there are no users: a map is not finished; written with the lock */
+	/* How often a user came, or wanted more: a map that was begun before is soon followed. */
+	unsigned long asked GUARDED_BY(keeper_role);
+	/* All users left while a map was made: it is given up.  Written with the lock. */
+	atomic_bool abandoned;
 	struct rmap *newest GUARDED_BY(keeper_role);
+	atomic_bool running; /* there is a thread; set with the lock */
 	atomic_ulong generation;
 } keeper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
@@ -229,51 +232,61 @@ WITH_LOCK(keeper_role) static void wanted_frames(uint64_t *first, uint64_t *last
 /* Waits for a time, or until something changes.  The keeper is locked. */
 static void rmap_wait_for(uint64_t ns)
 {
-	struct timespec until;
+	uint64_t end = clock_ns() + ns;
+	struct timespec until = { (time_t)(end / 1000000000), (long)(end % 1000000000) };
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	ns += (uint64_t)until.tv_nsec;
-	until.tv_sec += (time_t)(ns / 1000000000);
-	until.tv_nsec = (long)(ns % 1000000000);
-	pthread_cond_timedwait(&keeper.changed, &keeper.lock, &until);
+	pthread_cond_clockwait(&keeper.changed, &keeper.lock, CLOCK_MONOTONIC, &until);
+}
+
+/* Makes a map of [FIRST, LAST), if that is not empty.  Return: it, or NULL. */
+static struct rmap *keeper_build(uint64_t first, uint64_t last)
+{
+	struct rmap *map = NULL;
+	/* Whose thread made this one may work for somebody. */
+	int r = caller_become(NULL);
+
+	if (!r && first < last)
+		r = rmap_build(first, last, &map);
+	if (r && r != -ECANCELED)
+		log_error("cannot build the reverse map of physical memory: %s; trying again",
+			  strerror(-r));
+	return map;
 }
 
 static void *keeper_main(void *argument)
 {
 	(void)argument;
 	pthread_setname_np(pthread_self(), "rmap");
-	/* Whose thread made this one may work for somebody. */
-	caller_become(NULL);
-	stop_listen(&keeper.unwanted);
+	stop_listen(&keeper.abandoned);
 	keeper_lock(&keeper);
 	for (;;) {
-		uint64_t first, last, began = clock_ns();
-		struct rmap *map = NULL;
-		int r = 0;
+		uint64_t first, last, began, rest;
+		struct rmap *map;
+		unsigned long asked;
 
 		while (!keeper.users)
 			pthread_cond_wait(&keeper.changed, &keeper.lock);
+		keeper.abandoned = false;
+		asked = keeper.asked;
 		wanted_frames(&first, &last);
 		keeper_unlock(&keeper);
-		if (first < last)
-			r = rmap_build(first, last, &map);
-		if (r && r != -ECANCELED)
-			log_error("cannot build the reverse map of physical memory: %s; trying "
-				  "again",
-				  strerror(-r));
+		began = clock_ns();
+		map = keeper_build(first, last);
 		keeper_lock(&keeper);
-		/* All users have left and want none. */
-		if (keeper.unwanted)
-			map = rmap_put(map);
-		if (map) {
+		if (map && !keeper.abandoned) {
 			struct rmap *old = keeper.newest;
 
 			keeper.newest = map;
-			rmap_put(old);
+			map = old;
 			atomic_fetch_add(&keeper.generation, 1);
 		}
-		if (!keeper.unwanted)
-			rmap_wait_for(max_ul((clock_ns() - began) * SHARE, SHORTEST_WAIT_NS));
+		rest = max_ul((clock_ns() - began) * SHARE, SHORTEST_WAIT_NS);
+		keeper_unlock(&keeper);
+		/* Freeing a large one takes long. */
+		rmap_put(map);
+		keeper_lock(&keeper);
+		if (keeper.users)
+			rmap_wait_for(asked == keeper.asked ? rest : SHORTEST_WAIT_NS);
 	}
 	return NULL;
 }
@@ -283,12 +296,15 @@ int rmap_prepare(void)
 	pthread_t thread;
 	int r = 0;
 
+	if (keeper.running)
+		return 0;
 	keeper_lock(&keeper);
-	if (!keeper.running)
+	if (!keeper.running) {
 		r = pthread_create(&thread, NULL, keeper_main, NULL);
-	if (!r && !keeper.running)
-		pthread_detach(thread);
-	keeper.running |= !r;
+		if (!r)
+			pthread_detach(thread);
+		keeper.running = !r;
+	}
 	keeper_unlock(&keeper);
 	return -r;
 }
@@ -305,7 +321,7 @@ int rmap_join(struct rmap_user *user)
 		return r;
 	keeper_lock(&keeper);
 	DL_APPEND(keeper.users, user);
-	keeper.unwanted = false;
+	keeper.asked++;
 	pthread_cond_broadcast(&keeper.changed);
 	keeper_unlock(&keeper);
 	return 0;
@@ -313,14 +329,18 @@ int rmap_join(struct rmap_user *user)
 
 void rmap_leave(struct rmap_user *user)
 {
+	struct rmap *map = NULL;
+
 	keeper_lock(&keeper);
 	DL_DELETE(keeper.users, user);
 	if (!keeper.users) {
-		keeper.newest = rmap_put(keeper.newest);
-		keeper.unwanted = true;
+		map = keeper.newest;
+		keeper.newest = NULL;
+		keeper.abandoned = true;
 		pthread_cond_broadcast(&keeper.changed);
 	}
 	keeper_unlock(&keeper);
+	rmap_put(map);
 }
 
 void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
@@ -331,6 +351,7 @@ void rmap_want(struct rmap_user *user, uint64_t first, uint64_t last)
 	keeper_lock(&keeper);
 	user->first = user->first < user->last ? min_ul(first, user->first) : first;
 	user->last = max_ul(last, user->last);
+	keeper.asked++;
 	pthread_cond_broadcast(&keeper.changed);
 	keeper_unlock(&keeper);
 }

@@ -35,8 +35,8 @@ struct rmap {
 };
 
 /*
- * Makes a map of the frames [FIRST, LAST).  Return: 0 and a reference in *OUT, -EPERM if frames are
- * hidden from us, or another negative errno.
+ * Makes a map of the frames [FIRST, LAST).  Whoever sees no numbers of frames gets an empty one.
+ * Return: 0 and a reference in *OUT, or a negative errno.
  */
 int rmap_build(uint64_t first, uint64_t last, struct rmap **out);
 

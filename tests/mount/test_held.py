@@ -62,9 +62,10 @@ class HeldUp(unittest.TestCase):
         try:
             self.assertTrue(until(lambda: not os.path.ismount(held.dir), 10))
             self.assertIn('ends without it', held.logged())
+            self.assertEqual(held.process.wait(10), 0)
         finally:
-            # It is a zombie until its tracer has seen it, and the process is until then.
             held.process.kill()
+            # It is a zombie until its tracer has seen it.
             os.waitpid(tid, 0x40000000)
             held.close()
 

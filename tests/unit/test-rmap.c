@@ -12,6 +12,7 @@
 #include "access/proc/rmap.h"
 #include "access/rights/privileges.h"
 #include "tests/unit/unit.h"
+#include "util/clock.h"
 
 #define NR 512
 
@@ -158,16 +159,55 @@ START_TEST(the_keeper_makes_maps_while_it_has_users)
 }
 END_TEST
 
+START_TEST(having_been_idle_delays_nothing)
+{
+	struct rmap_user user = { 0 };
+	uint64_t frame, before, took, limit, end;
+	struct rmap *map = NULL;
+	char *own;
+
+	if (!may_see_frames())
+		return;
+	own = touched_memory(MAP_PRIVATE);
+	frame = frame_of(own);
+	took = clock_us();
+	ck_assert_int_eq(rmap_build(frame, frame + 1, &map), 0);
+	took = clock_us() - took;
+	map = rmap_put(map);
+	/* It rests for 25 times what a map takes; when that was 25 times what it was idle, too: */
+	limit = 20000000 + 60 * took;
+	ck_assert_int_eq(rmap_prepare(), 0);
+	usleep((useconds_t)(limit / 20));
+	/* It leaves and comes back at once as well, which may be in the middle of a map. */
+	for (int i = 0; i < 20; i++) {
+		ck_assert_int_eq(rmap_join(&user), 0);
+		rmap_want(&user, frame, frame + 1);
+		usleep((useconds_t)(1000 * i));
+		rmap_leave(&user);
+		user = (struct rmap_user){ 0 };
+	}
+	ck_assert_int_eq(rmap_join(&user), 0);
+	rmap_want(&user, frame, frame + 1);
+	before = rmap_generation();
+	for (end = clock_us() + limit; rmap_generation() < before + 2 && clock_us() < end;)
+		usleep(10000);
+	ck_assert_uint_ge(rmap_generation(), before + 2);
+	rmap_leave(&user);
+	munmap(own, NR * PAGE);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rmap");
 	TCase *tcase = tcase_create("rmap");
 
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 300);
 	tcase_add_test(tcase, each_frame_is_where_it_is_mapped);
 	tcase_add_test(tcase, only_what_was_asked_for_is_in_it);
 	tcase_add_test(tcase, runs_that_overlap_are_all_found);
 	tcase_add_test(tcase, the_keeper_makes_maps_while_it_has_users);
+	tcase_add_test(tcase, having_been_idle_delays_nothing);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

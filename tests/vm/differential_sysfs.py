@@ -196,22 +196,40 @@ def main():
         end(*compare(rng, trees, pids, args.number))
 
 
+def is_another(step, trees):
+    """Whether any file of the two differs, which steps may have missed."""
+    for left in reversed(range(3)):
+        different = difference([tree.files() for tree in trees])
+        if not different:
+            return False
+        time.sleep(0.5 if left else 0)
+    print('before step %d:' % step)
+    print('\n'.join(different[:10]), flush=True)
+    return True
+
+
 def compare(rng, trees, pids, number):
     steps = Steps(rng, pids)
-    passed = failed = known = 0
+    passed = failed = known = on = 0
     used, fresh = False, True
     shown = []
     for i in range(number):
         # A new start now and then: what was used once is used with more care.
         if fresh or rng.random() < 0.02:
+            failed += not fresh and is_another(i, trees)
             for tree in trees:
                 clean(tree)
                 prepare(tree, pids[0])
+            # Before much is wrong with it.
+            if rng.random() < 0.5:
+                for tree in trees:
+                    tree.write('0/state', 'on')
             used = fresh = False
             shown = []
         shown = shown or [tree.files() for tree in trees]
         running = shown[0].get('0/state', ('', ''))[1] == 'on\n'
         used |= running
+        on += running
         name, text = steps.next(shown[0], running, used)
         answers = [tree.write(name, text or ' ') for tree in trees]
         if os.path.basename(name).startswith('nr_') or i % 20 == 0 or answers[0] != answers[1]:
@@ -238,8 +256,10 @@ def compare(rng, trees, pids, number):
         print('\n'.join(different[:10]), flush=True)
         if failed >= 30:
             break
-    print('%d times what is known to differ' % known)
-    return passed, failed
+    failed += not fresh and is_another(number, trees)
+    print('%d steps while on, %d times what is known to differ' % (on, known))
+    # Nothing was tried while nothing was on.
+    return passed, failed + (not on)
 
 
 if __name__ == '__main__':
