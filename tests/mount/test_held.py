@@ -95,7 +95,7 @@ class Busy(unittest.TestCase):
 
 class Held(unittest.TestCase):
     """Somebody's getdents holds the lock of a directory in the kernel for as long as they like."""
-    PATIENCE = 6
+    PATIENCE = 2
 
     @contextlib.contextmanager
     def holding(self, *words, before=lambda: None, after=lambda: None):

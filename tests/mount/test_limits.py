@@ -32,12 +32,6 @@ def cpu_of(kdamond):
         return int(f.read().split()[0]) / 1e9
 
 
-def waited(kdamond):
-    """Seconds that it was ready to run and had no processor."""
-    with open('/proc/%d/schedstat' % kdamond.pid()) as f:
-        return int(f.read().split()[1]) / 1e9
-
-
 @contextlib.contextmanager
 def memory_in_use(size):
     """Takes so much memory."""
@@ -66,10 +60,9 @@ class Quotas(Scheme):
         self.kdamond.set_scheme(quotas__ms=ms, quotas__reset_interval_ms=500)
         self.kdamond.state('on')
         time.sleep(2)
-        before, waits, began = cpu_of(self.kdamond), waited(self.kdamond), time.monotonic()
+        before, began = cpu_of(self.kdamond), time.monotonic()
         time.sleep(8)
         spent = (cpu_of(self.kdamond) - before) / (time.monotonic() - began) * 500
-        self.waited = (waited(self.kdamond) - waits) / (time.monotonic() - began) * 500
         self.kdamond.state('off')
         return spent
 
@@ -82,11 +75,7 @@ class Quotas(Scheme):
             without = self.spend(workload, 'cold', 0) - monitoring
             quota = round(without / 2.5)
             spent = self.spend(workload, 'cold', quota) - monitoring
-        print('%.1f ms in a window of 500, %.1f with a quota of %d, %.1f without a processor' %
-              (without, spent, quota, self.waited))
-        # The quota is of time that passes.
-        if self.waited > 0.2 * quota:
-            self.skipTest('MISSING: a processor that is free: %.1f ms of 500 were waited for one' % self.waited)
+        print('%.1f ms in a window of 500, %.1f with a quota of %d' % (without, spent, quota))
         self.assertLess(spent, 1.2 * quota)
         self.assertGreater(spent, 0.3 * quota)
 
