@@ -9,8 +9,11 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utlist.h>
 
+#include "util/guard.h"
 #include "util/log.h"
+#include "util/macros.h"
 #include "util/task.h"
 
 /* What the waiting thread keeps of the stack that it lends (bytes). */
@@ -19,40 +22,38 @@
 /* Of the calling task, if it is a process. */
 static _Thread_local const struct task *bound;
 
+LOCK_ROLE(processes_role);
+
 /* Those that are processes: somebody looks for them among all processes. */
-static struct {
+static struct processes {
 	pthread_mutex_t lock;
-	struct task *first;
+	struct task *first GUARDED_BY(processes_role);
 } processes = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+DEFINE_LOCK(processes_role, processes, struct processes, lock);
 
 static void enlist(struct task *task, pid_t pid)
 {
-	pthread_mutex_lock(&processes.lock);
 	task->pid = pid;
-	task->next = processes.first;
-	processes.first = task;
-	pthread_mutex_unlock(&processes.lock);
+	processes_lock(&processes);
+	LL_PREPEND(processes.first, task);
+	processes_unlock(&processes);
 }
 
 static void strike_off(struct task *task)
 {
-	struct task **at = &processes.first;
-
-	pthread_mutex_lock(&processes.lock);
-	while (*at != task)
-		at = &(*at)->next;
-	*at = task->next;
-	pthread_mutex_unlock(&processes.lock);
+	processes_lock(&processes);
+	LL_DELETE(processes.first, task);
+	processes_unlock(&processes);
 }
 
 bool task_is_process(pid_t pid)
 {
 	struct task *task;
 
-	pthread_mutex_lock(&processes.lock);
-	for (task = processes.first; task && task->pid != pid; task = task->next)
-		;
-	pthread_mutex_unlock(&processes.lock);
+	processes_lock(&processes);
+	LL_SEARCH_SCALAR(processes.first, task, pid, pid);
+	processes_unlock(&processes);
 	return task != NULL;
 }
 
@@ -86,7 +87,7 @@ static void block_signals(uint64_t *was)
 	static const int caused[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
 	uint64_t mask = UINT64_MAX;
 
-	for (size_t i = 0; i < sizeof(caused) / sizeof(*caused); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(caused); i++)
 		mask &= ~(1ULL << (caused[i] - 1));
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, was, sizeof(mask));
 }

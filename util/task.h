@@ -18,17 +18,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "util/sanitizer.h"
+
 /* ThreadSanitizer takes clone() for fork(). */
-#ifdef __SANITIZE_THREAD__
-#define TASK_NO_PROCESSES 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define TASK_NO_PROCESSES 1
-#endif
-#endif
-#ifndef TASK_NO_PROCESSES
-#define TASK_NO_PROCESSES 0
-#endif
+#define TASK_NO_PROCESSES HAS_THREAD_SANITIZER
 
 /* All is shared; no signal tells its end, so that nobody else waits for it by mistake. */
 #define TASK_CLONE_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM)

@@ -4,9 +4,8 @@
  * from the pagemaps of all processes.
  *
  * A thread remakes it all the time while it has users, for the frames that they asked for, and does
- * nothing otherwise.  The
- * thread takes so small a share of a processor that a map is some seconds old on a large machine.
- * Memory that nobody has mapped (page cache, the kernel's own) is in no map.
+ * nothing otherwise.  It takes so small a share of a processor that a map is some seconds old on a
+ * large machine.  Memory that nobody has mapped (page cache, the kernel's own) is in no map.
  */
 #ifndef DAMONFS_ACCESS_PROC_RMAP_H
 #define DAMONFS_ACCESS_PROC_RMAP_H

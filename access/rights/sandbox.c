@@ -12,19 +12,11 @@
 #include "access/rights/sandbox.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/sanitizer.h"
 #include "util/task.h"
 
 /* Sanitizers trace their own process at the end, and have threads of their own. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#define SANITIZED (HAS_ADDRESS_SANITIZER || HAS_THREAD_SANITIZER)
 
 #define CALL(name) SCMP_SYS(name)
 
