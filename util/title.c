@@ -14,16 +14,15 @@ static struct {
 
 char **title_take(int argc, char **argv)
 {
-	if (argc < 1)
+	if (argc > 0)
+		title.copy = calloc((size_t)argc + 1, sizeof(*title.copy));
+	if (!title.copy)
 		return argv;
-	title.copy = calloc((size_t)argc + 1, sizeof(*title.copy));
-	for (int i = 0; title.copy && i < argc; i++) {
+	for (int i = 0; i < argc; i++) {
 		title.copy[i] = strdup(argv[i]);
 		if (!title.copy[i])
 			return argv;
 	}
-	if (!title.copy)
-		return argv;
 	title.start = argv[0];
 	title.length = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) - argv[0]);
 	return title.copy;

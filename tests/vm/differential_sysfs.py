@@ -198,16 +198,28 @@ def main():
         end(*compare(rng, trees, pids, args.number))
 
 
-def is_another(step, trees):
-    """Whether any file of the two differs, which steps may have missed."""
-    for left in reversed(range(3)):
-        different = difference([tree.files() for tree in trees])
+def settled(trees):
+    """All files of each, and how they differ; one may be off a moment after the other."""
+    for wait in (0.5, 0.5, 0):
+        shown = [tree.files() for tree in trees]
+        different = difference(shown)
         if not different:
-            return False
-        time.sleep(0.5 if left else 0)
-    print('before step %d:' % step)
+            break
+        time.sleep(wait)
+    return shown, different
+
+
+def told(what, different):
+    """Prints WHAT, a failed step, and how all files differ.  Returns 1."""
+    print(what)
     print('\n'.join(different[:10]), flush=True)
-    return True
+    return 1
+
+
+def missed(step, trees):
+    """1 if any file differs, which the steps before STEP may have missed, or 0."""
+    different = settled(trees)[1]
+    return told('before step %d:' % step, different) if different else 0
 
 
 def compare(rng, trees, pids, number):
@@ -218,7 +230,7 @@ def compare(rng, trees, pids, number):
     for i in range(number):
         # A new start now and then: what was used once is used with more care.
         if fresh or rng.random() < 0.02:
-            failed += not fresh and is_another(i, trees)
+            failed += 0 if fresh else missed(i, trees)
             for tree in trees:
                 clean(tree)
                 prepare(tree, pids[0])
@@ -241,21 +253,16 @@ def compare(rng, trees, pids, number):
                 tree.look_again(files, [name, '0/state', '0/pid'])
         different = difference(shown)
         if different:
-            # One may be off a moment after the other.
-            time.sleep(0.5)
-            shown = [tree.files() for tree in trees]
-            different = difference(shown)
+            shown, different = settled(trees)
         if answers[0] == answers[1] and not different:
             passed += 1
             continue
         fresh = True
-        failed += 1
-        print('step %d: %r to %s (%s): the first says %s, the second %s' %
-              (i, text, name, 'on' if running else 'off', *answers))
-        print('\n'.join(different[:10]), flush=True)
+        failed += told('step %d: %r to %s (%s): the first says %s, the second %s' %
+                       (i, text, name, 'on' if running else 'off', *answers), different)
         if failed >= 30:
             break
-    failed += not fresh and is_another(number, trees)
+    failed += 0 if fresh else missed(number, trees)
     print('%d steps while on' % on)
     # Nothing was tried while nothing was on.
     return passed, failed + (not on)
