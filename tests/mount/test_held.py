@@ -50,7 +50,8 @@ class HeldUp(unittest.TestCase):
     """A kdamond that does not end, as if somebody held up the kernel under it."""
 
     def test_it_ends_without(self):
-        held = Mount('log=info')
+        # What only its stack holds is no leak, but LeakSanitizer does not know the stack of a process.
+        held = Mount('log=info', env={**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0'})
         kdamond, = held.kdamonds(1)
         kdamond.target(os.getpid())
         kdamond.state('on')
