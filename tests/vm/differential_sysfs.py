@@ -5,11 +5,12 @@
     differential_sysfs.py ABI [--steps N] [--seed S] [--trees]
 
 A step writes a file, often badly, or gives a command.  After each, both must have answered the same errno,
-have the same in that file and be in the same state; after those that make or remove directories, and every
-20th, all files must be the same, with their modes and contents, but for what is measured.  Left out is what the
-kernel is known to fall over (docs/kernel-7.0.md).  Runs in a guest of tests/vm/run, as root, because it
-takes the kernel's DAMON for itself; --trees compares two mounts of damonfs anywhere.  Prints the seed,
-what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one failed.
+have the same in that file and be in the same state, and after those that make or remove directories the same
+there; every 100th time, and before a new start, all files must be the same, with their modes and contents, but
+for what is measured.  Left out is what the kernel is known to fall over (docs/kernel-7.0.md).  Runs in a guest
+of tests/vm/run, as root, because it takes the kernel's DAMON for itself; --trees compares two mounts of damonfs
+anywhere.  Prints the seed, what differs, and 'N passed, M failed' (a step is a test); exit status 1 if one
+failed.
 """
 import contextlib
 import errno
@@ -80,10 +81,16 @@ class Tree:
         text = self.read(name)
         return str(int(text) >= 0) if name.endswith('/pid') and re.fullmatch(r'-?\d+\n', text) else text
 
-    def files(self):
-        """By name: the mode, and the contents where they are not measured."""
+    def list_again(self, files, under):
+        """Brings all that is below the directory UNDER in FILES up to date."""
+        for name in [n for n in files if n.startswith(under + '/')]:
+            del files[name]
+        files.update(self.files(under))
+
+    def files(self, under=''):
+        """Those below UNDER by name: the mode, and the contents where they are not measured."""
         out = {}
-        for place, directories, names in os.walk(self.base):
+        for place, directories, names in os.walk(os.path.join(self.base, under).rstrip('/')):
             here = place[len(self.base):]
             directories[:] = sorted(d for d in directories if not MEASURED.search('%s/%s' % (here, d)))
             for name in names:
@@ -246,11 +253,13 @@ def compare(rng, trees, pids, number):
         on += running
         name, text = steps.next(shown[0], running, used)
         answers = [tree.write(name, text or ' ') for tree in trees]
-        if os.path.basename(name).startswith('nr_') or i % 20 == 0 or answers[0] != answers[1]:
+        directory, base = os.path.split(name)
+        if not directory or i % 100 == 0 or answers[0] != answers[1]:
             shown = [tree.files() for tree in trees]
-        else:
-            for tree, files in zip(trees, shown):
-                tree.look_again(files, [name, '0/state', '0/pid'])
+        for tree, files in zip(trees, shown):
+            if base.startswith('nr_'):
+                tree.list_again(files, directory)
+            tree.look_again(files, [name, '0/state', '0/pid'])
         different = difference(shown)
         if different:
             shown, different = settled(trees)
