@@ -129,6 +129,9 @@ class Steps:
             return self.rng.choice(['1', '1', '2', '4096', '0', 'x'])
         if name == 'refresh_ms':
             return self.rng.choice(['0', '0', 'x', '-1'])
+        if path.endswith('watermarks/interval_us'):
+            # A kdamond that sleeps answers nobody.
+            return self.rng.choice(['0', '1000', '20000', 'x'])
         region = re.search(r'/regions/(\d+)/(start|end)$', path)
         if region and roll < 0.9:
             return str(4096 * (4 * int(region[1]) + (1 if region[2] == 'start' else 3)))
@@ -146,6 +149,9 @@ class Steps:
         commands = [c for c in COMMANDS if c.startswith(('on', 'off', 'commit', 'ON', 'nothing'))]
         if files.get('0/contexts/nr_contexts', ('', ''))[1] == '1\n':
             commands = COMMANDS
+        # It could be turned on with a target to be removed, and then refuses all later commits.
+        if not running and any(n.endswith('obsolete_target') and text == 'Y\n' for n, (_, text) in files.items()):
+            commands = [c for c in commands if c.strip() != 'on']
         if has_odd_regions(files):
             commands = [c for c in commands if c.strip() not in ('on', 'commit')]
         while True:
@@ -155,8 +161,20 @@ class Steps:
             if used and name.endswith('nr_contexts'):
                 continue                        # the same
             if name.endswith('obsolete_target') and not running:
-                continue                        # at `on' it spoils all later commits
-            return name, self.value(name, running)
+                continue                        # for the same reason
+            text = self.value(name, running)
+            if never_walked(files, name, text):
+                continue
+            return name, text
+
+
+def never_walked(files, name, text):
+    """A scheme that its watermarks stop, and that looks at them never again, keeps who asks for tried regions."""
+    directory, base = os.path.split(name)
+    if not directory.endswith('watermarks') or base not in ('metric', 'interval_us'):
+        return False
+    other = files['%s/%s' % (directory, 'interval_us' if base == 'metric' else 'metric')][1]
+    return text.startswith('free') and other == '0\n' or text == '0' and other.startswith('free')
 
 
 def clean(tree):
