@@ -144,6 +144,11 @@ struct account *account_ref(struct account *account)
 	return account;
 }
 
+uid_t account_uid(const struct account *account)
+{
+	return account ? account->uid : 0;
+}
+
 struct account *account_put(struct account *account)
 {
 	struct accounts *accounts;

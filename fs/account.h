@@ -49,6 +49,7 @@ struct accounts *accounts_free(struct accounts *accounts);
  */
 int account_get(struct accounts *accounts, uid_t uid, struct account **out);
 struct account *account_ref(struct account *account);
+uid_t account_uid(const struct account *account); /* 0 for NULL */
 struct account *account_put(struct account *account);
 
 /*

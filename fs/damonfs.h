@@ -10,12 +10,14 @@
 
 struct answerer;
 struct run;
+struct saver;
 
 /* State that the files' functions share, one per mount: struct tree.owner. */
 struct damonfs {
 	const char *method; /* for damon_start() */
 	bool processes; /* kdamonds are processes to others */
 	struct answerer *answerer;
+	struct saver *saver; /* keeps the tree for the next daemon; NULL: nobody does */
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */
 	struct run *runs GUARDED_BY(tree_role); /* with a thread */
 	unsigned int nr_running GUARDED_BY(tree_role); /* not counting those left behind */

@@ -126,6 +126,13 @@ void clean_up_forget(struct clean_up *clean_up)
 	free(clean_up->argument);
 }
 
+void janitor_forget(struct janitor *janitor)
+{
+	if (janitor)
+		close(janitor->socket);
+	free(janitor);
+}
+
 void janitor_end(struct janitor *janitor)
 {
 	struct pollfd fd = { .events = POLLIN };
@@ -136,6 +143,5 @@ void janitor_end(struct janitor *janitor)
 	fd.fd = janitor->socket;
 	/* Its end of it is closed when it ends. */
 	(void)poll(&fd, 1, PATIENCE_MS);
-	close(janitor->socket);
-	free(janitor);
+	janitor_forget(janitor);
 }

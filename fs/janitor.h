@@ -34,6 +34,9 @@ int janitor_start(const struct clean_up *clean_ups, size_t nr, struct janitor **
 /* Closes and frees what a clean-up has: the janitor has its own. */
 void clean_up_forget(struct clean_up *clean_up);
 
+/* In a child of ours, whose end it does not wait for: forgets about it.  JANITOR may be NULL. */
+void janitor_forget(struct janitor *janitor);
+
 /* Lets it clean up now, and waits a moment for that.  JANITOR may be NULL. */
 void janitor_end(struct janitor *janitor);
 

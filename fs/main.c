@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "access/access.h"
 #include "access/rights/agent.h"
@@ -14,7 +15,11 @@
 #include "fs/exec/exec.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/daemon.h"
+#include "fs/fuse/mountpoint.h"
 #include "fs/fuse/session.h"
+#include "fs/janitor.h"
+#include "fs/keep/keeper.h"
+#include "fs/keep/shared.h"
 #include "fs/options.h"
 #include "util/cleanup.h"
 #include "util/title.h"
@@ -26,8 +31,9 @@ static bool end_on_signal(int number, void *argument)
 	return true;
 }
 
-/* Signals that end it come through a descriptor; threads made later inherit the mask. */
-static int main_open_signals(void)
+/* Signals that end it, and the ends of CHILDREN, come through a descriptor; threads made later
+ * inherit the mask. */
+static int main_open_signals(bool children)
 {
 	sigset_t set;
 
@@ -36,6 +42,11 @@ static int main_open_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
+	if (children) {
+		sigaddset(&set, SIGCHLD);
+		/* Who started us may have it ignored: then nobody hears of a child's end. */
+		signal(SIGCHLD, SIG_DFL);
+	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -59,8 +70,9 @@ static int main_prepare(const struct options *options)
 	return r;
 }
 
-static int serve_mount(struct options *options, struct daemon *daemon, struct session *session,
-		       int signals)
+/* Serves SESSION until its end; SERVES says so, with ARGUMENT. */
+static int serve_mount(struct options *options, int (*serves)(void *argument), void *argument,
+		       struct session *session, int signals)
 {
 	int r = session_begin(session, signals);
 
@@ -70,7 +82,7 @@ static int serve_mount(struct options *options, struct daemon *daemon, struct se
 		return r;
 	log_setup(options->log_level, !options->foreground);
 	/* -EPIPE: whoever started it does not wait for it any more. */
-	r = daemon_is_ready(daemon);
+	r = serves(argument);
 	if (!r)
 		r = privileges_settle(access_method_uses(options->method), options->sandbox);
 	if (r)
@@ -78,29 +90,137 @@ static int serve_mount(struct options *options, struct daemon *daemon, struct se
 	return session_serve(session, signals, end_on_signal, NULL);
 }
 
-/* Return: 0 or a negative errno, after saying why. */
-static int main_serve(struct options *options)
+/* Serves SESSION, which is ended afterwards. */
+static int serve_session(struct options *options, int (*serves)(void *argument), void *argument,
+			 struct session *session, int signals)
 {
-	struct daemon daemon = { -1 };
-	_cleanup_close_ int signals = -1;
-	struct session *session;
-	int r = options->foreground ? 0 : daemon_begin(&daemon);
+	int r = serve_mount(options, serves, argument, session, signals);
 
-	if (!r && (signals = main_open_signals()) < 0)
-		r = -errno;
-	if (r) {
-		log_error("cannot start: %s", strerror(-r));
-		return r;
-	}
-	r = session_mount(options, options->mountpoint, &session);
-	if (r)
-		return r;
-	r = serve_mount(options, &daemon, session, signals);
 	if (r)
 		log_error("cannot serve %s: %s", options->mountpoint, strerror(-r));
 	session_end(session);
 	agents_stop();
 	return r;
+}
+
+static int say_ready(void *daemon)
+{
+	return daemon_is_ready(daemon);
+}
+
+/* One daemon, and no other after it. */
+static int serve_once(struct options *options, struct daemon *daemon)
+{
+	_cleanup_close_ int signals = main_open_signals(false);
+	struct session *session;
+	int r = signals < 0 ? -errno : 0;
+
+	if (!r)
+		r = session_mount(options, options->mountpoint, &session);
+	return r ? r : serve_session(options, say_ready, daemon, session, signals);
+}
+
+/* ---- with a keeper ---- */
+
+/* A daemon of the keeper's. */
+struct kept {
+	struct keeper *keeper;
+	struct daemon *daemon;
+};
+
+static int tell_keeper(void *argument)
+{
+	struct kept *kept = argument;
+	int r = daemon_let_go(kept->daemon);
+
+	return r ? r : keeper_serves(kept->keeper);
+}
+
+static int serve_for(struct keeper *keeper, struct daemon *daemon, struct options *options, int fd,
+		     struct shared *shared)
+{
+	_cleanup_close_ int signals = main_open_signals(false);
+	struct kept kept = { keeper, daemon };
+	struct session *session;
+	int r = signals < 0 ? -errno : 0;
+
+	if (!r)
+		r = session_take_over(options, fd, shared, keeper->generation, &session);
+	return r ? r : serve_session(options, tell_keeper, &kept, session, signals);
+}
+
+/* For the keeper: what it says goes where the daemons' lines go. */
+struct starter {
+	const struct options *options;
+	struct daemon *daemon;
+};
+
+static int keeper_begun(void *argument)
+{
+	const struct starter *starter = argument;
+
+	log_setup(starter->options->log_level, !starter->options->foreground);
+	return daemon_is_ready(starter->daemon);
+}
+
+/* Keeps a mount, by its descriptor FD: starts daemons that serve it. */
+static int keep_mount(struct options *options, struct daemon *daemon, int fd)
+{
+	struct keeper keeper = { .signals = main_open_signals(true),
+				 .active = { 0, -1, -1 },
+				 .standby = { 0, -1, -1 } };
+	struct starter starter = { options, daemon };
+	struct shared *shared = shared_new();
+	int status = EXIT_FAILURE, r;
+
+	if (keeper.signals < 0 || !shared)
+		return -errno;
+	r = keeper_run(&keeper, keeper_begun, &starter, &status);
+	if (r == KEEPER_DAEMON)
+		return serve_for(&keeper, daemon, options, fd, shared);
+	shared_free(shared);
+	close(keeper.signals);
+	if (r == KEEPER_ENDED)
+		return status ? -EIO : 0;
+	return r;
+}
+
+static int serve_kept(struct options *options, struct daemon *daemon)
+{
+	_cleanup_free_ char *for_mount = options_for_mount(options);
+	struct mountpoint mountpoint;
+	pid_t self = getpid();
+	int r, fd;
+
+	if (!for_mount)
+		return -ENOMEM;
+	fd = mountpoint_mount(options->mountpoint, for_mount, false, &mountpoint);
+	if (fd < 0)
+		return fd;
+	r = keep_mount(options, daemon, fd);
+	/* In a daemon: the rest is the keeper's. */
+	if (getpid() != self) {
+		close(fd);
+		janitor_forget(mountpoint.janitor);
+		return r;
+	}
+	mountpoint_leave(&mountpoint, fd);
+	close(fd);
+	mountpoint_clear(&mountpoint);
+	return r;
+}
+
+/* Return: 0 or a negative errno, after saying why. */
+static int main_serve(struct options *options)
+{
+	struct daemon daemon = { -1 };
+	int r = options->foreground ? 0 : daemon_begin(&daemon);
+
+	if (r) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	return options->survive ? serve_kept(options, &daemon) : serve_once(options, &daemon);
 }
 
 /* Return: as options_parse(). */

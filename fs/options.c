@@ -28,6 +28,7 @@ static const struct fuse_opt table[] = {
 	OPTION("gid=%s", group_name),
 	OPTION("max_read=%s", max_read_text),
 	OPTION("sandbox=%s", sandbox_name),
+	OPTION("survive", survive),
 	OPTION("max_objects=%s", limit_text[ACCOUNT_OBJECTS]),
 	OPTION("max_kdamonds=%s", limit_text[ACCOUNT_KDAMONDS]),
 	OPTION("max_regions=%s", limit_text[ACCOUNT_REGIONS]),
@@ -76,6 +77,7 @@ static const char help[] =
 	"    -o log=LEVEL           error, info (default) or debug\n"
 	"    -o max_objects=N,max_kdamonds=N,max_regions=N,max_handles=N,max_bytes=N\n"
 	"                           the most that one user may have; defaults: damonfs(8)\n"
+	"    -o survive             if damonfs is killed, another one goes on where it was\n"
 	"    -o sandbox=MODE        a system call that damonfs never makes fails (errno,\n"
 	"                           default), kills it (trap), or works (off)\n"
 	"\n"

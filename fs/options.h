@@ -13,6 +13,7 @@ struct options {
 	struct fuse_args args; /* what is left for libfuse */
 	char *mountpoint;
 	int foreground, debug;
+	int survive; /* another daemon takes over from one that is killed */
 	char *abi_name, *method, *log_name, *sandbox_name, *user_name, *group_name, *max_read_text;
 	unsigned int abi; /* DAMON_ABI() */
 	uid_t uid;

@@ -317,8 +317,20 @@ struct run *run_free(struct run *run)
 	}
 	if (run && run->kdamond)
 		damon_free(run->kdamond);
+	if (run)
+		text_clear(&run->kept);
 	free(run);
 	return NULL;
+}
+
+bool runs_are_starting(const struct tree *tree)
+{
+	const struct run *run;
+
+	DL_FOREACH(damonfs_of_tree(tree)->runs, run)
+		if (run->state == RUN_STARTING)
+			return true;
+	return false;
 }
 
 bool runs_stop(struct tree *tree)

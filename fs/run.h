@@ -45,6 +45,9 @@ struct run {
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
 	void *owner;
+	/* The owner's: by what another daemon turns it on again (fs/keep/save.h); or empty. */
+	struct text kept;
+	bool resumed; /* it was on in a daemon before us */
 	bool exclusive; /* of the debugfs files: see damonfs.exclusive */
 	/* Charged to who started it, or last committed to it, while it has a thread. */
 	struct account_held kdamonds, regions;
@@ -87,6 +90,9 @@ static inline bool run_has_thread(const struct run *run)
 
 /* Frees a RUN_ENDED run, or NULL; the tree is locked.  Return: NULL. */
 struct run *run_free(struct run *run);
+
+/* Whether any is still being started. */
+WITH_LOCK(tree_role) bool runs_are_starting(const struct tree *tree);
 
 /* Asks every kdamond to end.  Return: whether all have. */
 WITH_LOCK(tree_role) bool runs_stop(struct tree *tree);

@@ -106,6 +106,11 @@ __attribute__((noreturn)) static void end_with_it(pid_t pid, int status)
 	ssize_t written = write(STDERR_FILENO, line, (size_t)length);
 
 	(void)written;
+	/* Of the same: a keeper counts what is not SIGKILL as our fault. */
+	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+		kill(getpid(), WTERMSIG(status));
+		usleep(100000);
+	}
 	kill(getpid(), SIGKILL);
 	/* The first process of a pid namespace cannot kill itself. */
 	_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));

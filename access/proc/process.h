@@ -91,4 +91,10 @@ int process_open_file(const struct process *process, const char *name, int flags
  */
 int process_open_file_as_daemon(const struct process *process, const char *name, int flags);
 
+/*
+ * When process PID, as our pid namespace counts, was started: with the pid, that is its identity.
+ * Return: ticks since boot, or 0 if that is unknown.
+ */
+uint64_t process_started(pid_t pid);
+
 #endif

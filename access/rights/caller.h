@@ -48,6 +48,22 @@ struct caller {
  */
 int caller_new(pid_t pid, uid_t uid, gid_t gid, struct caller **out);
 
+/*
+ * Bytes by which another daemon of ours, in the same namespaces and with the same label, can have
+ * the same caller: caller_save() puts them into OUT, of ROOM bytes.
+ * Return: how many; 0 if they do not fit, or the caller is of other namespaces or another label.
+ */
+size_t caller_save(const struct caller *caller, void *out, size_t room);
+
+/* The room for any caller that can be saved. */
+#define CALLER_SAVED_MAX (64 + 65536 * sizeof(gid_t))
+
+/*
+ * The caller of SIZE bytes, which are not trusted to be whole.
+ * Return: 0 and a reference in *OUT, -EINVAL, -EPERM in other namespaces, or another negative errno.
+ */
+int caller_load(const void *bytes, size_t size, struct caller **out);
+
 struct caller *caller_get(struct caller *caller);
 struct caller *caller_put(struct caller *caller);
 void caller_putp(struct caller **caller);

@@ -11,6 +11,7 @@
 #include <sys/capability.h>
 
 #include "engine/abi.h"
+#include "fs/keep/save.h"
 #include "fs/root.h"
 #include "fs/tree/parse.h"
 #include "util/cleanup.h"
@@ -49,21 +50,24 @@ static void start_is_over(struct run *run)
 		run->on = (struct held){ steal_ptr(debugfs->on.pending), debugfs->on.result };
 }
 
-static void monitor_on_started(struct run *run)
+WITH_LOCK(tree_role) static void monitor_on_started(struct run *run)
 {
 	if (!run->result)
 		start_is_over(run);
+	if (!run->result)
+		save_on(run);
 }
 
 static int stop_next(struct root_dir *root);
 
-static void monitor_on_ended(struct run *run)
+WITH_LOCK(tree_role) static void monitor_on_ended(struct run *run)
 {
 	struct root_dir *root = root_of(run->tree);
 	struct debugfs_root *debugfs = &root->debugfs;
 	struct debugfs_context *context = run->owner;
 	int r;
 
+	save_off(run);
 	/* One that could not start keeps what it has. */
 	if (run->result)
 		start_is_over(run);

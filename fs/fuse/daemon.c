@@ -42,19 +42,28 @@ int daemon_begin(struct daemon *daemon)
 	return 0;
 }
 
-int daemon_is_ready(struct daemon *daemon)
+int daemon_let_go(struct daemon *daemon)
 {
-	_cleanup_close_ int waits = steal_fd(daemon->waits);
 	int null;
 
 	if (chdir("/"))
 		return -errno;
-	if (waits < 0)
+	if (daemon->waits < 0)
 		return 0;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)
 		dup2(null, fd);
 	if (null > 2)
 		close(null);
+	return 0;
+}
+
+int daemon_is_ready(struct daemon *daemon)
+{
+	int r = daemon_let_go(daemon);
+	_cleanup_close_ int waits = steal_fd(daemon->waits);
+
+	if (r || waits < 0)
+		return r;
 	return write(waits, "", 1) == 1 ? 0 : -EPIPE;
 }

@@ -15,6 +15,12 @@ struct daemon {
 int daemon_begin(struct daemon *daemon);
 
 /*
+ * Lets go of the working directory, and of standard input and output if we are in the background.
+ * Return: 0 or a negative errno.
+ */
+int daemon_let_go(struct daemon *daemon);
+
+/*
  * Says that it serves: lets go of the working directory and standard input and output, and ends the
  * wait.  Return: 0, or -EPIPE if who waited has given up.
  */

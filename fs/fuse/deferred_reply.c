@@ -11,6 +11,8 @@ struct deferred_reply {
 	pthread_mutex_t lock; /* of req */
 	fuse_req_t req; /* NULL once answered */
 	size_t size; /* what a success answers */
+	struct outstanding *outstanding; /* where the next daemon finds it; or NULL */
+	int place; /* in it */
 	/* For an answer that waits for the kernel only: */
 	struct event event;
 	int result;
@@ -34,7 +36,8 @@ static void on_interrupt(fuse_req_t req, void *argument)
 		fuse_reply_err(req, EINTR);
 }
 
-struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size)
+struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size,
+					  struct outstanding *outstanding)
 {
 	struct deferred_reply *pending = calloc(1, sizeof(*pending));
 
@@ -43,11 +46,26 @@ struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size)
 	pthread_mutex_init(&pending->lock, NULL);
 	pending->req = req;
 	pending->size = size;
+	pending->outstanding = outstanding;
+	pending->place = -1;
 	return pending;
+}
+
+static void keep(struct deferred_reply *pending, int result)
+{
+	if (pending->outstanding)
+		pending->place =
+			outstanding_hold(pending->outstanding, (uint32_t)pending->size, result);
+}
+
+void deferred_reply_keep(struct deferred_reply *pending)
+{
+	keep(pending, OUTSTANDING_UNKNOWN);
 }
 
 static void deferred_reply_free(struct deferred_reply *pending)
 {
+	outstanding_release(pending->outstanding, pending->place);
 	pthread_mutex_destroy(&pending->lock);
 	free(pending);
 }
@@ -88,5 +106,6 @@ void deferred_reply_send_after_changes(struct deferred_reply *pending, struct an
 {
 	pending->event.finish = finish_pending;
 	pending->result = result;
+	keep(pending, result);
 	answerer_post(answerer, &pending->event);
 }

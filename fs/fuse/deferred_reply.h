@@ -8,10 +8,18 @@
 
 #include <fuse_lowlevel.h>
 
+#include "fs/keep/outstanding.h"
 #include "fs/tree/answer.h"
 
-/* A success answers SIZE.  Return: NULL if there is no memory. */
-struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size);
+/*
+ * For the request at hand, of which a success answers SIZE.  OUTSTANDING is for
+ * deferred_reply_keep(); NULL: there will be no other daemon.  Return: NULL if there is no memory.
+ */
+struct deferred_reply *deferred_reply_new(fuse_req_t req, size_t size,
+					  struct outstanding *outstanding);
+
+/* The next daemon answers it, if we cannot; call it while nobody can answer the write. */
+void deferred_reply_keep(struct deferred_reply *pending);
 
 /* Lets the kernel interrupt it; call it while nobody can answer the write. */
 void deferred_reply_allow_interrupt(struct deferred_reply *pending);

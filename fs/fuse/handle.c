@@ -2,7 +2,6 @@
 /* Open files and directories: see handle.h. */
 #include <errno.h>
 #include <stdlib.h>
-#include <utlist.h>
 
 #include "fs/fuse/handle.h"
 #include "util/cleanup.h"
@@ -20,7 +19,19 @@ static int handle_charge(struct account *account, struct handle **out)
 	return -ENOMEM;
 }
 
-int handle_new(struct handle **all, struct accounts *accounts, uid_t uid, struct handle **out)
+static void handle_destroy(struct handle *handle)
+{
+	text_clear(&handle->text);
+	listing_clear(&handle->listing);
+	text_clear(&handle->stream.written);
+	caller_put(handle->opener);
+	account_refund(handle->account, ACCOUNT_HANDLES, 1);
+	account_put(handle->account);
+	free(handle);
+}
+
+int handle_new(struct handles *handles, struct accounts *accounts, uid_t uid, uint64_t number,
+	       struct handle **out)
 {
 	struct account *account;
 	struct handle *handle;
@@ -36,19 +47,26 @@ int handle_new(struct handle **all, struct accounts *accounts, uid_t uid, struct
 	handle->text.account = account;
 	handle->listing.names.account = account;
 	handle->stream.written.account = account;
-	DL_APPEND(*all, handle);
-	*out = handle;
-	return 0;
+	handle->number = number ? number : ++handles->next;
+	HASH_ADD(hh, handles->all, number, sizeof(handle->number), handle);
+	if (handle->hh.tbl) {
+		*out = handle;
+		return 0;
+	}
+	handle_destroy(handle);
+	return -ENOMEM;
 }
 
-void handle_free(struct handle **all, struct handle *handle)
+void handle_free(struct handles *handles, struct handle *handle)
 {
-	DL_DELETE(*all, handle);
-	text_clear(&handle->text);
-	listing_clear(&handle->listing);
-	text_clear(&handle->stream.written);
-	caller_put(handle->opener);
-	account_refund(handle->account, ACCOUNT_HANDLES, 1);
-	account_put(handle->account);
-	free(handle);
+	HASH_DEL(handles->all, handle);
+	handle_destroy(handle);
+}
+
+struct handle *handle_find(const struct handles *handles, uint64_t number)
+{
+	struct handle *handle;
+
+	HASH_FIND(hh, handles->all, &number, sizeof(number), handle);
+	return handle;
 }

@@ -18,17 +18,24 @@ struct handle {
 	struct caller *opener;
 	int opener_error;
 	struct stream stream;
-	struct handle *prev, *next;
+	uint64_t number; /* by which the kernel knows it */
+	UT_hash_handle hh;
 };
 
-/* Adds a handle of user UID to ALL.  Return: 0 and *OUT, or -ENOMEM. */
-int handle_new(struct handle **all, struct accounts *accounts, uid_t uid, struct handle **out);
-void handle_free(struct handle **all, struct handle *handle);
+struct handles {
+	struct handle *all; /* hash by number */
+	uint64_t next; /* number */
+};
 
-/* The handle by which the kernel knows an open file. */
-static inline struct handle *handle_of(const struct fuse_file_info *fi)
-{
-	return (struct handle *)(uintptr_t)fi->fh;
-}
+/*
+ * Adds a handle of user UID.  Its NUMBER is of a handle that a daemon before us had, or 0: a new
+ * one. Return: 0 and *OUT, or -ENOMEM.
+ */
+int handle_new(struct handles *handles, struct accounts *accounts, uid_t uid, uint64_t number,
+	       struct handle **out);
+void handle_free(struct handles *handles, struct handle *handle);
+
+/* Return: the handle, or NULL: it may be of a daemon before us. */
+struct handle *handle_find(const struct handles *handles, uint64_t number);
 
 #endif

@@ -4,12 +4,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "access/rights/status.h"
 #include "fs/fuse/deferred_reply.h"
-#include "fs/fuse/handle.h"
 #include "fs/fuse/requests.h"
+#include "fs/keep/save.h"
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
 
@@ -41,6 +40,8 @@ static void do_init(void *userdata, struct fuse_conn_info *conn)
 	struct requests *requests = userdata;
 
 	conn->max_read = requests->max_read;
+	if (requests->outstanding)
+		conn->max_write = (unsigned int)min_ul(conn->max_write, OUTSTANDING_WRITE);
 	/*
 	 * Readers and writers must wait for the answer: so they stay who they are, and do not
 	 * execute a program meanwhile, for which their files in /proc would make us wait.
@@ -119,6 +120,7 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 	else if (mask)
 		r = node_change(node, mask, attr->st_mode, attr->st_uid, attr->st_gid);
 	if (!r) {
+		save_mode(tree, node);
 		node_stat(node, &st);
 		keep = node_keep(node);
 	}
@@ -129,22 +131,70 @@ static void do_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		fuse_reply_attr(req, &st, keep);
 }
 
-/* ---- directories ---- */
+/* ---- handles ---- */
 
-static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	handle_free(&requests_of(req)->handles, handle_of(fi));
-	fuse_reply_err(req, 0);
-}
-
-static int new_handle(fuse_req_t req, struct handle **out)
+static int new_handle(fuse_req_t req, uint64_t number, struct handle **out)
 {
 	struct requests *requests = requests_of(req);
 
 	return handle_new(&requests->handles, requests->tree->accounts, fuse_req_ctx(req)->uid,
-			  out);
+			  number, out);
 }
+
+/* Which errno the file INO answers once it is gone. */
+WITH_LOCK(tree_role) static int gone_errno(struct tree *tree, fuse_ino_t ino)
+{
+	struct node node;
+
+	return tree_find(tree, ino, &node) && !node_is_dir(node) && node_row(node)->file->stream ?
+		       EIO :
+		       ENODEV;
+}
+
+/*
+ * The handle of an open file or directory.  One that a daemon before us had is made again: what it
+ * had read comes anew.
+ * Return: NULL if there is no memory.
+ */
+static struct handle *handle_of(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+{
+	struct requests *requests = requests_of(req);
+	struct handle *handle = handle_find(&requests->handles, fi->fh);
+
+	if (handle)
+		return handle;
+	/* What was open before may be more than a user may open now. */
+	if (new_handle(req, fi->fh, &handle) &&
+	    handle_new(&requests->handles, NULL, 0, fi->fh, &handle))
+		return NULL;
+	tree_lock(requests->tree);
+	handle->gone = gone_errno(requests->tree, ino);
+	handle->opener = save_opener(requests->tree, fi->fh);
+	tree_unlock(requests->tree);
+	/* Who could open it for commands, was saved. */
+	handle->opener_error = handle->opener ? 0 : -EPERM;
+	return handle;
+}
+
+static void close_handle(struct requests *requests, uint64_t number)
+{
+	struct handle *handle = handle_find(&requests->handles, number);
+
+	if (handle)
+		handle_free(&requests->handles, handle);
+	tree_lock(requests->tree);
+	save_closed(requests->tree, number);
+	tree_unlock(requests->tree);
+}
+
+static void do_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	close_handle(requests_of(req), fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* ---- directories ---- */
 
 static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -160,12 +210,14 @@ static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		r = -ENOTDIR;
 	tree_unlock(requests->tree);
 	if (!r)
-		r = new_handle(req, &handle);
-	fi->fh = (uintptr_t)handle;
-	if (r)
+		r = new_handle(req, 0, &handle);
+	if (r) {
 		fuse_reply_err(req, -r);
-	else
-		fuse_reply_open(req, fi);
+		return;
+	}
+	fi->fh = handle->number;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		close_handle(requests, handle->number);
 }
 
 /* Return: 0 or a negative errno. */
@@ -188,14 +240,15 @@ static void send_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 {
 	struct tree *tree = requests_of(req)->tree;
 	size_t length;
-	int r = 0;
+	int r = handle ? 0 : -ENOMEM;
 
 	/* Reading from the start reads anew. */
-	if (!offset || !handle->filled)
+	if (!r && (!offset || !handle->filled))
 		r = fill_listing(tree, ino, handle);
-	handle->text.length = 0;
-	if (!r)
+	if (!r) {
+		handle->text.length = 0;
 		r = text_reserve(&handle->text, size);
+	}
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
@@ -210,13 +263,13 @@ static void send_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 static void do_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
 {
-	send_listing(req, ino, size, offset, handle_of(fi), false);
+	send_listing(req, ino, size, offset, handle_of(req, ino, fi), false);
 }
 
 static void do_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			   struct fuse_file_info *fi)
 {
-	send_listing(req, ino, size, offset, handle_of(fi), true);
+	send_listing(req, ino, size, offset, handle_of(req, ino, fi), true);
 }
 
 /* ---- files ---- */
@@ -269,8 +322,11 @@ static void describe_open(fuse_req_t req, const struct file_facts *file, mode_t 
 
 		handle->opener_error =
 			caller_new(opener.pid, opener.uid, opener.gid, &handle->opener);
+		tree_lock(requests_of(req)->tree);
+		save_opened(requests_of(req)->tree, handle->number, handle->opener);
+		tree_unlock(requests_of(req)->tree);
 	}
-	fi->fh = (uintptr_t)handle;
+	fi->fh = handle->number;
 	fi->direct_io = 1;
 	fi->noflush = 1;
 	fi->nonseekable = file->type->stream && !file->type->positioned;
@@ -280,20 +336,23 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	int access = fi->flags & O_ACCMODE;
 	mode_t wanted = access == O_RDONLY ? 0444 : access == O_WRONLY ? 0222 : 0666;
+	struct requests *requests = requests_of(req);
 	struct handle *handle = NULL;
 	struct file_facts file;
-	int r = find_file(requests_of(req)->tree, ino, &file);
+	int r = find_file(requests->tree, ino, &file);
 
 	if (!r && !may_open(&file, wanted))
 		r = -EACCES;
 	if (!r)
-		r = new_handle(req, &handle);
+		r = new_handle(req, 0, &handle);
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
 	describe_open(req, &file, wanted, handle, fi);
-	fuse_reply_open(req, fi);
+	/* Nobody waits for it who would close it. */
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		close_handle(requests, handle->number);
 }
 
 /* How many of SIZE bytes at OFFSET, which may be anything, are in TEXT. */
@@ -325,11 +384,15 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 {
 	struct tree *tree = requests_of(req)->tree;
 	struct process_caller reader = sender_of(req, ino);
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, ino, fi);
 	struct node node;
 	size_t length;
 	int r;
 
+	if (!handle) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
 	tree_lock(tree);
 	r = tree_find(tree, ino, &node) && !node_is_dir(node) ? 0 : -handle->gone;
 	if (!r && needs_text(handle, offset)) {
@@ -361,15 +424,23 @@ static void reply_write(struct requests *requests, struct write *write, int resu
 }
 
 /* Each write to a file of sysfs is one command. */
-static int requests_store_text(struct node node, struct write *write, const char *data, size_t size)
+WITH_LOCK(tree_role)
+static int requests_store_text(struct requests *requests, struct node node, struct write *write,
+			       const char *data, size_t size)
 {
+	uint64_t serial = requests->tree->next_serial;
 	char text[MAX_WRITE + 1];
+	int r;
 
 	size = min_ul(size, MAX_WRITE);
 	memcpy(text, data, size);
 	text[size] = '\0';
 	write->size = size;
-	return file_store(node_row(node)->file, node.dir, write, text);
+	r = file_store(node_row(node)->file, node.dir, write, text);
+	if (!r && requests->outstanding)
+		save_store(requests->tree, node, text, serial, write->account,
+			   outstanding_at_hand(requests->outstanding), size);
+	return r;
 }
 
 /*
@@ -384,7 +455,7 @@ static int begin_write(fuse_req_t req, fuse_ino_t ino, const struct handle *hand
 			       .opener_error = handle->opener_error };
 	if (account_get(requests_of(req)->tree->accounts, out->writer.uid, &out->account))
 		return -ENOMEM;
-	out->pending = deferred_reply_new(req, size);
+	out->pending = deferred_reply_new(req, size, requests_of(req)->outstanding);
 	if (out->pending)
 		return 0;
 	out->account = account_put(out->account);
@@ -397,6 +468,7 @@ static int begin_write(fuse_req_t req, fuse_ino_t ino, const struct handle *hand
  */
 static void let_be_held(struct node node, struct deferred_reply *pending)
 {
+	deferred_reply_keep(pending);
 	if (node_row(node)->file->stream)
 		return;
 	deferred_reply_allow_interrupt(pending);
@@ -407,7 +479,7 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		     struct fuse_file_info *fi)
 {
 	struct requests *requests = requests_of(req);
-	struct handle *handle = handle_of(fi);
+	struct handle *handle = handle_of(req, ino, fi);
 	struct deferred_reply *pending;
 	uint64_t nr_changes;
 	struct write write;
@@ -415,9 +487,9 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	bool changed;
 	int r;
 
-	if (handle->gone == ENODEV)
+	if (handle && handle->gone == ENODEV)
 		size = min_ul(size, MAX_WRITE);
-	if (begin_write(req, ino, handle, size, &write)) {
+	if (!handle || begin_write(req, ino, handle, size, &write)) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
@@ -429,8 +501,9 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	else if (node_row(node)->file->stream)
 		r = stream_store(&handle->stream, node, &write, data, size, offset, fi->flags);
 	else
-		r = requests_store_text(node, &write, data, size);
+		r = requests_store_text(requests, node, &write, data, size);
 	changed = requests->tree->nr_changes != nr_changes;
+	save_serial(requests->tree);
 	if (r == STORE_HELD)
 		let_be_held(node, pending);
 	tree_unlock(requests->tree);
@@ -519,6 +592,6 @@ void requests_clear(struct requests *requests)
 {
 	struct handle *handle, *next;
 
-	DL_FOREACH_SAFE(requests->handles, handle, next)
+	HASH_ITER(hh, requests->handles.all, handle, next)
 		handle_free(&requests->handles, handle);
 }

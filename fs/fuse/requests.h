@@ -15,6 +15,8 @@
 
 #include <fuse_lowlevel.h>
 
+#include "fs/fuse/handle.h"
+#include "fs/keep/outstanding.h"
 #include "fs/run.h"
 
 /* What the requests work on: the user data of the FUSE session. */
@@ -25,7 +27,8 @@ struct requests {
 	bool passed;
 	bool serves; /* the kernel and we agree about the mount */
 	unsigned int max_read; /* of the mount; 0: no limit */
-	struct handle *handles; /* open files and directories; the request thread's */
+	struct handles handles; /* open files and directories; the request thread's */
+	struct outstanding *outstanding; /* for the next daemon; NULL: there will be none */
 };
 
 extern const struct fuse_lowlevel_ops requests_operations;

@@ -17,6 +17,8 @@
 #include "fs/fuse/mountpoint.h"
 #include "fs/fuse/requests.h"
 #include "fs/fuse/session.h"
+#include "fs/keep/restore.h"
+#include "fs/keep/shared.h"
 #include "fs/root.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -32,6 +34,9 @@
 /* A kdamond that runs longer is held up in the kernel: damonfs ends without it. */
 #define STOP_NS 5000000000
 
+/* How long a daemon that takes over waits before it serves, for what was on. */
+#define RESUME_NS 1000000000
+
 /* How often to try to take the first request when there is no memory for it. */
 #define FIRST_TRIES 10
 
@@ -42,6 +47,9 @@ struct session {
 	char *method;
 	struct mountpoint mountpoint;
 	struct fuse_buf buffer;
+	struct shared *shared; /* with the next daemon and the one before; or NULL */
+	unsigned int generation; /* how many daemons were before */
+	struct saver saver;
 	uint64_t stop_until; /* ns; 0: it is not stopping */
 };
 
@@ -77,31 +85,50 @@ static void log_fuse(enum fuse_log_level level, const char *format, va_list args
 	pthread_mutex_unlock(&lock);
 }
 
-/* Mounts, and gives libfuse the descriptor, so that the mount is ours to take away. */
-static int mount_session(struct session *session, const char *options, const char *mountpoint)
+/* Gives libfuse the descriptor FD, which it closes at the end. */
+static int session_use(struct session *session, int fd, bool passed)
 {
-	/* Methods that see page frames keep CAP_SYS_ADMIN. */
-	bool stays_privileged = access_method_uses(session->method) & PRIVILEGES_FRAMES;
 	char fd_path[32];
-	int fd = mountpoint_mount(mountpoint, options, stays_privileged, &session->mountpoint);
 
-	if (fd < 0)
-		return fd;
 	snprintf(fd_path, sizeof(fd_path), "/dev/fd/%d", fd);
 	if (fuse_session_mount(session->fuse, fd_path)) {
 		close(fd);
 		return -EIO;
 	}
-	session->requests.passed = mountpoint_is_passed(mountpoint);
+	session->requests.passed = passed;
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return 0;
 }
 
-static int session_start(struct session *session, struct options *options, const char *mountpoint)
+/* Mounts, so that the mount is ours to take away. */
+static int mount_session(struct session *session, const char *options, const char *mountpoint)
 {
-	/* Before libfuse takes what it knows off the list. */
-	_cleanup_free_ char *for_mount = options_for_mount(options);
+	/* Methods that see page frames keep CAP_SYS_ADMIN. */
+	bool stays_privileged = access_method_uses(session->method) & PRIVILEGES_FRAMES;
+	int fd = mountpoint_mount(mountpoint, options, stays_privileged, &session->mountpoint);
 
+	return fd < 0 ? fd : session_use(session, fd, mountpoint_is_passed(mountpoint));
+}
+
+/* Makes the tree of a session that others are before or after. */
+static void share(struct session *session, struct shared *shared, unsigned int generation)
+{
+	struct tree *tree = session->requests.tree;
+
+	if (shared->created.tv_sec)
+		tree->created = shared->created;
+	shared->created = tree->created;
+	session->shared = shared;
+	session->generation = generation;
+	session->requests.outstanding = &shared->outstanding;
+	/* No daemon before us gave the same numbers. */
+	session->requests.handles.next = (uint64_t)generation << 40;
+	session->saver.journal = &shared->journal;
+	session->requests.damonfs.saver = &session->saver;
+}
+
+static int session_start(struct session *session, struct options *options)
+{
 	fuse_set_log_func(log_fuse);
 	session->method = strdup(options->method);
 	session->requests.damonfs.method = session->method;
@@ -112,29 +139,52 @@ static int session_start(struct session *session, struct options *options, const
 	session->requests.tree = tree_new(&root_kind, options->abi, options->uid, options->gid,
 					  &session->requests.damonfs);
 	session->accounts = accounts_new(&options->limits, options->uid);
-	if (!for_mount || !session->method || !session->requests.tree || !session->accounts)
+	if (!session->method || !session->requests.tree || !session->accounts)
 		return -ENOMEM;
 	session->requests.tree->accounts = session->accounts;
 	session->fuse = fuse_session_new(&options->args, &requests_operations,
 					 sizeof(requests_operations), &session->requests);
-	if (!session->fuse)
-		return -EINVAL; /* libfuse has said why */
-	return mount_session(session, for_mount, mountpoint);
+	return session->fuse ? 0 : -EINVAL; /* libfuse has said why */
 }
 
-int session_mount(struct options *options, const char *mountpoint, struct session **out)
+/* Hands over SESSION, or ends it for R, a negative errno. */
+static int session_give(struct session *session, int r, const char *what, struct session **out)
 {
-	struct session *session = calloc(1, sizeof(*session));
-	int r = session ? session_start(session, options, mountpoint) : -ENOMEM;
-
 	/* Of libfuse's lines, some have no memory either. */
 	if (r)
-		log_error("cannot mount damonfs on %s: %s", mountpoint, strerror(-r));
+		log_error("cannot mount damonfs on %s: %s", what, strerror(-r));
 	if (r && session)
 		session_end(session);
 	else
 		*out = session;
 	return r;
+}
+
+int session_mount(struct options *options, const char *mountpoint, struct session **out)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	/* Before libfuse takes what it knows off the list. */
+	_cleanup_free_ char *for_mount = options_for_mount(options);
+	int r = session && for_mount ? session_start(session, options) : -ENOMEM;
+
+	if (!r)
+		r = mount_session(session, for_mount, mountpoint);
+	return session_give(session, r, mountpoint, out);
+}
+
+int session_take_over(struct options *options, int fd, struct shared *shared,
+		      unsigned int generation, struct session **out)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int r = session ? session_start(session, options) : -ENOMEM;
+
+	if (!r)
+		share(session, shared, generation);
+	fd = r ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (!r)
+		r = fd < 0 ? -errno :
+			     session_use(session, fd, mountpoint_is_passed(options->mountpoint));
+	return session_give(session, r, options->mountpoint, out);
 }
 
 /* Asks all kdamonds to end.  Return: whether they have; until then requests are answered. */
@@ -175,19 +225,89 @@ static bool wait_for_work(struct session *session, int signals,
 	return !on_signal((int)info.ssi_signo, argument);
 }
 
+/*
+ * Takes a request to where the next daemon finds it.
+ * Return: as fuse_session_receive_buf().
+ */
+static int take_shared(struct session *session)
+{
+	struct outstanding *outstanding = &session->shared->outstanding;
+	ssize_t bytes;
+
+	bytes = read(fuse_session_fd(session->fuse), outstanding->request, OUTSTANDING_REQUEST);
+	if (bytes > 0) {
+		outstanding_came(outstanding, (size_t)bytes);
+		session->buffer =
+			(struct fuse_buf){ .mem = outstanding->request, .size = (size_t)bytes };
+		return (int)bytes;
+	}
+	/* ENOENT: it was interrupted before it came to us. */
+	if (bytes < 0 && errno != ENODEV)
+		return errno == ENOENT ? -EINTR : -errno;
+	fuse_session_exit(session->fuse);
+	return 0;
+}
+
 /* Handles a request, if there is one.  Return: as fuse_session_receive_buf(). */
 static int handle_request(struct session *session)
 {
-	int bytes = fuse_session_receive_buf(session->fuse, &session->buffer);
+	int bytes = session->shared ? take_shared(session) :
+				      fuse_session_receive_buf(session->fuse, &session->buffer);
 
 	if (bytes <= 0)
 		return bytes;
 	fuse_session_process_buf(session->fuse, &session->buffer);
+	if (session->shared)
+		outstanding_done(&session->shared->outstanding);
 	if (session->requests.serves || fuse_session_exited(session->fuse))
 		return bytes;
 	log_error("the kernel does not offer permission checks for a mount made by another "
 		  "program: let damonfs mount it");
 	return -EOPNOTSUPP;
+}
+
+/* Handles SIZE bytes at REQUEST again, which a daemon before us had taken. */
+static void handle_again(struct session *session, char *request, size_t size)
+{
+	const struct fuse_buf buffer = { .mem = request, .size = size };
+
+	fuse_session_process_buf(session->fuse, &buffer);
+}
+
+/*
+ * Waits a moment until what was on is on again, so that nobody sees it off; a target that executes
+ * a program may hold it up.
+ */
+static void wait_for_runs(struct tree *tree)
+{
+	uint64_t until = clock_ns() + RESUME_NS;
+	bool starting;
+
+	do {
+		tree_lock(tree);
+		starting = runs_are_starting(tree);
+		tree_unlock(tree);
+		if (starting)
+			usleep(500);
+	} while (starting && clock_ns() < until);
+}
+
+/* Goes on where the daemon before us was. */
+static void go_on(struct session *session)
+{
+	struct outstanding *outstanding = &session->shared->outstanding;
+	struct restored last;
+	size_t size;
+
+	tree_lock(session->requests.tree);
+	last = restore(session->requests.tree);
+	tree_unlock(session->requests.tree);
+	wait_for_runs(session->requests.tree);
+	size = outstanding_answer(outstanding, fuse_session_fd(session->fuse), last.request,
+				  last.size);
+	if (size)
+		handle_again(session, outstanding->request, size);
+	outstanding_done(outstanding);
 }
 
 /* Whether ERROR is temporary. */
@@ -201,6 +321,11 @@ int session_begin(struct session *session, int signals)
 	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
 
+	/* The kernel does not ask again: libfuse is told what it asked first. */
+	if (session->shared && session->shared->outstanding.first_size)
+		handle_again(session, session->shared->outstanding.first,
+			     min_ul(session->shared->outstanding.first_size,
+				    sizeof(session->shared->outstanding.first)));
 	for (int tries = 0; !session->requests.serves;) {
 		int r = handle_request(session);
 
@@ -233,6 +358,8 @@ int session_serve(struct session *session, int signals,
 
 	if (r)
 		return r;
+	if (session->generation)
+		go_on(session);
 	while (!fuse_session_exited(session->fuse)) {
 		uint64_t now;
 
@@ -293,9 +420,11 @@ void session_end(struct session *session)
 		fuse_session_destroy(session->fuse);
 	requests_clear(&session->requests);
 	tree_free(session->requests.tree);
+	saver_clear(&session->saver);
 	accounts_free(session->accounts);
 	pthread_cond_destroy(&session->requests.damonfs.ended);
-	free(session->buffer.mem);
+	if (!session->shared)
+		free(session->buffer.mem);
 	free(session->method);
 	free(session);
 }

@@ -11,12 +11,22 @@
 #include "fs/options.h"
 
 struct session;
+struct shared;
 
 /*
  * Makes the tree and mounts it at MOUNTPOINT, cleaning up what a dead damonfs left there.
  * Return: 0 and *OUT, or a negative errno after saying why in the log.
  */
 int session_mount(struct options *options, const char *mountpoint, struct session **out);
+
+/*
+ * Makes the tree for the mount that the keeper has made, by a copy of FD, its descriptor of
+ * /dev/fuse.  GENERATION daemons were started before; if there are any, session_serve() goes on
+ * where the last one was.
+ * Return: as session_mount().
+ */
+int session_take_over(struct options *options, int fd, struct shared *shared,
+		      unsigned int generation, struct session **out);
 
 /*
  * Waits until the kernel and we agree about the mount: not every mount can be served.
@@ -33,8 +43,8 @@ int session_serve(struct session *session, int signals,
 		  bool (*on_signal)(int number, void *argument), void *argument);
 
 /*
- * Stops all kdamonds, unmounts and frees everything.  If the kernel keeps a kdamond from ending
- * within five seconds, logs that and leaves it: the program must end then.
+ * Stops all kdamonds, unmounts what we mounted, and frees everything.  If the kernel keeps a
+ * kdamond from ending within five seconds, logs that and leaves it: the program must end then.
  */
 void session_end(struct session *session);
 

@@ -10,6 +10,7 @@
 #include <sys/capability.h>
 
 #include "engine/abi.h"
+#include "fs/keep/save.h"
 #include "fs/modules/modules.h"
 #include "fs/tree/parse.h"
 #include "util/cleanup.h"
@@ -59,22 +60,25 @@ static int describe_for(struct dir *dir, const struct module_type *type, const s
 	return r;
 }
 
-static void module_on_started(struct run *run)
+WITH_LOCK(tree_role) static void module_on_started(struct run *run)
 {
 	const struct module_type *type = run->owner;
 
 	run->on.result = run->result;
 	if (run->kdamond && type->report_ms)
 		damon_set_refresh(run->kdamond, type->report_ms);
+	if (!run->result)
+		save_on(run);
 }
 
 /* A kdamond that is left behind keeps its command: the write is answered now. */
-static void module_on_ended(struct run *run)
+WITH_LOCK(tree_role) static void module_on_ended(struct run *run)
 {
 	const struct module_type *type = run->owner;
 	struct module *module = type->of(modules_of(run->tree->root));
 	struct module_commit *commit = module->commit;
 
+	save_off(run);
 	if (!commit || !run->left)
 		return;
 	module->commit = NULL;

@@ -54,7 +54,8 @@ static int check_nr_contexts(struct dir *dir, int count)
 }
 
 static const struct file_type kdamond_files[] = {
-	OWN("state", 0600, state_show, state_store, .commands = true),
+	OWN("state", 0600, state_show, state_store, .commands = true,
+	    .resumption = &state_resumption),
 	OWN("pid", 0400, show_pid, NULL),
 	OWN("refresh_ms", 0600, show_refresh_ms, store_refresh_ms, .since = V(6, 17)),
 	COUNT("contexts/nr_contexts", 0600, struct kdamond_dir, contexts, &context_kind,

@@ -8,8 +8,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/abi.h"
+#include "fs/keep/save.h"
 #include "fs/sysfs/sysfs.h"
 #include "fs/tree/parse.h"
 #include "util/cleanup.h"
@@ -28,28 +30,36 @@ struct command_run {
 	struct event event;
 	struct errand errand; /* DAMON_COMMIT: opens the processes */
 	bool sent; /* the kdamond has it, or had */
+	struct text kept; /* DAMON_COMMIT: the new struct run.kept */
 };
 
-/* ---- on and off ---- */
+/* ---- on ---- */
 
 /* Gives `on' the result of the start. */
-static void state_on_started(struct run *run)
+WITH_LOCK(tree_role) static void state_on_started(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
 
 	run->on.result = run->result;
 	if (run->kdamond)
 		damon_set_refresh(run->kdamond, dir->refresh_ms);
+	if (run->result && run->resumed)
+		log_error("kdamond.%u, which was on, does not start again: %s", run->number,
+			  strerror(-run->result));
+	if (!run->result)
+		save_on(run);
 }
 
 /*
  * A kdamond that is left behind keeps its command, even a commit whose processes are still being
  * opened, which may take for ever: the write is answered now.
  */
-static void state_on_ended(struct run *run)
+WITH_LOCK(tree_role) static void state_on_ended(struct run *run)
 {
 	struct kdamond_dir *dir = run->owner;
 	struct command_run *c = dir->command;
+
+	save_off(run);
 
 	if (!c || (!run->left && (c->sent || !c->errand.go)))
 		return;
@@ -58,13 +68,19 @@ static void state_on_ended(struct run *run)
 	run->on = (struct held){ steal_ptr(c->pending), -ECANCELED };
 }
 
-static int describe_for(const struct context_dir *context, const struct write *write,
-			struct damon_desc **out)
+/* Describes the context of DIR, and takes down in *KEPT how another daemon does. */
+WITH_LOCK(tree_role)
+static int describe_for(struct kdamond_dir *dir, const struct write *write, struct damon_desc **out,
+			struct text *kept)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	int r = write_caller(write, &caller);
 
-	return r ? r : describe_context(context, caller, out);
+	if (!r)
+		r = describe_context(kdamond_context(dir), caller, out);
+	if (!r)
+		save_block(&dir->base, "state", *out, kept);
+	return r;
 }
 
 static bool any_obsolete(const struct damon_desc *desc)
@@ -75,31 +91,74 @@ static bool any_obsolete(const struct damon_desc *desc)
 	return false;
 }
 
-WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct write *write)
+/* Starts a kdamond on DESC; takes over DESC and KEPT, even on failure. */
+WITH_LOCK(tree_role)
+static int state_start(struct kdamond_dir *dir, struct damon_desc *desc, struct text *kept,
+		       bool resumed)
 {
 	const struct run model = { .open = describe_processes,
 				   .started = state_on_started,
 				   .ended = state_on_ended,
-				   .owner = dir };
+				   .owner = dir,
+				   .kept = *kept,
+				   .resumed = resumed };
+	int r = run_start(dir->base.tree, desc, &model, &dir->run);
+
+	if (r)
+		text_clear(kept);
+	*kept = (struct text){ 0 };
+	return r;
+}
+
+WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct write *write)
+{
 	struct damon_desc *desc;
+	struct text kept;
 	int r;
 
 	if (kdamond_is_busy(dir))
 		return -EBUSY;
 	dir->run = run_free(dir->run);
-	r = describe_for(kdamond_context(dir), write, &desc);
+	r = describe_for(dir, write, &desc, &kept);
 	if (r)
 		return r;
 	if (abi_checks_on_as_commit(dir->base.tree->abi) && any_obsolete(desc)) {
 		damon_desc_free(desc);
+		text_clear(&kept);
 		return -EINVAL;
 	}
-	r = run_start(dir->base.tree, desc, &model, &dir->run);
+	r = state_start(dir, desc, &kept, false);
 	if (r)
 		return r;
 	dir->run->on.pending = write_hold(write);
 	return STORE_HELD;
 }
+
+/* ---- on again ---- */
+
+static int describe_again(struct dir *base, struct caller *caller, struct damon_desc **out)
+{
+	struct context_dir *context = kdamond_context((struct kdamond_dir *)base);
+
+	return context ? describe_context(context, caller, out) : -EINVAL;
+}
+
+WITH_LOCK(tree_role)
+static int start_again(struct dir *base, struct damon_desc *desc, struct text *kept)
+{
+	struct kdamond_dir *dir = (struct kdamond_dir *)base;
+
+	if (kdamond_is_busy(dir)) {
+		damon_desc_free(desc);
+		return -EBUSY;
+	}
+	dir->run = run_free(dir->run);
+	return state_start(dir, desc, kept, true);
+}
+
+const struct resumption state_resumption = { describe_again, start_again };
+
+/* ---- off ---- */
 
 static int state_turn_off(struct kdamond_dir *dir, struct write *write)
 {
@@ -137,7 +196,25 @@ static int result_of(const struct command_run *c)
 	return no_answer || abi_reports_command_errors(c->tree->abi) ? c->command.error : 0;
 }
 
-static void run_command_done(struct event *event)
+/* From now on what was committed is charged, and kept. */
+WITH_LOCK(tree_role) static void was_committed(struct command_run *c)
+{
+	struct run *run = c->dir->run;
+
+	if (c->nr_regions)
+		account_hold(&run->regions, run->regions.account, ACCOUNT_REGIONS, c->nr_regions);
+	/* It would be known by another name. */
+	if (!run->kept.length != !c->kept.length)
+		save_off(run);
+	text_clear(&run->kept);
+	run->kept = c->kept;
+	c->kept = (struct text){ 0 };
+	save_on(run);
+}
+
+static int apply_intervals(struct context_dir *context, const struct damon_command *command);
+
+WITH_LOCK(tree_role) static void run_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
 	struct context_dir *context;
@@ -157,15 +234,19 @@ static void run_command_done(struct event *event)
 	}
 	if (c->apply && context && !c->result)
 		c->result = c->apply(context, &c->command);
-	/* From now on what was committed is charged. */
-	if (c->command.kind == DAMON_COMMIT && !c->command.error && c->nr_regions)
-		account_hold(&c->dir->run->regions, c->dir->run->regions.account, ACCOUNT_REGIONS,
-			     c->nr_regions);
+	if (c->command.kind == DAMON_COMMIT && !c->command.error)
+		was_committed(c);
+	/* Tuned intervals went into the tree. */
+	if (c->apply == apply_intervals)
+		save_all(c->tree);
+	/* Tried regions got numbers. */
+	save_serial(c->tree);
 }
 
 static void command_free(struct command_run *c)
 {
 	damon_command_clear(&c->command);
+	text_clear(&c->kept);
 	free(c);
 }
 
@@ -277,15 +358,19 @@ WITH_LOCK(tree_role) static int state_commit(struct kdamond_dir *dir, struct wri
 					      .done = opened_for_commit,
 					      .finish = finish_unsent };
 	struct damon_command command = { .kind = DAMON_COMMIT };
+	struct text kept = { 0 };
 	struct command_run *c;
 
 	kdamond_refresh(dir);
-	command.error = describe_for(kdamond_context(dir), write, &command.desc);
+	command.error = describe_for(dir, write, &command.desc, &kept);
 	if (command.error && abi_reports_command_errors(dir->base.tree->abi))
 		return command.error;
 	c = command_new(dir, &command, NULL);
-	if (!c)
+	if (!c) {
+		text_clear(&kept);
 		return -ENOMEM;
+	}
+	c->kept = kept;
 	c->errand = errand;
 	return hold_for(c, write, errand_start(dir->base.tree, &c->errand));
 }

@@ -134,6 +134,9 @@ static inline struct scheme_dir *context_scheme(struct context_dir *context, siz
 int state_show(struct dir *base, const struct process_caller *reader, struct text *out);
 WITH_LOCK(tree_role) int state_store(struct dir *base, struct write *write, const char *text);
 
+/* Turns on what was on: of file_type.resumption. */
+extern const struct resumption state_resumption;
+
 /* Whether the kdamond has a thread or an unanswered command: then nr_kdamonds is EBUSY. */
 bool kdamond_is_busy(const struct kdamond_dir *kdamond);
 

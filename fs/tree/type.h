@@ -50,6 +50,19 @@ enum file_format {
 /* What a store may return besides 0 (done) and a negative errno. */
 enum { STORE_HELD = 1 /* it took over the write and answers later */ };
 
+/*
+ * How a daemon that takes over turns on what was on: see fs/keep/restore.h.  The tree is locked.
+ */
+struct resumption {
+	/* Describes what DIR holds now, in the name of CALLER.  Return: 0 or a negative errno. */
+	int (*describe)(struct dir *dir, struct caller *caller, struct damon_desc **out);
+	/*
+	 * Starts it; takes over DESC, even on failure, and KEPT, which would do so again.
+	 * Return: 0, and then it is under way, or a negative errno.
+	 */
+	int (*start)(struct dir *dir, struct damon_desc *desc, struct text *kept);
+};
+
 struct file_type {
 	const char *path;
 	enum file_format format;
@@ -67,6 +80,8 @@ struct file_type {
 	bool positioned;
 	/* Its writes act in the name of who opens it and who writes. */
 	bool commands;
+	/* A command file that turns something on: how another daemon does so again. */
+	const struct resumption *resumption;
 	const struct keyword *words;
 	/* FILE_OWN; a missing one answers EINVAL.  READER is who reads. */
 	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);

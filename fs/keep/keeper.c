@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Starting daemons: see keeper.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/keep/keeper.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+/*
+ * So many deaths within this time (ns) are too many: by what the daemon does; by SIGKILL, which
+ * somebody else sends.
+ */
+#define DEATHS	      3
+#define DEATHS_KILLED 20
+#define DEATHS_NS     10000000000
+
+/* The times of the last deaths. */
+struct deaths {
+	uint64_t at[DEATHS_KILLED];
+	size_t next;
+};
+
+/* The daemon dies with the keeper. */
+static void stay_bound(const struct keeper *keeper)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* It may have died before. */
+	if (getppid() != keeper->pid)
+		_exit(1);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void forget(struct kept_daemon *daemon)
+{
+	close_fd(&daemon->ready);
+	close_fd(&daemon->go);
+	daemon->pid = 0;
+}
+
+/* In the child.  Return: KEEPER_DAEMON. */
+static int be_daemon(struct keeper *keeper)
+{
+	sigset_t children;
+
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &children, NULL);
+	prctl(PR_SET_NAME, "damonfs");
+	close_fd(&keeper->signals);
+	forget(&keeper->active);
+	forget(&keeper->standby);
+	stay_bound(keeper);
+	return KEEPER_DAEMON;
+}
+
+/* Return: 0, KEEPER_DAEMON in the child, or a negative errno. */
+static int start_daemon(struct keeper *keeper, struct kept_daemon *out)
+{
+	_cleanup_close_ int ready = -1, says_ready = -1, go = -1, says_go = -1;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	ready = ends[0];
+	says_ready = ends[1];
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	go = ends[0];
+	says_go = ends[1];
+	out->pid = fork();
+	if (out->pid < 0) {
+		out->pid = 0;
+		return -errno;
+	}
+	if (!out->pid) {
+		keeper->ready = steal_fd(says_ready);
+		keeper->go = steal_fd(go);
+		return be_daemon(keeper);
+	}
+	out->ready = steal_fd(ready);
+	out->go = steal_fd(says_go);
+	keeper->generation++;
+	return 0;
+}
+
+/* Hands on a signal that ends damonfs. */
+static void keeper_on_signal(struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+
+	if (read(keeper->signals, &info, sizeof(info)) != sizeof(info) || info.ssi_signo == SIGCHLD)
+		return;
+	/* If the daemon dies of something else first, no other is started. */
+	keeper->ending = true;
+	kill(keeper->active.pid, (int)info.ssi_signo);
+}
+
+/*
+ * Waits for children that have ended: as the first process of a container, for any.
+ * Return: whether the active daemon is among them, and *STATUS.
+ */
+static bool has_ended(struct keeper *keeper, int *status)
+{
+	int other;
+	pid_t pid;
+
+	do {
+		pid = waitpid(-1, &other, WNOHANG);
+		if (pid == keeper->active.pid) {
+			*status = other;
+			return true;
+		}
+		/* The next one is started when it is needed. */
+		if (pid > 0 && pid == keeper->standby.pid)
+			forget(&keeper->standby);
+	} while (pid > 0);
+	/* Somebody else saw to it. */
+	if (pid < 0 && errno == ECHILD)
+		*status = 0;
+	return pid < 0 && errno == ECHILD;
+}
+
+/* The active daemon serves, or will say why not.  Return: as start_daemon(), or BEGUN's error. */
+static int on_ready(struct keeper *keeper, int (*begun)(void *argument), void *argument)
+{
+	char serves;
+	bool ready = read(keeper->active.ready, &serves, 1) == 1;
+	int r = 0;
+
+	close_fd(&keeper->active.ready);
+	if (!ready || keeper->ending)
+		return 0;
+	if (!keeper->begun)
+		r = begun(argument);
+	keeper->begun = true;
+	if (r) {
+		kill(keeper->active.pid, SIGTERM);
+		return r;
+	}
+	r = keeper->standby.pid ? 0 : start_daemon(keeper, &keeper->standby);
+	if (r < 0)
+		log_info("no daemon stands by: %s; taking over will take longer", strerror(-r));
+	return r < 0 ? 0 : r;
+}
+
+/*
+ * Waits for the active daemon's end.
+ * Return: 0 and *STATUS of wait(), KEEPER_DAEMON in a new one, or the negative errno of BEGUN.
+ */
+static int wait_for_end(struct keeper *keeper, int (*begun)(void *argument), void *argument,
+			int *status)
+{
+	int r = 0;
+
+	while (!has_ended(keeper, status)) {
+		struct pollfd fds[] = { { .fd = keeper->signals, .events = POLLIN },
+					{ .fd = keeper->active.ready, .events = POLLIN } };
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			usleep(10000);
+		if (fds[0].revents & POLLIN)
+			keeper_on_signal(keeper);
+		if (!fds[1].revents)
+			continue;
+		r = on_ready(keeper, begun, argument);
+		if (r == KEEPER_DAEMON)
+			return r;
+	}
+	return r;
+}
+
+/* Notes a death NOW.  Return: whether it is number LIMIT within DEATHS_NS. */
+static bool is_one_too_many(struct deaths *deaths, size_t limit, uint64_t now)
+{
+	size_t first = (deaths->next + 1) % limit;
+	uint64_t since = deaths->at[first];
+
+	deaths->at[deaths->next] = now;
+	deaths->next = first;
+	return since && now - since < DEATHS_NS;
+}
+
+/* Has a daemon serve: the one that stands by, or a new one.  Return: as start_daemon(). */
+static int activate(struct keeper *keeper)
+{
+	int r = 0;
+
+	forget(&keeper->active);
+	if (keeper->standby.pid) {
+		keeper->active = keeper->standby;
+		keeper->standby = (struct kept_daemon){ 0, -1, -1 };
+	} else {
+		r = start_daemon(keeper, &keeper->active);
+	}
+	if (r)
+		return r;
+	/* If it has died: that is seen next. */
+	if (write(keeper->active.go, "", 1) != 1)
+		log_debug("the daemon that stood by is gone: %s", strerror(errno));
+	close_fd(&keeper->active.go);
+	return 0;
+}
+
+static void end_standby(struct keeper *keeper)
+{
+	if (keeper->standby.pid) {
+		kill(keeper->standby.pid, SIGKILL);
+		waitpid(keeper->standby.pid, NULL, 0);
+	}
+	forget(&keeper->standby);
+	forget(&keeper->active);
+}
+
+/* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */
+static int on_death(const struct keeper *keeper, int status, struct deaths *own,
+		    struct deaths *killed)
+{
+	int number = WTERMSIG(status);
+	bool too_many = number == SIGKILL ? is_one_too_many(killed, DEATHS_KILLED, clock_ns()) :
+					    is_one_too_many(own, DEATHS, clock_ns());
+
+	log_error("damonfs %d was killed by signal %d (%s)%s", keeper->active.pid, number,
+		  strsignal(number),
+		  too_many ? ", again: it stays down; see what it logged before" :
+			     ": another one takes over");
+	return too_many ? -ELOOP : 0;
+}
+
+int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argument, int *status)
+{
+	struct deaths own = { 0 }, killed = { 0 };
+	int r;
+
+	prctl(PR_SET_NAME, "damonfs:keeper");
+	signal(SIGPIPE, SIG_IGN);
+	keeper->pid = getpid();
+	do {
+		r = activate(keeper);
+		if (!r)
+			r = wait_for_end(keeper, begun, argument, status);
+		if (r == KEEPER_DAEMON)
+			return r;
+		if (!r && (WIFEXITED(*status) || keeper->ending)) {
+			*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 0;
+			r = KEEPER_ENDED;
+		}
+		if (!r)
+			r = on_death(keeper, *status, &own, &killed);
+	} while (!r);
+	end_standby(keeper);
+	return r;
+}
+
+int keeper_serves(struct keeper *keeper)
+{
+	_cleanup_close_ int ready = steal_fd(keeper->ready), go = steal_fd(keeper->go);
+	ssize_t bytes;
+	char turn;
+
+	/* Changes of users undo it. */
+	stay_bound(keeper);
+	do
+		bytes = read(go, &turn, 1);
+	while (bytes < 0 && errno == EINTR);
+	if (bytes != 1)
+		return bytes < 0 ? -errno : -EPIPE;
+	return write(ready, "", 1) == 1 ? 0 : -errno;
+}

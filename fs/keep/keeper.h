@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The keeper: the process that starts the daemon, and another one when it is killed.
+ *
+ * It holds what a daemon needs to go on where the last one was: the descriptor of /dev/fuse, and
+ * memory that it does not look at.  It has one thread, reads nothing but signals, and so has little
+ * to die of; if it is killed, its daemon is killed, too, and the mount taken away.
+ */
+#ifndef DAMONFS_FS_KEEP_KEEPER_H
+#define DAMONFS_FS_KEEP_KEEPER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A daemon, as the keeper sees it. */
+struct kept_daemon {
+	pid_t pid; /* 0: none */
+	int ready; /* it says that it serves; -1: it has */
+	int go; /* it is told to take over */
+};
+
+struct keeper {
+	int signals; /* of signalfd(2): those that end damonfs, and SIGCHLD */
+	pid_t pid;
+	struct kept_daemon active, standby;
+	unsigned int generation; /* of the next daemon */
+	bool begun; /* a daemon has served */
+	bool ending; /* it was told to end */
+	/* The daemon's own ends of the pipes. */
+	int ready, go;
+};
+
+/* What keeper_run() returns besides an error. */
+enum {
+	KEEPER_DAEMON = 1, /* in a new daemon: get ready, and call keeper_serves() */
+	KEEPER_ENDED = 2, /* the daemon has ended by itself: *STATUS is its exit status */
+};
+
+/*
+ * Starts daemons, each a child that has returned KEEPER_DAEMON from this call, until the one that
+ * serves ends by itself.  Another one stands by: getting ready takes longer than taking over.
+ * BEGUN is called when the first says that it serves; it returns 0, or a negative errno, and then
+ * the daemon is ended.
+ * Return: see above; -ELOOP if three died of the same kind of cause within ten seconds (20 of
+ * SIGKILL, which others send), after saying so in the log; or another negative errno.
+ */
+int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argument, int *status);
+
+/*
+ * The daemon's, once it is ready: waits until it is its turn, and says that it serves.
+ * Return: 0 or a negative errno.
+ */
+int keeper_serves(struct keeper *keeper);
+
+#endif

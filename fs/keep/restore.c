@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From the journal into the tree: see restore.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/proc/process.h"
+#include "access/rights/caller.h"
+#include "fs/damonfs.h"
+#include "fs/keep/restore.h"
+#include "fs/tree/answer.h"
+#include "fs/tree/file.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* The longest text that a file takes. */
+#define MAX_TEXT 4096
+
+/* The most kdamonds that are turned on again. */
+#define MAX_RUNS 65536
+
+/* The most directories that a file may have made. */
+#define MAX_COUNT (1UL << 20)
+
+/* What was on: what follows its RECORD_ON, which is in the journal. */
+struct resumed {
+	uint64_t ino; /* of the file that turns it on */
+	struct record record;
+	const char *data;
+	struct damon_desc *desc;
+};
+
+struct restoring {
+	struct tree *tree;
+	struct restored result;
+	uint64_t serial; /* the next one is at least this */
+	size_t nr_files;
+	struct resumed *resumed;
+	size_t nr_resumed;
+};
+
+/* The file INO.  Return: whether there is one. */
+WITH_LOCK(tree_role) static bool find_file(struct tree *tree, uint64_t ino, struct node *out)
+{
+	return tree_find(tree, ino, out) && !node_is_dir(*out);
+}
+
+/* Whether COUNT directories can get serial numbers from SERIAL, none of which is in use. */
+WITH_LOCK(tree_role)
+static bool serials_are_free(struct tree *tree, uint64_t serial, uint64_t count)
+{
+	if (serial >> INO_SERIAL_BITS || count > MAX_COUNT)
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		struct dir *dir;
+		uint64_t number = serial + i;
+
+		HASH_FIND(hh, tree->dirs, &number, sizeof(number), dir);
+		if (dir)
+			return false;
+	}
+	return true;
+}
+
+/* Stores TEXT in the file NODE.  Return: 0 or a negative errno. */
+WITH_LOCK(tree_role)
+static int restore_text(struct restoring *job, struct node node, const struct record *record,
+			const char *text)
+{
+	struct write write = { .size = record->length };
+	const struct file_type *file = node_row(node)->file;
+	struct tree *tree = job->tree;
+	int r = account_get(tree->accounts, record->uid, &write.account);
+
+	if (r)
+		return r;
+	if (file->format == FILE_COUNT) {
+		/* Those that are there give theirs back. */
+		r = file_store(file, node.dir, &write, "0");
+		if (!r && !serials_are_free(tree, record->serial, strtoul(text, NULL, 0)))
+			r = -EINVAL;
+		if (!r && record->serial)
+			tree->next_serial = record->serial;
+	}
+	if (!r)
+		r = file_store(file, node.dir, &write, text);
+	job->serial = max_ul(job->serial, tree->next_serial);
+	tree->next_serial = job->serial;
+	account_put(write.account);
+	return r;
+}
+
+WITH_LOCK(tree_role)
+static int restore_write(struct restoring *job, const struct record *record, const char *data)
+{
+	char text[MAX_TEXT + 1];
+	struct node node;
+	int r;
+
+	if (record->length > MAX_TEXT || !find_file(job->tree, record->ino, &node) ||
+	    !save_covers(node_row(node)->file))
+		return -EINVAL;
+	memcpy(text, data, record->length);
+	text[record->length] = '\0';
+	if (record->request) {
+		job->result.request = record->request;
+		job->result.size = record->mode;
+	}
+	r = restore_text(job, node, record, text);
+	job->nr_files += !r;
+	return r;
+}
+
+WITH_LOCK(tree_role)
+static int restore_mode(struct restoring *job, const struct record *record, const char *data)
+{
+	struct node node;
+
+	(void)data;
+	if (!tree_find(job->tree, record->ino, &node))
+		return -EINVAL;
+	return node_change(node, NODE_SET_MODE | NODE_SET_UID | NODE_SET_GID, record->mode,
+			   record->uid, record->gid);
+}
+
+static int restore_serial(struct restoring *job, const struct record *record, const char *data)
+{
+	(void)data;
+	if (record->serial >> INO_SERIAL_BITS)
+		return -EINVAL;
+	job->serial = max_ul(job->serial, record->serial);
+	return 0;
+}
+
+WITH_LOCK(tree_role)
+static int restore_opened(struct restoring *job, const struct record *record, const char *data)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+	int r = caller_load(data, record->length, &caller);
+
+	if (!r)
+		save_opened(job->tree, record->ino, caller);
+	return r;
+}
+
+WITH_LOCK(tree_role)
+static int restore_closed(struct restoring *job, const struct record *record, const char *data)
+{
+	(void)data;
+	save_closed(job->tree, record->ino);
+	return 0;
+}
+
+static int restore_off(struct restoring *job, const struct record *record, const char *data)
+{
+	size_t to = 0;
+
+	(void)data;
+	for (size_t i = 0; i < job->nr_resumed; i++)
+		if (job->resumed[i].ino != record->ino)
+			job->resumed[to++] = job->resumed[i];
+	job->nr_resumed = to;
+	return 0;
+}
+
+/* Notes what was on; it is started when all is restored. */
+static int restore_on(struct restoring *job, const struct record *record, const char *data)
+{
+	const struct resumed resumed = { record->ino, *record, data, NULL };
+	size_t room = MAX_RUNS;
+
+	restore_off(job, record, data);
+	if (job->nr_resumed == room)
+		return -ENOMEM;
+	if (!job->resumed)
+		job->resumed = malloc(room * sizeof(*job->resumed));
+	if (!job->resumed)
+		return -ENOMEM;
+	job->resumed[job->nr_resumed++] = resumed;
+	return 0;
+}
+
+static int (*const restorers[])(struct restoring *job, const struct record *record,
+				const char *data) = {
+	[RECORD_SERIAL] = restore_serial, [RECORD_WRITE] = restore_write,
+	[RECORD_MODE] = restore_mode,	  [RECORD_ON] = restore_on,
+	[RECORD_OPENED] = restore_opened, [RECORD_CLOSED] = restore_closed,
+	[RECORD_OFF] = restore_off,
+};
+
+WITH_LOCK(tree_role)
+static void restore_record(struct restoring *job, const struct record *record, const char *data)
+{
+	bool known = record->kind < ARRAY_SIZE(restorers) && restorers[record->kind];
+	int r = known ? restorers[record->kind](job, record, data) : -EINVAL;
+
+	job->result.nr_failed += r != 0;
+	if (r)
+		log_debug("record of kind %u for %#llx is not restored: %s", record->kind,
+			  (unsigned long long)record->ino, strerror(-r));
+}
+
+/* ---- what was on ---- */
+
+/* What follows a RECORD_ON, taken apart. */
+struct on {
+	struct on_header header;
+	const char *started; /* times, of each target */
+	const char *caller;
+	const char *records;
+	size_t length; /* of the records */
+};
+
+static size_t whole(size_t size)
+{
+	return (size + 7) & ~(size_t)7;
+}
+
+/* Return: 0 and *OUT, or -EINVAL. */
+static int take_apart(const struct resumed *resumed, struct on *out)
+{
+	size_t size = resumed->record.length, before;
+
+	if (size < sizeof(out->header))
+		return -EINVAL;
+	memcpy(&out->header, resumed->data, sizeof(out->header));
+	before = sizeof(out->header) + (size_t)out->header.nr_targets * sizeof(uint64_t) +
+		 whole(out->header.caller_size);
+	if (before > size)
+		return -EINVAL;
+	out->started = resumed->data + sizeof(out->header);
+	out->caller = out->started + (size_t)out->header.nr_targets * sizeof(uint64_t);
+	out->records = resumed->data + before;
+	out->length = size - before;
+	return 0;
+}
+
+static bool filters_targets(const struct damon_desc *desc)
+{
+	for (size_t s = 0; s < desc->nr_schemes; s++)
+		for (size_t i = 0; i < desc->schemes[s].nr_filters; i++)
+			if (desc->schemes[s].filters[i].type == DAMOS_FILTER_TYPE_TARGET)
+				return true;
+	return false;
+}
+
+/* Whether target I of DESC is still the process that it was; one that a commit removed is not. */
+static bool is_same(const struct damon_desc *desc, size_t i, const char *started)
+{
+	uint64_t then;
+
+	if (desc->targets[i].obsolete)
+		return false;
+	if (desc->ops == DAMON_OPS_PADDR)
+		return true;
+	memcpy(&then, started + i * sizeof(then), sizeof(then));
+	return then && process_started(desc->targets[i].pid) == then;
+}
+
+/*
+ * Leaves out targets whose process has ended, or whose pid is another's by now.
+ * Return: 0, -ESRCH if none is left, or filters count on those that are gone; -EINVAL.
+ */
+static int leave_out_gone(struct damon_desc *desc, const struct on *on)
+{
+	size_t nr = 0, before = desc->nr_targets;
+
+	if (before != on->header.nr_targets)
+		return -EINVAL;
+	for (size_t i = 0; i < before; i++) {
+		if (is_same(desc, i, on->started))
+			desc->targets[nr++] = desc->targets[i];
+		else
+			damon_target_desc_clear(&desc->targets[i]);
+	}
+	desc->nr_targets = nr;
+	return nr && (nr == before || !filters_targets(desc)) ? 0 : -ESRCH;
+}
+
+/* Makes the directories of ON in SCRATCH, a tree for that alone, and describes what they ask for. */
+WITH_LOCK(tree_role)
+static int describe_in(struct tree *scratch, const struct resumed *resumed, const struct on *on,
+		       struct damon_desc **out)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
+	struct restoring job = { .tree = scratch };
+	struct record record;
+	struct node node;
+	const char *data;
+	size_t position = 0;
+	int r = caller_load(on->caller, on->header.caller_size, &caller);
+
+	if (r)
+		return r;
+	while (record_next(on->records, on->length, &position, &record, &data))
+		if (record.kind == RECORD_WRITE)
+			restore_record(&job, &record, data);
+	if (job.result.nr_failed || !find_file(scratch, resumed->ino, &node) ||
+	    !node_row(node)->file->resumption)
+		return -EINVAL;
+	r = node_row(node)->file->resumption->describe(node.dir, caller, out);
+	if (r)
+		return r;
+	r = leave_out_gone(*out, on);
+	if (r)
+		*out = damon_desc_free(*out);
+	return r;
+}
+
+WITH_LOCK(tree_role) static int describe(struct tree *tree, struct resumed *resumed)
+{
+	struct tree *scratch;
+	struct on on;
+	int r = take_apart(resumed, &on);
+
+	if (r)
+		return r;
+	scratch = tree_new(tree->root->layout->kind, tree->abi, tree->uid, tree->gid, tree->owner);
+	if (!scratch)
+		return -ENOMEM;
+	r = describe_in(scratch, resumed, &on, &resumed->desc);
+	tree_free(scratch);
+	return r;
+}
+
+WITH_LOCK(tree_role) static int start(struct tree *tree, struct resumed *resumed)
+{
+	__attribute__((cleanup(text_clear))) struct text kept = { 0 };
+	struct node node;
+
+	if (!find_file(tree, resumed->ino, &node) || !node_row(node)->file->resumption)
+		return -EINVAL;
+	if (text_reserve(&kept, record_size(resumed->record.length)))
+		return -ENOMEM;
+	record_put(kept.data, &resumed->record, resumed->data);
+	kept.length = record_size(resumed->record.length);
+	return node_row(node)->file->resumption->start(node.dir, steal_ptr(resumed->desc), &kept);
+}
+
+/* Return: how many were started. */
+WITH_LOCK(tree_role) static size_t resume_all(struct restoring *job, bool sure)
+{
+	size_t nr = 0;
+
+	for (size_t i = 0; i < job->nr_resumed; i++) {
+		struct resumed *resumed = &job->resumed[i];
+		int r = !sure			? -ENOSPC :
+			!resumed->record.length ? -EOPNOTSUPP :
+						  describe(job->tree, resumed);
+
+		if (!r)
+			r = start(job->tree, resumed);
+		damon_desc_free(resumed->desc);
+		nr += !r;
+		if (r)
+			log_error("a kdamond that was on stays off (%s): turn it on again",
+				  r == -EOPNOTSUPP ? "of the debugfs files, a module or another "
+						     "namespace" :
+						     strerror(-r));
+	}
+	free(job->resumed);
+	return nr;
+}
+
+struct restored restore(struct tree *tree)
+{
+	struct saver *saver = damonfs_of_tree(tree)->saver;
+	struct journal *journal = saver->journal;
+	struct restoring job = { .tree = tree };
+	bool incomplete = atomic_load(&journal->incomplete), unsure = atomic_load(&journal->unsure);
+	struct record record;
+	const char *data;
+	size_t position = 0, nr;
+
+	job.result.request = atomic_load(&journal->last_request);
+	job.result.size = atomic_load(&journal->last_size);
+	saver->restoring = true;
+	while (journal_next(journal, &position, &record, &data))
+		restore_record(&job, &record, data);
+	tree->next_serial = max_ul(tree->next_serial, job.serial);
+	nr = resume_all(&job, !unsure);
+	saver->restoring = false;
+	save_all(tree);
+	log_info("took over: %zu texts of files restored, %zu of %zu kdamonds turned on again",
+		 job.nr_files, nr, job.nr_resumed);
+	if (job.result.nr_failed || incomplete)
+		log_error("%zu parts of the tree could not be restored%s: look at it before you "
+			  "go on",
+			  job.result.nr_failed, incomplete ? ", and others were never kept" : "");
+	return job.result;
+}

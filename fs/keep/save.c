@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From the tree into the journal: see save.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "access/proc/process.h"
+#include "access/rights/caller.h"
+#include "fs/keep/save.h"
+#include "fs/run.h"
+#include "fs/tree/file.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+static struct saver *saver_of(const struct tree *tree)
+{
+	return damonfs_of_tree(tree)->saver;
+}
+
+bool save_covers(const struct file_type *file)
+{
+	return file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST;
+}
+
+/* ---- records into a text ---- */
+
+static int put(struct text *out, const struct record *record, const void *data)
+{
+	int r = text_reserve(out, record_size(record->length));
+
+	if (r)
+		return r;
+	record_put(out->data + out->length, record, data);
+	out->length += record_size(record->length);
+	return 0;
+}
+
+/* The list of directories that the file in row I of DIR counts, or NULL. */
+static const struct dir_list *counted(struct dir *dir, const struct file_type *file)
+{
+	return file->format == FILE_COUNT ? dir_list_of(dir, file) : NULL;
+}
+
+/* Says that the file NODE holds TEXT, with the serial numbers and the account of what it made. */
+static struct record store_record(struct node node, const struct text *text)
+{
+	const struct dir_list *list = counted(node.dir, node_row(node)->file);
+	struct record record = { .kind = RECORD_WRITE,
+				 .length = (uint32_t)text->length,
+				 .ino = node_ino(node),
+				 .uid = account_uid(node.dir->account) };
+
+	if (!list || !list->nr)
+		return record;
+	record.serial = list->dirs[0]->serial;
+	record.uid = account_uid(list->dirs[0]->account);
+	return record;
+}
+
+/* Whether a word is shown that nobody can write: it is there from the beginning. */
+static bool is_shown_only(const struct file_type *file, struct dir *dir)
+{
+	const struct keyword *word = file->words;
+	int value;
+
+	if (file->format != FILE_KEYWORD)
+		return false;
+	memcpy(&value, (char *)dir + file->offset, sizeof(value));
+	while (word->name && word->value != value)
+		word++;
+	return !word->name || word->since > dir->tree->abi;
+}
+
+static int put_file(struct text *out, struct node node, struct text *room)
+{
+	const struct process_caller nobody = { 0 };
+	const struct file_type *file = node_row(node)->file;
+	struct record record;
+	int r;
+
+	room->length = 0;
+	if (is_shown_only(file, node.dir))
+		return 0;
+	r = file_show(file, node.dir, &nobody, room);
+	if (r)
+		return r;
+	/* Texts are shown with a newline of ours; one that was never written is empty. */
+	if (file->format == FILE_TEXT && !--room->length)
+		return 0;
+	record = store_record(node, room);
+	return put(out, &record, room->data);
+}
+
+static int put_mode(struct text *out, struct node node)
+{
+	struct record record = { .kind = RECORD_MODE, .ino = node_ino(node) };
+	struct stat st;
+
+	if (!node.dir->overrides || !node.dir->overrides[node.row].set)
+		return 0;
+	node_stat(node, &st);
+	record.mode = st.st_mode & 07777;
+	record.uid = st.st_uid;
+	record.gid = st.st_gid;
+	return put(out, &record, NULL);
+}
+
+static int put_rows(struct text *out, struct dir *dir, struct text *room)
+{
+	const struct layout *layout = dir->layout;
+	int r = 0;
+
+	for (unsigned int i = 0; !r && i < layout->nr_rows; i++) {
+		struct node node = { dir, i };
+
+		if (layout->rows[i].file && save_covers(layout->rows[i].file))
+			r = put_file(out, node, room);
+		if (!r)
+			r = put_mode(out, node);
+	}
+	return r;
+}
+
+/* What is in DIR, and in the directories that its files made. */
+static int put_dir(struct text *out, struct dir *dir, struct text *room)
+{
+	const struct layout *layout = dir->layout;
+	int r = put_rows(out, dir, room);
+
+	for (unsigned int i = 0; !r && i < layout->nr_rows; i++) {
+		const struct dir_list *list =
+			layout->rows[i].list ? counted(dir, layout->rows[i].list) : NULL;
+
+		for (size_t k = 0; !r && list && k < list->nr; k++)
+			r = put_dir(out, list->dirs[k], room);
+	}
+	return r;
+}
+
+/* ---- the caller ---- */
+
+/* Return: bytes that stand for CALLER, to be freed, and *SIZE; NULL and 0 if it cannot be saved. */
+static char *caller_bytes(const struct caller *caller, uint32_t *size)
+{
+	char *bytes = caller ? malloc(CALLER_SAVED_MAX) : NULL;
+
+	*size = bytes ? (uint32_t)caller_save(caller, bytes, CALLER_SAVED_MAX) : 0;
+	if (*size)
+		return bytes;
+	free(bytes);
+	return NULL;
+}
+
+/* ---- changes ---- */
+
+static void journal_failed(int r)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&said))
+		log_error("cannot keep the tree for a daemon that takes over: %s; if this one is "
+			  "killed, parts of it are lost",
+			  strerror(-r));
+}
+
+WITH_LOCK(tree_role)
+static void change(struct tree *tree, const struct record *record, const void *data)
+{
+	struct journal *journal = saver_of(tree)->journal;
+
+	if (saver_of(tree)->restoring)
+		return;
+	/* That has the change already; storing it again makes the same. */
+	if (journal_is_long(journal))
+		save_all(tree);
+	if (journal_add(journal, record, data))
+		journal_failed(-ENOSPC);
+}
+
+/* The same of a change to what is on: if that is not known, nothing is turned on again. */
+WITH_LOCK(tree_role)
+static void change_runs(struct tree *tree, const struct record *record, const void *data)
+{
+	struct journal *journal = saver_of(tree)->journal;
+
+	if (saver_of(tree)->restoring)
+		return;
+	if (!journal_is_long(journal) && !journal_add(journal, record, data))
+		return;
+	atomic_store(&journal->unsure, true);
+	save_all(tree);
+}
+
+void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
+		struct account *account, uint64_t request, size_t size)
+{
+	struct record record = { .kind = RECORD_WRITE,
+				 .length = (uint32_t)strlen(text),
+				 .ino = node_ino(node),
+				 .serial = serial,
+				 .request = request,
+				 .uid = account_uid(account),
+				 .mode = (uint32_t)size };
+
+	if (!saver_of(tree) || !save_covers(node_row(node)->file))
+		return;
+	change(tree, &record, text);
+	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
+	atomic_store(&saver_of(tree)->journal->last_request, request);
+}
+
+void save_serial(struct tree *tree)
+{
+	const struct record record = { .kind = RECORD_SERIAL, .serial = tree->next_serial };
+	struct saver *saver = saver_of(tree);
+
+	if (!saver || saver->serial == tree->next_serial)
+		return;
+	saver->serial = tree->next_serial;
+	change(tree, &record, NULL);
+}
+
+void save_mode(struct tree *tree, struct node node)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 };
+
+	if (saver_of(tree) && !put_mode(&text, node) && text.length)
+		change(tree, (const struct record *)text.data, NULL);
+}
+
+/* ---- who opened command files ---- */
+
+static int put_opener(struct text *out, const struct opener *opener)
+{
+	struct record record = { .kind = RECORD_OPENED, .ino = opener->handle };
+	_cleanup_free_ char *bytes = caller_bytes(opener->caller, &record.length);
+
+	return bytes ? put(out, &record, bytes) : 0;
+}
+
+WITH_LOCK(tree_role)
+static struct opener *find_opener(struct saver *saver, uint64_t handle)
+{
+	struct opener *opener = NULL;
+
+	if (saver)
+		HASH_FIND(hh, saver->openers, &handle, sizeof(handle), opener);
+	return opener;
+}
+
+void save_opened(struct tree *tree, uint64_t handle, struct caller *caller)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 };
+	struct saver *saver = saver_of(tree);
+	struct opener *opener;
+
+	if (!saver || find_opener(saver, handle))
+		return;
+	opener = calloc(1, sizeof(*opener));
+	if (!opener)
+		return;
+	opener->handle = handle;
+	opener->caller = caller_get(caller);
+	HASH_ADD(hh, saver->openers, handle, sizeof(handle), opener);
+	if (!opener->hh.tbl) {
+		caller_put(opener->caller);
+		free(opener);
+		return;
+	}
+	if (!put_opener(&text, opener) && text.length)
+		change(tree, (const struct record *)text.data, text.data + sizeof(struct record));
+}
+
+void save_closed(struct tree *tree, uint64_t handle)
+{
+	const struct record record = { .kind = RECORD_CLOSED, .ino = handle };
+	struct saver *saver = saver_of(tree);
+	struct opener *opener = find_opener(saver, handle);
+
+	if (!opener)
+		return;
+	HASH_DEL(saver->openers, opener);
+	caller_put(opener->caller);
+	free(opener);
+	change(tree, &record, NULL);
+}
+
+struct caller *save_opener(struct tree *tree, uint64_t handle)
+{
+	struct opener *opener = find_opener(saver_of(tree), handle);
+
+	return opener ? caller_get(opener->caller) : NULL;
+}
+
+void saver_clear(struct saver *saver)
+{
+	struct opener *opener, *next;
+
+	HASH_ITER(hh, saver->openers, opener, next) {
+		HASH_DEL(saver->openers, opener);
+		caller_put(opener->caller);
+		free(opener);
+	}
+}
+
+/* ---- all of it ---- */
+
+/* The files that made DIR and those above it. */
+static int put_parents(struct text *out, struct dir *dir, struct text *room)
+{
+	struct dir *parent = dir->parent;
+	const struct file_type *file;
+	int r = parent ? put_parents(out, parent, room) : 0;
+
+	if (r || !parent)
+		return r;
+	file = parent->layout->rows[dir->parent_row].list;
+	for (unsigned int i = 0; i < parent->layout->nr_rows; i++)
+		if (parent->layout->rows[i].file == file)
+			return put_file(out, (struct node){ parent, i }, room);
+	return -EINVAL;
+}
+
+/* Puts SIZE bytes, and fills up to a multiple of 8. */
+static int put_bytes(struct text *out, const void *bytes, size_t size)
+{
+	size_t whole = (size + 7) & ~(size_t)7;
+
+	if (text_reserve(out, whole))
+		return -ENOMEM;
+	memset(out->data + out->length, 0, whole);
+	if (size)
+		memcpy(out->data + out->length, bytes, size);
+	out->length += whole;
+	return 0;
+}
+
+/* What follows a RECORD_ON.  Return: 0, -EOPNOTSUPP, or another negative errno. */
+static int put_on(struct text *out, struct dir *dir, const struct damon_desc *desc)
+{
+	__attribute__((cleanup(text_clear))) struct text room = { 0 };
+	struct on_header header = { .nr_targets = (uint32_t)desc->nr_targets };
+	_cleanup_free_ char *caller = caller_bytes(desc->caller, &header.caller_size);
+	int r = caller ? put_bytes(out, &header, sizeof(header)) : -EOPNOTSUPP;
+
+	for (size_t i = 0; !r && i < desc->nr_targets; i++) {
+		uint64_t started = process_started(desc->targets[i].pid);
+
+		r = put_bytes(out, &started, sizeof(started));
+	}
+	if (!r)
+		r = put_bytes(out, caller, header.caller_size);
+	if (!r)
+		r = put_parents(out, dir, &room);
+	return r ? r : put_dir(out, dir, &room);
+}
+
+void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, struct text *out)
+{
+	__attribute__((cleanup(text_clear))) struct text on = { 0 };
+	struct record record = { .kind = RECORD_ON };
+	int r, row = layout_find(dir->layout, 0, path, strlen(path));
+
+	*out = (struct text){ 0 };
+	if (!saver_of(dir->tree) || row < 0)
+		return;
+	r = put_on(&on, dir, desc);
+	record.ino = node_ino((struct node){ dir, (unsigned int)row });
+	record.length = (uint32_t)on.length;
+	if (!r)
+		r = put(out, &record, on.data);
+	if (r == -EOPNOTSUPP)
+		log_info("what user %u turns on, from another namespace or with another security "
+			 "label, stays off if damonfs is killed",
+			 desc->caller ? desc->caller->uid : 0);
+	else if (r)
+		journal_failed(r);
+}
+
+/* The record that RUN is on; one that cannot be turned on again is known by its address. */
+static struct record run_record(const struct run *run)
+{
+	struct record record = { .kind = RECORD_ON, .ino = (uintptr_t)run };
+
+	if (run->kept.length)
+		memcpy(&record, run->kept.data, sizeof(record));
+	return record;
+}
+
+static const void *run_data(const struct run *run)
+{
+	return run->kept.length ? run->kept.data + sizeof(struct record) : NULL;
+}
+
+void save_on(struct run *run)
+{
+	const struct record record = run_record(run);
+
+	if (saver_of(run->tree))
+		change_runs(run->tree, &record, run_data(run));
+}
+
+void save_off(struct run *run)
+{
+	struct record record = run_record(run);
+
+	record.kind = RECORD_OFF;
+	record.length = 0;
+	if (saver_of(run->tree) && !damonfs_of_tree(run->tree)->stopping)
+		change_runs(run->tree, &record, NULL);
+}
+
+WITH_LOCK(tree_role)
+static int put_runs(struct text *out, struct tree *tree)
+{
+	struct run *run;
+	int r = 0;
+
+	DL_FOREACH(damonfs_of_tree(tree)->runs, run) {
+		const struct record record = run_record(run);
+
+		/* An `on' that is under way goes on. */
+		if (!r && (run->state == RUN_STARTING || run->state == RUN_ON))
+			r = put(out, &record, run_data(run));
+	}
+	return r;
+}
+
+WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree)
+{
+	__attribute__((cleanup(text_clear))) struct text room = { 0 };
+	const struct record serial = { .kind = RECORD_SERIAL, .serial = tree->next_serial };
+	struct opener *opener, *next;
+	int r = put_runs(out, tree);
+
+	if (!r)
+		r = put_dir(out, tree->root, &room);
+	if (!r)
+		r = put(out, &serial, NULL);
+	HASH_ITER(hh, saver_of(tree)->openers, opener, next)
+		if (!r)
+			r = put_opener(out, opener);
+	return r;
+}
+
+void save_all(struct tree *tree)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 };
+	struct saver *saver = saver_of(tree);
+	int r;
+
+	if (!saver || saver->restoring || damonfs_of_tree(tree)->stopping)
+		return;
+	r = put_all(&text, tree);
+	if (!r)
+		r = journal_replace(saver->journal, text.data, text.length);
+	if (!r) {
+		saver->serial = tree->next_serial;
+		return;
+	}
+	journal_wait(saver->journal);
+	journal_failed(r);
+}

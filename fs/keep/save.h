@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Saving: the tree, and what is on, go into the journal before anybody is told of a change.
+ *
+ * Saved is what can be written: not what is measured (stats, tried regions).  A kdamond that is on
+ * works by what its directories held at `on' or the last `commit', which may differ from what they
+ * hold now: so that is in a record of its own, with who did it and which processes they named.
+ *
+ * Failures are not told to who writes: they are logged once, and the next daemon says what it could
+ * not restore.
+ */
+#ifndef DAMONFS_FS_KEEP_SAVE_H
+#define DAMONFS_FS_KEEP_SAVE_H
+
+#include "fs/keep/journal.h"
+#include "fs/tree/node.h"
+
+/* Who opened a command file, and still has it open. */
+struct opener {
+	uint64_t handle;
+	struct caller *caller; /* a reference, or NULL: may not give commands */
+	UT_hash_handle hh;
+};
+
+struct run;
+
+struct saver {
+	struct journal *journal; /* in shared memory */
+	struct opener *openers GUARDED_BY(tree_role); /* hash by handle */
+	uint64_t serial GUARDED_BY(tree_role); /* that was saved */
+	bool restoring GUARDED_BY(tree_role); /* from the journal: it must not change */
+};
+
+/* Frees what it has, at the end. */
+ALONE void saver_clear(struct saver *saver);
+
+/* All of these do nothing if nobody keeps TREE. */
+
+/* Saves that TEXT was stored in NODE: request number REQUEST asked for it, SIZE bytes of it. */
+WITH_LOCK(tree_role)
+void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
+		struct account *account, uint64_t request, size_t size);
+
+/* Saves the mode and owner of NODE, which were changed. */
+WITH_LOCK(tree_role) void save_mode(struct tree *tree, struct node node);
+
+/* Saves that CALLER, or NULL, has opened a command file as HANDLE; that it was closed. */
+WITH_LOCK(tree_role)
+void save_opened(struct tree *tree, uint64_t handle, struct caller *caller);
+WITH_LOCK(tree_role) void save_closed(struct tree *tree, uint64_t handle);
+
+/* Who opened HANDLE.  Return: a reference, or NULL if that is not known. */
+WITH_LOCK(tree_role) struct caller *save_opener(struct tree *tree, uint64_t handle);
+
+/* Saves that serial numbers were given, if they were. */
+WITH_LOCK(tree_role) void save_serial(struct tree *tree);
+
+/*
+ * What turns on again what the file at PATH of DIR turns on, as it is now and is described by DESC.
+ * *OUT stays empty if nobody keeps the tree, or the caller cannot be saved, which is logged.
+ */
+WITH_LOCK(tree_role)
+void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, struct text *out);
+
+/* Saves that RUN is on, by run->kept, also again; that it has ended. */
+WITH_LOCK(tree_role) void save_on(struct run *run);
+WITH_LOCK(tree_role) void save_off(struct run *run);
+
+/* Saves all again, instead of what was saved. */
+WITH_LOCK(tree_role) void save_all(struct tree *tree);
+
+/* Whether FILE is saved. */
+bool save_covers(const struct file_type *file);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * libFuzzer target: a journal that anybody may have written, as a daemon that takes over reads it.
+ *
+ * An odd first byte: the rest are the bytes of the journal.  An even one: the rest are short
+ * descriptions of records, so that more of them are whole; what they are for is often a file that
+ * is there.  Whatever comes of it, saving that tree and restoring it must make the same again.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "access/rights/caller.h"
+#include "fs/keep/restore.h"
+#include "fs/keep/shared.h"
+#include "fs/root.h"
+#include "fs/run.h"
+#include "fs/tree/file.h"
+#include "tests/fuzz/require.h"
+#include "util/cleanup.h"
+#include "util/clock.h"
+#include "util/log.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct shared *shared;
+
+/* A description of a record. */
+struct piece {
+	uint8_t kind, directory, row, serial, length, mode, text[6];
+};
+
+/* We, by whom something was opened or turned on.  Return: how many bytes. */
+static size_t put_caller(char *out, size_t room)
+{
+	struct caller *caller;
+	size_t size;
+
+	if (caller_new(getpid(), geteuid(), getegid(), &caller))
+		return 0;
+	size = caller_save(caller, out, room);
+	caller_put(caller);
+	return size;
+}
+
+/* Files that make directories, and the one that turns on what they make: as a tree has them. */
+static struct {
+	const char *path;
+	uint64_t ino, serial; /* of what it makes */
+} files[] = {
+	{ "admin/kdamonds/nr_kdamonds", 0, 0 },
+	{ "admin/kdamonds/0/contexts/nr_contexts", 0, 0 },
+	{ "admin/kdamonds/0/contexts/0/targets/nr_targets", 0, 0 },
+	{ "admin/kdamonds/0/contexts/0/schemes/nr_schemes", 0, 0 },
+	{ "admin/kdamonds/0/state", 0, 0 },
+};
+
+#define NR_MAKING (ARRAY_SIZE(files) - 1)
+#define STATE	  (&files[NR_MAKING])
+
+static struct node find(struct tree *tree, const char *path)
+{
+	struct node node = { tree->root, 0 };
+	char name[64];
+
+	for (; *path; path += *path == '/') {
+		size_t length = strcspn(path, "/");
+
+		snprintf(name, sizeof(name), "%.*s", (int)length, path);
+		REQUIRE(node_lookup(node, name, &node));
+		path += length;
+	}
+	return node;
+}
+
+/* Looks up FILES, and makes what they make, in a tree that is thrown away. */
+ALONE static void learn_files(void)
+{
+	struct damonfs damonfs = { .method = "none", .ended = PTHREAD_COND_INITIALIZER };
+	struct tree *tree = tree_new(&root_kind, DAMON_ABI(7, 2), 0, 0, &damonfs);
+	struct write write = { 0 };
+
+	REQUIRE(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct node node = find(tree, files[i].path);
+
+		files[i].ino = node_ino(node);
+		files[i].serial = tree->next_serial;
+		if (i < NR_MAKING)
+			REQUIRE(!file_store(node_row(node)->file, node.dir, &write, "1"));
+	}
+	tree_free(tree);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	log_setup(LOG_LEVEL_ERROR, false);
+	shared = shared_new();
+	REQUIRE(shared && !caller_prepare());
+	learn_files();
+	return 0;
+}
+
+/* What follows a RECORD_ON: one target, and directories for a context, mostly.  Return: its size. */
+static size_t put_on(char *out, size_t room, const struct piece *piece)
+{
+	struct on_header header = { .nr_targets = piece->serial & 1 };
+	uint64_t started = piece->mode;
+	size_t size = sizeof(header), caller;
+
+	memset(out, 0, room);
+	if (header.nr_targets) {
+		memcpy(out + size, &started, sizeof(started));
+		size += sizeof(started);
+	}
+	caller = put_caller(out + size, 512);
+	header.caller_size = (uint32_t)caller;
+	memcpy(out, &header, sizeof(header));
+	size += (caller + 7) & ~(size_t)7;
+	for (size_t i = 0; i < NR_MAKING; i++) {
+		const struct record record = { .kind = RECORD_WRITE,
+					       .length = 1,
+					       .ino = files[i].ino +
+						      (piece->row == i ? piece->directory : 0),
+					       .serial = files[i].serial };
+
+		record_put(out + size, &record, "1");
+		size += record_size(record.length);
+	}
+	return size;
+}
+
+static void put_piece(const struct piece *piece)
+{
+	static const uint32_t uids[] = { 0, 0, 1, 1000 };
+	struct record record = {
+		.kind = piece->kind % 8,
+		.length = piece->length % (sizeof(piece->text) + 1),
+		.ino = ((uint64_t)(piece->directory % 32) << (INO_ROW_BITS + 1) |
+			(piece->mode & 1 ? 0 : INO_FILE) | piece->row % 128) +
+		       1,
+		.serial = piece->serial & 0x80 ? (uint64_t)piece->serial << 32 : piece->serial,
+		.request = piece->mode,
+		.uid = uids[piece->mode % ARRAY_SIZE(uids)],
+		.mode = piece->mode,
+	};
+	char bytes[4096];
+	size_t size;
+
+	if (record.kind == RECORD_ON)
+		record.ino = STATE->ino;
+	size = record.kind == RECORD_ON	    ? put_on(bytes, sizeof(bytes), piece) :
+	       record.kind == RECORD_OPENED ? put_caller(bytes, sizeof(bytes)) :
+					      0;
+	if (!size) {
+		journal_add(&shared->journal, &record, piece->text);
+		return;
+	}
+	record.length = (uint32_t)size;
+	if (piece->length & 0x80)
+		bytes[piece->serial % size] ^= (char)piece->mode;
+	journal_add(&shared->journal, &record, bytes);
+}
+
+static void fill(const uint8_t *data, size_t size)
+{
+	struct piece piece;
+
+	journal_replace(&shared->journal, "", 0);
+	if (size && *data & 1) {
+		journal_replace(&shared->journal, data + 1, size - 1);
+		return;
+	}
+	for (size_t at = 1; at + sizeof(piece) <= size; at += sizeof(piece)) {
+		memcpy(&piece, data + at, sizeof(piece));
+		put_piece(&piece);
+	}
+}
+
+static void tell_nobody(uint64_t ino, void *argument)
+{
+	(void)ino;
+	(void)argument;
+}
+
+/* Restores a tree, and saves it.  Return: a copy of all its records, to be freed, and *LENGTH. */
+static char *restore_once(size_t *length)
+{
+	/* No method of this name: nothing is watched. */
+	struct damonfs damonfs = { .method = "none", .ended = PTHREAD_COND_INITIALIZER };
+	struct saver saver = { .journal = &shared->journal };
+	struct journal *journal = &shared->journal;
+	struct accounts *accounts = accounts_new(NULL, 0);
+	struct tree *tree = tree_new(&root_kind, DAMON_ABI(7, 2), 0, 0, &damonfs);
+	uint32_t active;
+	char *copy;
+
+	REQUIRE(accounts && tree);
+	tree->accounts = accounts;
+	damonfs.saver = &saver;
+	REQUIRE(!answerer_start(tree, tell_nobody, NULL, &damonfs.answerer));
+	tree_lock(tree);
+	restore(tree);
+	REQUIRE(runs_stop_all(tree, clock_ns() + 10000000000));
+	damonfs.stopping = false;
+	save_all(tree);
+	tree_unlock(tree);
+	active = atomic_load(&journal->active);
+	*length = atomic_load(&journal->half[active].length);
+	copy = malloc(max_ul(*length, 1));
+	REQUIRE(copy);
+	memcpy(copy, journal->half[active].data, *length);
+	answerer_stop(damonfs.answerer);
+	saver_clear(&saver);
+	tree_free(tree);
+	accounts_free(accounts);
+	pthread_cond_destroy(&damonfs.ended);
+	return copy;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_cleanup_free_ char *first = NULL, *second = NULL;
+	size_t first_length, second_length;
+
+	fill(data, size);
+	first = restore_once(&first_length);
+	second = restore_once(&second_length);
+	REQUIRE(first_length == second_length && !memcmp(first, second, first_length));
+	return 0;
+}

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""-o survive: the daemon is killed, and whoever uses the mount goes on."""
+import contextlib
+import ctypes
+import errno
+import os
+import random
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from damon import (DAMONFS, LIBC, Kdamond, MIB, Mount, SANITIZED, Workload, children_of, error_of, hot_regions, overlap,
+                   read, until, write)
+
+# Measured or named anew: not configuration.
+MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|pid$)')
+
+
+def configuration(base):
+    """The contents and modes of all files that are not measured."""
+    found = {}
+    for place, _, names in os.walk(base):
+        for name in names:
+            path = os.path.join(place, name)
+            if not MEASURED.search(path):
+                with contextlib.suppress(OSError):          # write-only
+                    found[path] = (os.lstat(path).st_mode, os.lstat(path).st_ino, read(path))
+    return found
+
+
+def is_alive(pid):
+    try:
+        with open('/proc/%d/stat' % pid) as f:
+            return f.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def daemons(place):
+    """The pids of the children of the keeper of PLACE."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError):
+            if read('/proc/%s/comm' % pid) == 'damonfs:keeper' and place in read('/proc/%s/cmdline' % pid):
+                found += children_of(int(pid))
+    return found
+
+
+class Survivor(Mount):
+    """A mount with a keeper, which is its process."""
+
+    def __init__(self, *options):
+        super().__init__('survive', 'log=info', *options)
+
+    def daemon(self):
+        """The daemon now; there may be none for a moment."""
+        while True:
+            children = children_of(self.process.pid)
+            if children:
+                return children[0]
+            time.sleep(0.001)
+
+    def kill(self, number=signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.daemon(), number)
+
+
+class Survival(unittest.TestCase):
+    def setUp(self):
+        self.mount = Survivor()
+        self.kdamond, = self.mount.kdamonds(1)
+
+    def tearDown(self):
+        self.assertEqual(self.mount.close(), 0, self.mount.logged())
+
+    def test_nothing_that_was_written_is_lost(self):
+        write(self.mount.admin + '/kdamonds/nr_kdamonds', 3)
+        self.kdamond.target(os.getpid(), os.getppid())
+        self.kdamond.regions((4096, 8192), (16384, 65536))
+        self.kdamond.set(schemes__nr_schemes=2, monitoring_attrs__intervals__sample_us=1234)
+        self.kdamond.set_scheme(action='cold', ops_filters__nr_filters=2, core_filters__nr_filters=1, quotas__goals__nr_goals=1,
+                                watermarks__metric='free_mem_rate', apply_interval_us=77)
+        self.kdamond.set_scheme(ops_filters__1__type='anon', ops_filters__1__allow='Y',
+                                ops_filters__0__memcg_path='/a b\n', quotas__goals__0__target_value=42)
+        write(self.kdamond.path + '/refresh_ms', 5000)
+        os.chmod(self.kdamond.path + '/state', 0o666)
+        os.chown(self.kdamond.context, 1, 2)
+        parameter = self.mount.dir + '/modules/damon_reclaim/parameters/min_age'
+        write(parameter, 123456)
+        before = configuration(self.mount.dir)
+        for _ in range(3):
+            self.mount.kill()
+            self.assertEqual(configuration(self.mount.dir), before)
+        self.assertNotIn('could not be restored', self.mount.logged())
+        self.assertEqual(os.lstat(self.kdamond.context).st_uid, 1)
+        # New directories get numbers that nobody had.
+        write(self.mount.admin + '/kdamonds/nr_kdamonds', 3)
+        old = {inode for _, inode, _ in before.values()}
+        self.assertFalse({inode for path, (_, inode, _) in configuration(self.mount.admin).items()
+                          if not path.endswith('nr_kdamonds')} & old)
+
+    def test_what_is_open_stays_open(self):
+        self.kdamond.target(os.getpid())
+        self.kdamond.stat_scheme()
+        operations = os.open(self.kdamond.context + '/operations', os.O_RDWR)
+        state = os.open(self.kdamond.path + '/state', os.O_RDWR)
+        listing = os.open(self.kdamond.context, os.O_RDONLY)
+        gone = os.open(self.kdamond.scheme + '/action', os.O_RDWR)
+        write(self.kdamond.context + '/schemes/nr_schemes', 1)
+        shell = subprocess.Popen(['sh'], cwd=self.kdamond.context, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 text=True)
+        bound = subprocess.Popen(
+            ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /mnt && cd /mnt && exec sh', self.mount.admin],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # It has mounted.
+        bound.stdin.write('echo mounted\n')
+        bound.stdin.flush()
+        self.assertEqual(bound.stdout.readline(), 'mounted\n')
+        self.mount.kill()
+        self.assertEqual(os.pread(operations, 100, 0), b'vaddr\n')
+        self.assertEqual(os.write(operations, b'paddr'), 5)
+        self.assertEqual(os.pread(operations, 100, 0), b'paddr\n')
+        self.assertEqual(os.write(operations, b'vaddr'), 5)
+        self.assertIn('schemes', os.listdir(listing))
+        self.assertEqual(error_of(lambda: os.pread(gone, 100, 0)), errno.ENODEV)
+        self.assertEqual(os.pread(state, 100, 0), b'off\n')
+        self.assertEqual(os.write(state, b'on'), 2)
+        self.assertEqual(os.pread(state, 100, 0), b'on\n')
+        out, _ = shell.communicate('cat operations && ls -d schemes/0')
+        self.assertEqual(out, 'vaddr\nschemes/0\n')
+        out, _ = bound.communicate('cat kdamonds/0/state')
+        self.assertEqual(out, 'on\n')
+        for fd in operations, state, listing, gone:
+            os.close(fd)
+
+    def test_what_was_committed_is_on_again(self):
+        """Not what was written since."""
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+            self.kdamond.set_scheme(access_pattern__sz__max=0)
+            self.mount.kill()
+            self.assertEqual(self.kdamond.state(), 'on')
+            self.assertTrue(until(lambda: self.kdamond.stat('nr_tried'), 5))
+            self.assertEqual(read(self.kdamond.scheme + '/access_pattern/sz/max'), '0')
+            self.kdamond.state('commit')
+            self.mount.kill()
+            self.assertEqual(self.kdamond.state(), 'on')
+            time.sleep(0.5)
+            self.assertEqual(self.kdamond.stat('nr_tried'), 0)
+            self.kdamond.state('off')
+            self.mount.kill()
+            self.assertEqual(self.kdamond.state(), 'off')
+
+    def test_one_that_cannot_go_on_is_off(self):
+        w = Workload()
+        self.kdamond.target(w.pid)
+        self.kdamond.state('on')
+        daemon = self.mount.daemon()
+        os.kill(daemon, signal.SIGSTOP)
+        w.close()
+        os.kill(daemon, signal.SIGKILL)
+        self.assertEqual(self.kdamond.state(), 'off')
+        self.assertIn('a kdamond that was on stays off (No such process)', self.mount.logged())
+
+    def test_it_goes_on_with_the_targets_that_are_left(self):
+        with Workload() as left:
+            gone = Workload()
+            self.kdamond.target(gone.pid, left.pid)
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+            daemon = self.mount.daemon()
+            os.kill(daemon, signal.SIGSTOP)
+            gone.close()
+            os.kill(daemon, signal.SIGKILL)
+            self.assertEqual(self.kdamond.state(), 'on')
+            self.assertTrue(until(lambda: overlap(self.kdamond.snapshot(), left.start, left.end), 5))
+
+    def test_numbers_of_what_was_measured_are_not_used_again(self):
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+            self.assertTrue(until(self.kdamond.snapshot, 5))
+            tried = self.kdamond.scheme + '/tried_regions/'
+            first = next(name for name in os.listdir(tried) if name.isdigit())
+            fd = os.open('%s%s/start' % (tried, first), os.O_RDONLY)
+            self.mount.kill()
+            write(self.kdamond.context + '/targets/0/regions/nr_regions', 500)
+            self.assertEqual(error_of(lambda: os.pread(fd, 100, 0)), errno.ENODEV)
+            os.close(fd)
+
+    def test_nothing_piles_up(self):
+        state = os.open(self.kdamond.path + '/state', os.O_WRONLY)
+
+        def descriptors():
+            self.mount.kill()
+            self.kdamond.state()
+            return len(os.listdir('/proc/%d/fd' % self.mount.daemon()))
+
+        before = descriptors()
+        for _ in range(4):
+            for _ in range(20):
+                os.close(os.open(self.kdamond.path + '/state', os.O_WRONLY))
+            after = descriptors()
+        self.assertLess(after, before + 3)
+        os.close(state)
+
+    def test_what_does_not_fit_is_not_turned_on_again(self):
+        """Too many directories for the journal: it cannot tell what was turned off since."""
+        with Workload() as w:
+            write(self.mount.admin + '/kdamonds/nr_kdamonds', 2)
+            other = Kdamond(self.mount.admin + '/kdamonds/1')
+            for kdamond in self.kdamond, other:
+                kdamond.target(w.pid)
+            other.state('on')
+            write(self.kdamond.context + '/schemes/nr_schemes', 60000)
+            other.state('off')
+            self.mount.kill()
+            self.assertEqual(other.state(), 'off', self.mount.logged())
+            write(self.mount.admin + '/kdamonds/nr_kdamonds', 0)
+
+    def test_hot_memory_is_found_again(self):
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as w:
+            self.kdamond.target(w.pid)
+            # A sanitizer reserves terabytes around it.
+            self.kdamond.attrs()
+            self.kdamond.regions((w.start, w.end))
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+
+            def found():
+                hot = hot_regions(self.kdamond.snapshot())
+                size = sum(end - start for start, end, _, _ in hot)
+                return overlap(hot, w.hot_start, w.hot_end) > 30 * MIB and size < 36 * MIB
+
+            self.assertTrue(until(found, 60))
+            self.mount.kill()
+            self.assertEqual(self.kdamond.state(), 'on')
+            self.assertTrue(until(found, 60 if SANITIZED else 5))
+
+    def test_a_held_write_is_answered(self):
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            # The command waits for the end of an aggregation.
+            self.kdamond.attrs(sample=100000, aggr=3000000)
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+            answers = []
+
+            def command():
+                # Python would try again.
+                state = os.open(self.kdamond.path + '/state', os.O_WRONLY)
+                answers.append((LIBC.write(state, b'update_schemes_tried_regions', 28), ctypes.get_errno()))
+                os.close(state)
+
+            waiting = threading.Thread(target=command)
+            waiting.start()
+            time.sleep(0.5)
+            self.assertFalse(answers)
+            self.mount.kill()
+            waiting.join(10)
+            self.assertEqual(answers, [(-1, errno.EINTR)])
+            self.assertEqual(self.kdamond.state(), 'on')
+
+    def test_killed_at_random_instants(self):
+        """Nobody who uses it sees more than a pause; an interrupted command may be EINTR."""
+        rng = random.Random(7)
+        failures, stop = [], threading.Event()
+        done = [0, 0]
+        path = self.kdamond.context + '/monitoring_attrs/intervals/update_us'
+
+        def configure():
+            while not stop.is_set():
+                done[0] += 1
+                try:
+                    write(path, done[0])
+                    if read(path) != str(done[0]):
+                        failures.append('wrote %d, read %s' % (done[0], read(path)))
+                except OSError as e:
+                    failures.append('configuring: %s' % e)
+
+        def command():
+            while not stop.is_set():
+                try:
+                    self.kdamond.state('commit')
+                    done[1] += 1
+                except OSError as e:
+                    if e.errno != errno.EINTR:
+                        failures.append('commit: %s' % e)
+
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            self.kdamond.state('on')
+            threads = [threading.Thread(target=work) for work in (configure, command)]
+            for thread in threads:
+                thread.start()
+            for _ in range(10):
+                time.sleep(rng.uniform(0.2, 1))
+                self.mount.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(failures, [])
+            self.assertGreater(min(done), 10)
+            self.assertEqual(self.kdamond.state(), 'on')
+
+    def test_what_the_keeper_costs(self):
+        with open('/proc/%d/smaps_rollup' % self.mount.process.pid) as f:
+            private = sum(int(line.split()[1]) for line in f if line.startswith('Private'))
+        print('the keeper: %d KiB of its own' % private)
+        if not SANITIZED:
+            self.assertLess(private, 1024)
+
+
+class Deaths(unittest.TestCase):
+    def gone(self, mount_):
+        """Whether damonfs gave up and took the mount away."""
+        self.assertEqual(mount_.process.wait(20), 1, mount_.logged())
+        self.assertTrue(until(lambda: not os.path.ismount(mount_.dir), 5))
+
+    def test_three_of_its_own(self):
+        mount_ = Survivor()
+        try:
+            for _ in range(3):
+                read(mount_.admin + '/kdamonds/nr_kdamonds')
+                mount_.kill(signal.SIGABRT)
+            self.gone(mount_)
+            self.assertIn('stays down', mount_.logged())
+        finally:
+            mount_.close()
+
+    def test_before_it_serves(self):
+        """Whoever started it in the background is not left waiting."""
+        for wait in (0, 0.005, 0.02, 0.05):
+            with tempfile.TemporaryDirectory() as place:
+                with subprocess.Popen([DAMONFS, '-o', 'survive', place]) as process:
+                    self.assertTrue(until(lambda: daemons(place), 10))
+                    time.sleep(wait)
+                    for pid in daemons(place):
+                        os.kill(pid, signal.SIGKILL)
+                    self.assertEqual(process.wait(20), 0)
+                self.assertEqual(read(place + '/admin/kdamonds/nr_kdamonds'), '0')
+                self.assertEqual(LIBC.umount2(place.encode(), 0), 0)
+
+    def test_it_ends_when_it_is_told_to(self):
+        """Also if the daemon is killed while it ends, or is dead already."""
+        for first, second in ((signal.SIGTERM, signal.SIGKILL), (signal.SIGKILL, signal.SIGTERM)):
+            mount_ = Survivor()
+            daemon = mount_.daemon()
+            os.kill(mount_.process.pid, signal.SIGSTOP)
+            for number in first, second:
+                os.kill(mount_.process.pid if number == signal.SIGTERM else daemon, number)
+            os.kill(mount_.process.pid, signal.SIGCONT)
+            self.assertEqual(mount_.process.wait(10), 0)
+            self.assertFalse(os.path.ismount(mount_.dir))
+            mount_.close()
+
+    def test_started_by_who_ignores_children(self):
+        with tempfile.TemporaryDirectory() as place:
+            with subprocess.Popen(['sh', '-c', 'trap "" CHLD; exec "$0" -f -o survive "$1"', DAMONFS, place]) as keeper:
+                self.assertTrue(until(lambda: os.path.ismount(place), 10))
+                os.kill(children_of(keeper.pid)[0], signal.SIGKILL)
+                self.assertEqual(read(place + '/admin/kdamonds/nr_kdamonds'), '0')
+                keeper.terminate()
+                self.assertEqual(keeper.wait(10), 0)
+
+    def test_the_keeper(self):
+        mount_ = Survivor()
+        daemon = mount_.daemon()
+        try:
+            mount_.process.kill()
+            mount_.process.wait()
+            self.assertTrue(until(lambda: not os.path.ismount(mount_.dir), 10))
+            self.assertTrue(until(lambda: not is_alive(daemon), 5))
+        finally:
+            mount_.close()
+
+    def test_unmounted_by_somebody_else(self):
+        mount_ = Survivor()
+        self.assertEqual(LIBC.umount2(mount_.dir.encode(), 0), 0)
+        self.assertEqual(mount_.process.wait(10), 0)
+        mount_.close()
+
+    def test_in_the_background(self):
+        """Whoever started it is not held up, also by what it leaves open."""
+        with tempfile.TemporaryDirectory() as place:
+            with subprocess.Popen([DAMONFS, '-o', 'survive', place], stdout=subprocess.PIPE) as process:
+                try:
+                    self.assertEqual(process.wait(20), 0)
+                    self.assertTrue(os.path.ismount(place))
+                    self.assertTrue(select.select([process.stdout], [], [], 5)[0], 'it keeps standard output')
+                finally:
+                    self.assertEqual(LIBC.umount2(place.encode(), 0), 0)

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What outlives a daemon: the list of records, the requests that are outstanding, and how a tree comes back.
+ * The deaths themselves are in tests/mount/test_survival.py, hostile journals in fuzz-journal.
+ */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <sys/mman.h>
+
+#include "fs/keep/restore.h"
+#include "fs/keep/shared.h"
+#include "tests/unit/tree.h"
+
+static struct shared *shared;
+
+static void begin(void)
+{
+	shared = shared_new();
+	ck_assert_ptr_nonnull(shared);
+}
+
+static void end(void)
+{
+	shared_free(shared);
+}
+
+/* ---- the list ---- */
+
+static int add(const char *text)
+{
+	const struct record record = { .kind = RECORD_WRITE,
+				       .length = (uint32_t)strlen(text),
+				       .ino = strlen(text) };
+
+	return journal_add(&shared->journal, &record, text);
+}
+
+static void assert_next(size_t *position, const char *text)
+{
+	struct record record;
+	const char *data;
+
+	ck_assert(journal_next(&shared->journal, position, &record, &data));
+	ck_assert_uint_eq(record.length, strlen(text));
+	ck_assert_uint_eq(record.ino, strlen(text));
+	ck_assert_mem_eq(data, text, strlen(text));
+}
+
+static void assert_end(size_t position)
+{
+	struct record record;
+	const char *data;
+
+	ck_assert(!journal_next(&shared->journal, &position, &record, &data));
+}
+
+START_TEST(records_come_in_order)
+{
+	size_t position = 0;
+
+	assert_end(0);
+	ck_assert_int_eq(add("one"), 0);
+	ck_assert_int_eq(add(""), 0);
+	ck_assert_int_eq(add("and eight"), 0);
+	assert_next(&position, "one");
+	assert_next(&position, "");
+	assert_next(&position, "and eight");
+	assert_end(position);
+}
+END_TEST
+
+START_TEST(one_that_is_not_complete_does_not_count)
+{
+	struct journal *journal = &shared->journal;
+	size_t position = 0;
+
+	ck_assert_int_eq(add("one"), 0);
+	/* The writer died before it said how long the list is. */
+	memset(journal->half[0].data + journal->half[0].length, 0x5a, 1000);
+	assert_next(&position, "one");
+	assert_end(position);
+}
+END_TEST
+
+START_TEST(replacing_begins_anew)
+{
+	char records[128];
+	const struct record record = { .kind = RECORD_WRITE, .length = 3, .ino = 3 };
+	size_t position = 0;
+
+	ck_assert_int_eq(add("something"), 0);
+	record_put(records, &record, "new");
+	ck_assert_int_eq(journal_replace(&shared->journal, records, record_size(3)), 0);
+	ck_assert_int_eq(add("more"), 0);
+	assert_next(&position, "new");
+	assert_next(&position, "more");
+	assert_end(position);
+}
+END_TEST
+
+START_TEST(a_full_list_says_so)
+{
+	static char text[1 << 20];
+	size_t nr = 0, position = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	while (!add(text))
+		ck_assert_uint_lt(++nr, JOURNAL_HALF / sizeof(text) + 1);
+	ck_assert_uint_gt(nr, JOURNAL_HALF / sizeof(text) - 2);
+	ck_assert(journal_is_long(&shared->journal));
+	ck_assert(atomic_load(&shared->journal.incomplete));
+	assert_next(&position, text);
+	ck_assert_int_eq(journal_replace(&shared->journal, "", 0), 0);
+	ck_assert(!atomic_load(&shared->journal.incomplete));
+	assert_end(0);
+}
+END_TEST
+
+START_TEST(lengths_that_lie)
+{
+	static const uint32_t lengths[] = { 1, 8, 64, UINT32_MAX, UINT32_MAX - 7, INT32_MAX };
+	struct journal *journal = &shared->journal;
+	struct record record = { .kind = RECORD_WRITE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+		record.length = lengths[i];
+		memcpy(journal->half[0].data, &record, sizeof(record));
+		/* A header, and nothing behind it. */
+		atomic_store(&journal->half[0].length, sizeof(record));
+		assert_end(0);
+	}
+	assert_end(SIZE_MAX);
+	assert_end(JOURNAL_HALF - 1);
+	atomic_store(&journal->active, 77);
+	atomic_store(&journal->half[1].length, UINT64_MAX);
+	for (size_t position = 0, nr = 0;; nr++) {
+		const char *data;
+
+		if (!journal_next(journal, &position, &record, &data))
+			break;
+		ck_assert_uint_le(position, JOURNAL_HALF);
+	}
+}
+END_TEST
+
+/* ---- the tree ---- */
+
+/* A tree that is kept, and the one that comes back. */
+static struct saver saver;
+
+static struct tree *new_kept_tree(void)
+{
+	struct tree *tree = new_tree(DAMON_ABI(7, 2));
+
+	saver = (struct saver){ .journal = &shared->journal };
+	damonfs_of_tree(tree)->saver = &saver;
+	return tree;
+}
+
+static void keep(struct tree *tree)
+{
+	tree_lock(tree);
+	save_all(tree);
+	tree_unlock(tree);
+}
+
+/* The records of TREE as it is, to be freed. */
+static size_t all_records(struct tree *tree, char **out)
+{
+	struct journal *journal = &shared->journal;
+	size_t length;
+
+	keep(tree);
+	length = atomic_load(&journal->half[atomic_load(&journal->active)].length);
+	*out = malloc(length);
+	ck_assert_ptr_nonnull(*out);
+	memcpy(*out, journal->half[atomic_load(&journal->active)].data, length);
+	return length;
+}
+
+static void come_back(struct tree *tree, size_t nr_failed)
+{
+	tree_lock(tree);
+	ck_assert_uint_eq(restore(tree).nr_failed, nr_failed);
+	tree_unlock(tree);
+}
+
+START_TEST(a_tree_comes_back)
+{
+	struct tree *tree = new_kept_tree();
+	char *before, *after;
+	uint64_t serial;
+	size_t length;
+
+	populate(tree);
+	populate(tree);
+	ck_assert_int_eq(store(tree, C "operations", "paddr\n"), 0);
+	ck_assert_int_eq(store(tree, S "action", "cold"), 0);
+	ck_assert_int_eq(store(tree, OF "memcg_path", "/a\nb "), 0);
+	ck_assert_int_eq(store(tree, OF "allow", "Y"), 0);
+	ck_assert_int_eq(store(tree, S "quotas/bytes", "18446744073709551615"), 0);
+	ck_assert_int_eq(store(tree, "modules/damon_reclaim/parameters/min_age", "5"), 0);
+	length = all_records(tree, &before);
+	serial = tree->next_serial;
+	tree_free(tree);
+
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	assert_shows(tree, OF "memcg_path", "/a\nb \n");
+	assert_shows(tree, S "action", "cold\n");
+	ck_assert_uint_eq(tree->next_serial, serial);
+	ck_assert_uint_eq(all_records(tree, &after), length);
+	ck_assert_mem_eq(before, after, length);
+	free(before);
+	free(after);
+	tree_free(tree);
+}
+END_TEST
+
+START_TEST(commands_and_what_is_measured_are_not_stored)
+{
+	static const char *const paths[] = { K "state", S "stats/nr_tried",
+					     "modules/damon_stat/parameters/enabled", "damon/attrs",
+					     C "avail_operations" };
+	struct tree *tree = new_kept_tree();
+
+	populate(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		struct node node;
+
+		ck_assert_msg(find(tree, paths[i], &node), "%s", paths[i]);
+		ck_assert_msg(!save_covers(node_row(node)->file), "%s", paths[i]);
+	}
+	tree_free(tree);
+}
+END_TEST
+
+START_TEST(a_number_is_given_once)
+{
+	struct tree *tree = new_kept_tree();
+	struct record record = { .kind = RECORD_WRITE, .length = 1 };
+	struct node node;
+
+	populate(tree);
+	keep(tree);
+	/* It claims the numbers of what is there. */
+	ck_assert(find(tree, C "targets/nr_targets", &node));
+	record.ino = node_ino(node);
+	record.serial = 1;
+	ck_assert_int_eq(journal_add(&shared->journal, &record, "2"), 0);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 1);
+	assert_shows(tree, C "targets/nr_targets", "0\n");
+	tree_free(tree);
+}
+END_TEST
+
+/* ---- requests ---- */
+
+static void at_hand(uint64_t number)
+{
+	const struct fuse_in_header header = { .len = sizeof(header), .unique = number };
+
+	memcpy(shared->outstanding.request, &header, sizeof(header));
+	outstanding_came(&shared->outstanding, sizeof(header));
+}
+
+/* The numbers and errors that were answered. */
+static size_t read_answers(int fd, struct fuse_out_header *out, size_t room)
+{
+	size_t nr = 0;
+	char bytes[4096];
+	ssize_t length = pread(fd, bytes, sizeof(bytes), 0);
+
+	for (ssize_t at = 0; at < length && nr < room; at += out[nr++].len)
+		memcpy(&out[nr], bytes + at, sizeof(out[nr]));
+	return nr;
+}
+
+START_TEST(what_was_held_is_answered)
+{
+	struct outstanding *outstanding = &shared->outstanding;
+	int fd = memfd_create("answers", 0), interrupted, answered;
+	struct fuse_out_header answers[4];
+
+	at_hand(10);
+	interrupted = outstanding_hold(outstanding, 3, OUTSTANDING_UNKNOWN);
+	at_hand(11);
+	ck_assert_int_ge(outstanding_hold(outstanding, 5, 0), 0);
+	at_hand(12);
+	answered = outstanding_hold(outstanding, 5, 0);
+	ck_assert_int_ge(interrupted, 0);
+	outstanding_release(outstanding, answered);
+	at_hand(13);
+	/* The one at hand was not carried out. */
+	ck_assert_uint_eq(outstanding_answer(outstanding, fd, 0, 0), sizeof(struct fuse_in_header));
+	ck_assert_uint_eq(read_answers(fd, answers, 4), 2);
+	ck_assert_uint_eq(answers[0].unique, 10);
+	ck_assert_int_eq(answers[0].error, -EINTR);
+	ck_assert_uint_eq(answers[1].unique, 11);
+	ck_assert_int_eq(answers[1].error, 0);
+	ck_assert_uint_eq(answers[1].len,
+			  sizeof(struct fuse_out_header) + sizeof(struct fuse_write_out));
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_was_carried_out_is_not_done_again)
+{
+	struct outstanding *outstanding = &shared->outstanding;
+	int fd = memfd_create("answers", 0);
+	struct fuse_out_header answers[4];
+
+	at_hand(20);
+	ck_assert_uint_eq(outstanding_answer(outstanding, fd, 20, 4), 0);
+	ck_assert_uint_eq(read_answers(fd, answers, 4), 1);
+	ck_assert_uint_eq(answers[0].unique, 20);
+	ck_assert_int_eq(answers[0].error, 0);
+	ck_assert_uint_eq(outstanding_at_hand(outstanding), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_kills_is_not_tried_for_ever)
+{
+	struct outstanding *outstanding = &shared->outstanding;
+	int fd = memfd_create("answers", 0);
+	struct fuse_out_header answers[4];
+
+	at_hand(30);
+	ck_assert_uint_gt(outstanding_answer(outstanding, fd, 0, 0), 0);
+	ck_assert_uint_eq(outstanding_answer(outstanding, fd, 0, 0), 0);
+	ck_assert_uint_eq(read_answers(fd, answers, 4), 1);
+	ck_assert_int_eq(answers[0].error, -EIO);
+	/* Another one is tried again. */
+	at_hand(31);
+	ck_assert_uint_gt(outstanding_answer(outstanding, fd, 0, 0), 0);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("journal");
+	TCase *list = tcase_create("list"), *tree = tcase_create("tree"),
+	      *requests = tcase_create("requests");
+	TCase *cases[] = { list, tree, requests };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		tcase_add_checked_fixture(cases[i], begin, end);
+		suite_add_tcase(suite, cases[i]);
+	}
+	tcase_set_timeout(list, 60);
+	tcase_add_test(list, records_come_in_order);
+	tcase_add_test(list, one_that_is_not_complete_does_not_count);
+	tcase_add_test(list, replacing_begins_anew);
+	tcase_add_test(list, a_full_list_says_so);
+	tcase_add_test(list, lengths_that_lie);
+	tcase_add_test(tree, a_tree_comes_back);
+	tcase_add_test(tree, commands_and_what_is_measured_are_not_stored);
+	tcase_add_test(tree, a_number_is_given_once);
+	tcase_add_test(requests, what_was_held_is_answered);
+	tcase_add_test(requests, what_was_carried_out_is_not_done_again);
+	tcase_add_test(requests, what_kills_is_not_tried_for_ever);
+	return unit_run(suite);
+}
