@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What outlives a daemon: the list of records, the requests that are outstanding, and how a tree comes back.
- * The deaths themselves are in tests/mount/test_survival.py, hostile journals in fuzz-journal.
+ * What outlives a daemon: the list of records, the requests that are outstanding, and how a tree
+ * comes back. The deaths themselves are in tests/mount/test_survival.py, hostile journals in
+ * fuzz-journal.
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
