@@ -296,12 +296,16 @@ struct caller *save_opener(struct tree *tree, uint64_t handle)
 
 void saver_clear(struct saver *saver)
 {
-	struct opener *opener, *next;
+	struct opener *opener = saver->openers;
 
-	HASH_ITER(hh, saver->openers, opener, next) {
-		HASH_DEL(saver->openers, opener);
+	/* Without its table, it is a list. */
+	HASH_CLEAR(hh, saver->openers);
+	while (opener) {
+		struct opener *next = opener->hh.next;
+
 		caller_put(opener->caller);
 		free(opener);
+		opener = next;
 	}
 }
 
