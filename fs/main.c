@@ -126,6 +126,7 @@ static int serve_once(struct options *options, struct daemon *daemon)
 struct kept {
 	struct keeper *keeper;
 	struct daemon *daemon;
+	int signals;
 };
 
 static int tell_keeper(void *argument)
@@ -133,14 +134,14 @@ static int tell_keeper(void *argument)
 	struct kept *kept = argument;
 	int r = daemon_let_go(kept->daemon);
 
-	return r ? r : keeper_serves(kept->keeper);
+	return r ? r : keeper_serves(kept->keeper, kept->signals);
 }
 
 static int serve_for(struct keeper *keeper, struct daemon *daemon, struct options *options, int fd,
 		     struct shared *shared)
 {
 	_cleanup_close_ int signals = main_open_signals(false);
-	struct kept kept = { keeper, daemon };
+	struct kept kept = { keeper, daemon, signals };
 	struct session *session;
 	int r = signals < 0 ? -errno : 0;
 

@@ -213,7 +213,7 @@ static int take_namespaces(struct caller *caller, int dir)
 }
 
 /* A program with more rights than its user lends them to nobody. */
-static int limit(struct caller *caller)
+int caller_limit(struct caller *caller)
 {
 	if (!own.limited)
 		return 0;
@@ -248,7 +248,7 @@ int caller_new(pid_t pid, uid_t uid, gid_t gid, struct caller **out)
 	if (!r)
 		r = caller_take_label(caller, dir);
 	if (!r)
-		r = limit(caller);
+		r = caller_limit(caller);
 	if (r)
 		return error_is_shortage(r) || r == -ESRCH ? r : -EPERM;
 	*out = steal_ptr(caller);

@@ -64,6 +64,9 @@ size_t caller_save(const struct caller *caller, void *out, size_t room);
  */
 int caller_load(const void *bytes, size_t size, struct caller **out);
 
+/* Applies caller_limit_to_self() to a new caller.  Return: 0, or -EPERM. */
+int caller_limit(struct caller *caller);
+
 struct caller *caller_get(struct caller *caller);
 struct caller *caller_put(struct caller *caller);
 void caller_putp(struct caller **caller);

@@ -84,11 +84,14 @@ int caller_load(const void *bytes, size_t size, struct caller **out)
 	if (!caller->groups)
 		return -ENOMEM;
 	memcpy(caller->groups, (const char *)bytes + sizeof(saved), size - sizeof(saved));
+	for (size_t i = 1; i < caller->nr_groups; i++)
+		if (caller->groups[i - 1] > caller->groups[i])
+			return -EINVAL;
 	fd = own_pid_ns(&inode);
 	if (fd < 0)
 		return fd;
 	caller->pid_ns_fd = fd;
-	if (inode != caller->pid_ns)
+	if (inode != caller->pid_ns || caller_limit(caller))
 		return -EPERM;
 	*out = steal_ptr(caller);
 	return 0;

@@ -428,6 +428,7 @@ WITH_LOCK(tree_role)
 static int requests_store_text(struct requests *requests, struct node node, struct write *write,
 			       const char *data, size_t size)
 {
+	const struct file_type *file = node_row(node)->file;
 	uint64_t serial = requests->tree->next_serial;
 	char text[MAX_WRITE + 1];
 	int r;
@@ -436,10 +437,15 @@ static int requests_store_text(struct requests *requests, struct node node, stru
 	memcpy(text, data, size);
 	text[size] = '\0';
 	write->size = size;
-	r = file_store(node_row(node)->file, node.dir, write, text);
-	if (!r && requests->outstanding)
+	r = file_store(file, node.dir, write, text);
+	if (!requests->outstanding)
+		return r;
+	if (!r)
 		save_store(requests->tree, node, text, serial, write->account,
 			   outstanding_at_hand(requests->outstanding), size);
+	else if (r == -ENOMEM && file->format == FILE_COUNT && !dir_list_of(node.dir, file)->nr)
+		/* It emptied the list, and could not fill it again. */
+		save_store(requests->tree, node, "0", serial, write->account, 0, 0);
 	return r;
 }
 

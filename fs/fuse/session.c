@@ -316,16 +316,23 @@ static bool passes(int error)
 	return error == -EAGAIN || error == -EINTR || error == -ENOMEM;
 }
 
+/* The kernel does not ask again: libfuse is told what it asked first. */
+static void introduce(struct session *session)
+{
+	_Alignas(8) char first[OUTSTANDING_FIRST];
+	size_t size = outstanding_first(&session->shared->outstanding, first);
+
+	if (size)
+		handle_again(session, first, size);
+}
+
 int session_begin(struct session *session, int signals)
 {
 	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
 
-	/* The kernel does not ask again: libfuse is told what it asked first. */
-	if (session->shared && session->shared->outstanding.first_size)
-		handle_again(session, session->shared->outstanding.first,
-			     min_ul(session->shared->outstanding.first_size,
-				    sizeof(session->shared->outstanding.first)));
+	if (session->generation)
+		introduce(session);
 	for (int tries = 0; !session->requests.serves;) {
 		int r = handle_request(session);
 

@@ -11,9 +11,12 @@
 
 void record_put(char *to, const struct record *record, const void *data)
 {
+	size_t end = sizeof(*record) + record->length;
+
 	memcpy(to, record, sizeof(*record));
 	if (record->length)
 		memcpy(to + sizeof(*record), data, record->length);
+	memset(to + end, 0, record_size(record->length) - end);
 }
 
 static int lose(struct journal *journal)
@@ -39,6 +42,16 @@ bool journal_is_long(const struct journal *journal)
 {
 	return atomic_load(&journal->half[atomic_load(&journal->active)].length) >
 	       2 * journal->begun + SLACK;
+}
+
+void journal_repair(struct journal *journal)
+{
+	uint32_t active = atomic_load(&journal->active) & 1;
+	uint64_t length = atomic_load(&journal->half[active].length) & ~7UL;
+
+	atomic_store(&journal->active, active);
+	atomic_store(&journal->half[active].length, min_ul(length, JOURNAL_HALF));
+	journal->begun = min_ul(journal->begun, JOURNAL_HALF);
 }
 
 void journal_wait(struct journal *journal)

@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_HALF (64UL << 20)
+/* Bytes; what is not used takes no memory. */
+#define JOURNAL_HALF (256UL << 20)
 
 enum record_kind {
 	RECORD_SERIAL = 1, /* the next directory's serial number is at least this */
@@ -45,6 +46,8 @@ struct record {
  */
 struct on_header {
 	uint32_t caller_size, nr_targets;
+	uint32_t committed; /* obsolete targets are gone since; else they were turned on */
+	uint32_t filler;
 };
 
 struct journal {
@@ -75,6 +78,9 @@ int journal_add(struct journal *journal, const struct record *record, const void
 
 /* Whether it grew so much that it should be replaced. */
 bool journal_is_long(const struct journal *journal);
+
+/* Whatever somebody wrote into it, the functions here may be called from now on. */
+void journal_repair(struct journal *journal);
 
 /* It could not be replaced: it is not long until it has grown again. */
 void journal_wait(struct journal *journal);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -14,6 +15,7 @@
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
+#include "util/sanitizer.h"
 
 /*
  * So many deaths within this time (ns) are too many: by what the daemon does; by SIGKILL, which
@@ -125,9 +127,11 @@ static bool has_ended(struct keeper *keeper, int *status)
 			*status = other;
 			return true;
 		}
-		/* The next one is started when it is needed. */
-		if (pid > 0 && pid == keeper->standby.pid)
+		if (pid > 0 && pid == keeper->standby.pid) {
+			log_info(
+				"the daemon that stood by has ended: taking over will take longer");
 			forget(&keeper->standby);
+		}
 	} while (pid > 0);
 	/* Somebody else saw to it. */
 	if (pid < 0 && errno == ECHILD)
@@ -226,18 +230,34 @@ static void end_standby(struct keeper *keeper)
 	forget(&keeper->active);
 }
 
+/* Sanitizers end with the same status, which nobody may miss. */
+#define FAILURES_PASS (!HAS_ADDRESS_SANITIZER && !HAS_THREAD_SANITIZER)
+
+/*
+ * Whether the active daemon, of which STATUS of wait() came, has done what it was to do.  One that
+ * takes over may fail for want of memory, which another may have.
+ */
+static bool has_finished(const struct keeper *keeper, int status)
+{
+	if (keeper->ending)
+		return true;
+	return WIFEXITED(status) &&
+	       (!FAILURES_PASS || !keeper->begun || WEXITSTATUS(status) != EXIT_FAILURE);
+}
+
 /* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */
 static int on_death(const struct keeper *keeper, int status, struct deaths *own,
 		    struct deaths *killed)
 {
-	int number = WTERMSIG(status);
-	bool too_many = number == SIGKILL ? is_one_too_many(killed, DEATHS_KILLED, clock_ns()) :
-					    is_one_too_many(own, DEATHS, clock_ns());
+	bool by_others = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	bool too_many = by_others ? is_one_too_many(killed, DEATHS_KILLED, clock_ns()) :
+				    is_one_too_many(own, DEATHS, clock_ns());
 
-	log_error("damonfs %d was killed by signal %d (%s)%s", keeper->active.pid, number,
-		  strsignal(number),
+	log_error("damonfs %d %s%s%s", keeper->active.pid,
+		  WIFSIGNALED(status) ? "was killed: " : "failed",
+		  WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "",
 		  too_many ? ", again: it stays down; see what it logged before" :
-			     ": another one takes over");
+			     "; another one takes over");
 	return too_many ? -ELOOP : 0;
 }
 
@@ -255,7 +275,7 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 			r = wait_for_end(keeper, begun, argument, status);
 		if (r == KEEPER_DAEMON)
 			return r;
-		if (!r && (WIFEXITED(*status) || keeper->ending)) {
+		if (!r && has_finished(keeper, *status)) {
 			*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 0;
 			r = KEEPER_ENDED;
 		}
@@ -266,18 +286,22 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 	return r;
 }
 
-int keeper_serves(struct keeper *keeper)
+int keeper_serves(struct keeper *keeper, int signals)
 {
 	_cleanup_close_ int ready = steal_fd(keeper->ready), go = steal_fd(keeper->go);
-	ssize_t bytes;
+	struct pollfd fds[] = { { .fd = go, .events = POLLIN },
+				{ .fd = signals, .events = POLLIN } };
 	char turn;
 
 	/* Changes of users undo it. */
 	stay_bound(keeper);
-	do
-		bytes = read(go, &turn, 1);
-	while (bytes < 0 && errno == EINTR);
-	if (bytes != 1)
-		return bytes < 0 ? -errno : -EPIPE;
+	while (!fds[0].revents) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (fds[1].revents)
+			return -EINTR;
+	}
+	if (read(go, &turn, 1) != 1)
+		return -EPIPE;
 	return write(ready, "", 1) == 1 ? 0 : -errno;
 }

@@ -38,18 +38,18 @@ enum {
 
 /*
  * Starts daemons, each a child that has returned KEEPER_DAEMON from this call, until the one that
- * serves ends by itself.  Another one stands by: getting ready takes longer than taking over.
- * BEGUN is called when the first says that it serves; it returns 0, or a negative errno, and then
- * the daemon is ended.
- * Return: see above; -ELOOP if three died of the same kind of cause within ten seconds (20 of
- * SIGKILL, which others send), after saying so in the log; or another negative errno.
+ * serves ends by itself, with success or before any has served.  Another one stands by: getting
+ * ready takes longer than taking over. BEGUN is called when the first says that it serves; it
+ * returns 0, or a negative errno, and then the daemon is ended. Return: see above; -ELOOP if three
+ * died of the same kind of cause within ten seconds (20 of SIGKILL, which others send), after
+ * saying so in the log; or another negative errno.
  */
 int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argument, int *status);
 
 /*
  * The daemon's, once it is ready: waits until it is its turn, and says that it serves.
- * Return: 0 or a negative errno.
+ * Return: 0, -EINTR if one of SIGNALS (of signalfd(2)) came before, or another negative errno.
  */
-int keeper_serves(struct keeper *keeper);
+int keeper_serves(struct keeper *keeper, int signals);
 
 #endif

@@ -39,6 +39,20 @@ void outstanding_came(struct outstanding *outstanding, size_t size)
 	outstanding->first_size = (uint32_t)size;
 }
 
+size_t outstanding_first(const struct outstanding *outstanding, char out[static OUTSTANDING_FIRST])
+{
+	struct fuse_in_header header;
+
+	/* A copy: whoever serves can still write the original. */
+	memcpy(out, outstanding->first_size ? outstanding->first : outstanding->request,
+	       OUTSTANDING_FIRST);
+	memcpy(&header, out, sizeof(header));
+	if (header.opcode != FUSE_INIT || header.len < sizeof(header) + sizeof(uint64_t) ||
+	    header.len > OUTSTANDING_FIRST)
+		return 0;
+	return header.len;
+}
+
 int outstanding_hold(struct outstanding *outstanding, uint32_t size, int result)
 {
 	for (int i = 0; i < OUTSTANDING_HELD; i++) {
@@ -47,6 +61,8 @@ int outstanding_hold(struct outstanding *outstanding, uint32_t size, int result)
 		outstanding->held[i].size = size;
 		atomic_store(&outstanding->held[i].result, result);
 		atomic_store(&outstanding->held[i].request, outstanding_at_hand(outstanding));
+		/* From now on it is there; its answer may come at any time. */
+		header_of(outstanding)->unique = 0;
 		return i;
 	}
 	return -1;

@@ -20,10 +20,12 @@
 /* The most held requests that are known; more are held, but lost with the daemon. */
 #define OUTSTANDING_HELD 16384
 
+#define OUTSTANDING_FIRST 1024
+
 struct outstanding {
 	/* The first request of the mount, by which libfuse and the kernel got to know each other. */
 	uint32_t first_size;
-	_Alignas(8) char first[1024];
+	_Alignas(8) char first[OUTSTANDING_FIRST];
 	uint64_t whole; /* the number of the request at hand, once all of it is there */
 	uint32_t tries; /* how often a daemon was killed over the request at hand */
 	struct {
@@ -46,6 +48,12 @@ uint64_t outstanding_at_hand(const struct outstanding *outstanding);
 
 /* Notes that the request at hand, of SIZE bytes, is there; keeps the first of all. */
 void outstanding_came(struct outstanding *outstanding, size_t size);
+
+/*
+ * Copies the first request of all to OUT, also if the daemon was killed as it came.
+ * Return: its size, or 0 if there was none.
+ */
+size_t outstanding_first(const struct outstanding *outstanding, char out[static OUTSTANDING_FIRST]);
 
 /*
  * Notes that the request at hand is held; a success answers SIZE, and RESULT is OUTSTANDING_UNKNOWN,

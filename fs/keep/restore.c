@@ -17,10 +17,13 @@
 #define MAX_TEXT 4096
 
 /* The most kdamonds that are turned on again. */
-#define MAX_RUNS 65536
+#define MAX_RUNS 4096
 
 /* The most directories that a file may have made. */
 #define MAX_COUNT (1UL << 20)
+
+/* The most that all may have made, before it takes too long. */
+#define MAX_MADE (16UL << 20)
 
 /* What was on: what follows its RECORD_ON, which is in the journal. */
 struct resumed {
@@ -35,6 +38,7 @@ struct restoring {
 	struct restored result;
 	uint64_t serial; /* the next one is at least this */
 	size_t nr_files;
+	size_t nr_made; /* directories, also those that are gone again */
 	struct resumed *resumed;
 	size_t nr_resumed;
 };
@@ -77,7 +81,9 @@ static int restore_text(struct restoring *job, struct node node, const struct re
 	if (file->format == FILE_COUNT) {
 		/* Those that are there give theirs back. */
 		r = file_store(file, node.dir, &write, "0");
-		if (!r && !serials_are_free(tree, record->serial, strtoul(text, NULL, 0)))
+		job->nr_made += min_ul(strtoul(text, NULL, 0), MAX_COUNT);
+		if (!r && (job->nr_made > MAX_MADE ||
+			   !serials_are_free(tree, record->serial, strtoul(text, NULL, 0))))
 			r = -EINVAL;
 		if (!r && record->serial)
 			tree->next_serial = record->serial;
@@ -153,13 +159,13 @@ static int restore_closed(struct restoring *job, const struct record *record, co
 
 static int restore_off(struct restoring *job, const struct record *record, const char *data)
 {
-	size_t to = 0;
-
 	(void)data;
-	for (size_t i = 0; i < job->nr_resumed; i++)
+	for (size_t i = 0; i < job->nr_resumed; i++) {
 		if (job->resumed[i].ino != record->ino)
-			job->resumed[to++] = job->resumed[i];
-	job->nr_resumed = to;
+			continue;
+		job->resumed[i] = job->resumed[--job->nr_resumed];
+		break;
+	}
 	return 0;
 }
 
@@ -244,13 +250,11 @@ static bool filters_targets(const struct damon_desc *desc)
 	return false;
 }
 
-/* Whether target I of DESC is still the process that it was; one that a commit removed is not. */
+/* Whether target I of DESC is still the process that it was. */
 static bool is_same(const struct damon_desc *desc, size_t i, const char *started)
 {
 	uint64_t then;
 
-	if (desc->targets[i].obsolete)
-		return false;
 	if (desc->ops == DAMON_OPS_PADDR)
 		return true;
 	memcpy(&then, started + i * sizeof(then), sizeof(then));
@@ -258,23 +262,27 @@ static bool is_same(const struct damon_desc *desc, size_t i, const char *started
 }
 
 /*
- * Leaves out targets whose process has ended, or whose pid is another's by now.
+ * Leaves out targets that the commit removed, whose process has ended, or whose pid is another's.
  * Return: 0, -ESRCH if none is left, or filters count on those that are gone; -EINVAL.
  */
 static int leave_out_gone(struct damon_desc *desc, const struct on *on)
 {
-	size_t nr = 0, before = desc->nr_targets;
+	size_t nr = 0, nr_gone = 0, before = desc->nr_targets;
 
 	if (before != on->header.nr_targets)
 		return -EINVAL;
 	for (size_t i = 0; i < before; i++) {
-		if (is_same(desc, i, on->started))
+		bool removed = on->header.committed && desc->targets[i].obsolete;
+
+		if (!removed && is_same(desc, i, on->started)) {
 			desc->targets[nr++] = desc->targets[i];
-		else
-			damon_target_desc_clear(&desc->targets[i]);
+			continue;
+		}
+		nr_gone += !removed;
+		damon_target_desc_clear(&desc->targets[i]);
 	}
 	desc->nr_targets = nr;
-	return nr && (nr == before || !filters_targets(desc)) ? 0 : -ESRCH;
+	return !nr_gone || (nr && !filters_targets(desc)) ? 0 : -ESRCH;
 }
 
 /* Makes the directories of ON in SCRATCH, a tree for that alone, and describes what they ask for. */
@@ -283,7 +291,9 @@ static int describe_in(struct tree *scratch, const struct resumed *resumed, cons
 		       struct damon_desc **out)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
-	struct restoring job = { .tree = scratch };
+	/* Each directory that is there has a record, at least. */
+	struct restoring job = { .tree = scratch,
+				 .nr_made = MAX_MADE - on->length / sizeof(struct record) };
 	struct record record;
 	struct node node;
 	const char *data;
@@ -372,6 +382,7 @@ struct restored restore(struct tree *tree)
 	const char *data;
 	size_t position = 0, nr;
 
+	journal_repair(journal);
 	job.result.request = atomic_load(&journal->last_request);
 	job.result.size = atomic_load(&journal->last_size);
 	saver->restoring = true;
@@ -380,7 +391,11 @@ struct restored restore(struct tree *tree)
 	tree->next_serial = max_ul(tree->next_serial, job.serial);
 	nr = resume_all(&job, !unsure);
 	saver->restoring = false;
-	save_all(tree);
+	atomic_store(&journal->last_size, job.result.size);
+	atomic_store(&journal->last_request, job.result.request);
+	/* Else what stays off now would be on in the next one. */
+	if (save_all(tree))
+		atomic_store(&journal->unsure, true);
 	log_info("took over: %zu texts of files restored, %zu of %zu kdamonds turned on again",
 		 job.nr_files, nr, job.nr_resumed);
 	if (job.result.nr_failed || incomplete)

@@ -14,6 +14,12 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
+/* The most that turns one kdamond on again (bytes): each has a copy of its own. */
+#define MAX_KEPT (256UL << 10)
+
+/* So many directories that a file makes are worth a new journal. */
+#define MANY 1024
+
 static struct saver *saver_of(const struct tree *tree)
 {
 	return damonfs_of_tree(tree)->saver;
@@ -187,10 +193,12 @@ static void change_runs(struct tree *tree, const struct record *record, const vo
 
 	if (saver_of(tree)->restoring)
 		return;
-	if (!journal_is_long(journal) && !journal_add(journal, record, data))
-		return;
-	atomic_store(&journal->unsure, true);
-	save_all(tree);
+	if (journal_add(journal, record, data)) {
+		atomic_store(&journal->unsure, true);
+		save_all(tree);
+	} else if (journal_is_long(journal)) {
+		save_all(tree);
+	}
 }
 
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
@@ -204,9 +212,14 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 				 .uid = account_uid(account),
 				 .mode = (uint32_t)size };
 
+	const struct dir_list *list = counted(node.dir, node_row(node)->file);
+
 	if (!saver_of(tree) || !save_covers(node_row(node)->file))
 		return;
 	change(tree, &record, text);
+	/* Else the next daemon might have to make them again and again. */
+	if (list && list->nr > MANY)
+		save_all(tree);
 	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
 	atomic_store(&saver_of(tree)->journal->last_request, request);
 }
@@ -342,10 +355,11 @@ static int put_bytes(struct text *out, const void *bytes, size_t size)
 }
 
 /* What follows a RECORD_ON.  Return: 0, -EOPNOTSUPP, or another negative errno. */
-static int put_on(struct text *out, struct dir *dir, const struct damon_desc *desc)
+static int put_on(struct text *out, struct dir *dir, const struct damon_desc *desc, bool committed)
 {
 	__attribute__((cleanup(text_clear))) struct text room = { 0 };
-	struct on_header header = { .nr_targets = (uint32_t)desc->nr_targets };
+	struct on_header header = { .nr_targets = (uint32_t)desc->nr_targets,
+				    .committed = committed };
 	_cleanup_free_ char *caller = caller_bytes(desc->caller, &header.caller_size);
 	int r = caller ? put_bytes(out, &header, sizeof(header)) : -EOPNOTSUPP;
 
@@ -361,7 +375,8 @@ static int put_on(struct text *out, struct dir *dir, const struct damon_desc *de
 	return r ? r : put_dir(out, dir, &room);
 }
 
-void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, struct text *out)
+void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
+		struct text *out)
 {
 	__attribute__((cleanup(text_clear))) struct text on = { 0 };
 	struct record record = { .kind = RECORD_ON };
@@ -370,12 +385,18 @@ void save_block(struct dir *dir, const char *path, const struct damon_desc *desc
 	*out = (struct text){ 0 };
 	if (!saver_of(dir->tree) || row < 0)
 		return;
-	r = put_on(&on, dir, desc);
+	r = put_on(&on, dir, desc, committed);
+	if (!r && on.length > MAX_KEPT)
+		r = -E2BIG;
 	record.ino = node_ino((struct node){ dir, (unsigned int)row });
 	record.length = (uint32_t)on.length;
 	if (!r)
 		r = put(out, &record, on.data);
-	if (r == -EOPNOTSUPP)
+	if (r == -E2BIG)
+		log_info("a kdamond with so many schemes and regions stays off if damonfs is "
+			 "killed: more than %lu KiB of files",
+			 MAX_KEPT >> 10);
+	else if (r == -EOPNOTSUPP)
 		log_info("what user %u turns on, from another namespace or with another security "
 			 "label, stays off if damonfs is killed",
 			 desc->caller ? desc->caller->uid : 0);
@@ -425,8 +446,8 @@ static int put_runs(struct text *out, struct tree *tree)
 	DL_FOREACH(damonfs_of_tree(tree)->runs, run) {
 		const struct record record = run_record(run);
 
-		/* An `on' that is under way goes on. */
-		if (!r && (run->state == RUN_STARTING || run->state == RUN_ON))
+		/* One that is being turned on again was on. */
+		if (!r && (run->state == RUN_ON || (run->state == RUN_STARTING && run->resumed)))
 			r = put(out, &record, run_data(run));
 	}
 	return r;
@@ -449,21 +470,22 @@ WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree)
 	return r;
 }
 
-void save_all(struct tree *tree)
+int save_all(struct tree *tree)
 {
 	__attribute__((cleanup(text_clear))) struct text text = { 0 };
 	struct saver *saver = saver_of(tree);
 	int r;
 
 	if (!saver || saver->restoring || damonfs_of_tree(tree)->stopping)
-		return;
+		return 0;
 	r = put_all(&text, tree);
 	if (!r)
 		r = journal_replace(saver->journal, text.data, text.length);
 	if (!r) {
 		saver->serial = tree->next_serial;
-		return;
+		return 0;
 	}
 	journal_wait(saver->journal);
 	journal_failed(r);
+	return r;
 }

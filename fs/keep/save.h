@@ -56,18 +56,20 @@ WITH_LOCK(tree_role) struct caller *save_opener(struct tree *tree, uint64_t hand
 WITH_LOCK(tree_role) void save_serial(struct tree *tree);
 
 /*
- * What turns on again what the file at PATH of DIR turns on, as it is now and is described by DESC.
+ * What turns on again what the file at PATH of DIR turns on, as it is now and is described by DESC,
+ * which is turned on, or COMMITTED to what is on.
  * *OUT stays empty if nobody keeps the tree, or the caller cannot be saved, which is logged.
  */
 WITH_LOCK(tree_role)
-void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, struct text *out);
+void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
+		struct text *out);
 
 /* Saves that RUN is on, by run->kept, also again; that it has ended. */
 WITH_LOCK(tree_role) void save_on(struct run *run);
 WITH_LOCK(tree_role) void save_off(struct run *run);
 
-/* Saves all again, instead of what was saved. */
-WITH_LOCK(tree_role) void save_all(struct tree *tree);
+/* Saves all again, instead of what was saved.  Return: 0, or a negative errno, which is logged. */
+WITH_LOCK(tree_role) int save_all(struct tree *tree);
 
 /* Whether FILE is saved. */
 bool save_covers(const struct file_type *file);

@@ -70,8 +70,8 @@ WITH_LOCK(tree_role) static void state_on_ended(struct run *run)
 
 /* Describes the context of DIR, and takes down in *KEPT how another daemon does. */
 WITH_LOCK(tree_role)
-static int describe_for(struct kdamond_dir *dir, const struct write *write, struct damon_desc **out,
-			struct text *kept)
+static int describe_for(struct kdamond_dir *dir, const struct write *write, bool commits,
+			struct damon_desc **out, struct text *kept)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *caller = NULL;
 	int r = write_caller(write, &caller);
@@ -79,7 +79,7 @@ static int describe_for(struct kdamond_dir *dir, const struct write *write, stru
 	if (!r)
 		r = describe_context(kdamond_context(dir), caller, out);
 	if (!r)
-		save_block(&dir->base, "state", *out, kept);
+		save_block(&dir->base, "state", *out, commits, kept);
 	return r;
 }
 
@@ -119,7 +119,7 @@ WITH_LOCK(tree_role) static int state_turn_on(struct kdamond_dir *dir, struct wr
 	if (kdamond_is_busy(dir))
 		return -EBUSY;
 	dir->run = run_free(dir->run);
-	r = describe_for(dir, write, &desc, &kept);
+	r = describe_for(dir, write, false, &desc, &kept);
 	if (r)
 		return r;
 	if (abi_checks_on_as_commit(dir->base.tree->abi) && any_obsolete(desc)) {
@@ -362,7 +362,7 @@ WITH_LOCK(tree_role) static int state_commit(struct kdamond_dir *dir, struct wri
 	struct command_run *c;
 
 	kdamond_refresh(dir);
-	command.error = describe_for(dir, write, &command.desc, &kept);
+	command.error = describe_for(dir, write, true, &command.desc, &kept);
 	if (command.error && abi_reports_command_errors(dir->base.tree->abi))
 		return command.error;
 	c = command_new(dir, &command, NULL);

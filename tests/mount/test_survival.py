@@ -196,6 +196,41 @@ class Survival(unittest.TestCase):
             self.assertEqual(error_of(lambda: os.pread(fd, 100, 0)), errno.ENODEV)
             os.close(fd)
 
+    def test_what_was_emptied_stays_empty(self):
+        self.kdamond.target(os.getpid(), os.getpid())
+        self.assertEqual(error_of(lambda: write(self.kdamond.context + '/targets/nr_targets', 600000)), errno.ENOMEM)
+        self.assertEqual(read(self.kdamond.context + '/targets/nr_targets'), '0')
+        self.mount.kill()
+        self.assertEqual(read(self.kdamond.context + '/targets/nr_targets'), '0')
+
+    def test_without_targets(self):
+        self.kdamond.target(operations='paddr')
+        if error_of(lambda: self.kdamond.state('on')):
+            self.skipTest('MISSING: a method for physical memory')
+        self.mount.kill()
+        self.assertEqual(self.kdamond.state(), 'on')
+
+    def test_turned_on_or_not(self):
+        """Killed during `on': it is on if that was answered."""
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            for wait in (0, 0.002, 0.005, 0.01, 0.02, 0.05):
+                answers = []
+
+                def command():
+                    state = os.open(self.kdamond.path + '/state', os.O_WRONLY)
+                    answers.append(LIBC.write(state, b'on', 2))
+                    os.close(state)
+
+                turning = threading.Thread(target=command)
+                turning.start()
+                time.sleep(wait)
+                self.mount.kill()
+                turning.join()
+                self.assertEqual(self.kdamond.state(), 'on' if answers == [2] else 'off')
+                if answers == [2]:
+                    self.kdamond.state('off')
+
     def test_nothing_piles_up(self):
         state = os.open(self.kdamond.path + '/state', os.O_WRONLY)
 
@@ -370,6 +405,21 @@ class Deaths(unittest.TestCase):
                 self.assertEqual(read(place + '/admin/kdamonds/nr_kdamonds'), '0')
                 keeper.terminate()
                 self.assertEqual(keeper.wait(10), 0)
+
+    def test_the_one_that_stands_by(self):
+        mount_ = Survivor()
+        try:
+            for number in signal.SIGTERM, signal.SIGKILL:
+                self.assertTrue(until(lambda: len(children_of(mount_.process.pid)) == 2, 10))
+                active, standby = children_of(mount_.process.pid)
+                # Blocked until it stands by.
+                time.sleep(0.5)
+                os.kill(standby, number)
+                self.assertTrue(until(lambda: standby not in children_of(mount_.process.pid), 10))
+                os.kill(active, signal.SIGKILL)
+                self.assertEqual(read(mount_.admin + '/kdamonds/nr_kdamonds'), '0')
+        finally:
+            self.assertEqual(mount_.close(), 0, mount_.logged())
 
     def test_the_keeper(self):
         mount_ = Survivor()
