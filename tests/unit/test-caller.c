@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "access/proc/process.h"
@@ -84,6 +85,73 @@ START_TEST(caller_is_who_waits_or_nobody)
 }
 END_TEST
 
+/* What another daemon of ours loads may do what was saved, and nothing more. */
+START_TEST(a_saved_caller_is_the_same)
+{
+	__attribute__((cleanup(caller_putp))) struct caller *other = NULL, *loaded = NULL;
+	struct process *process = NULL;
+	char bytes[4096];
+	pid_t own, others;
+	size_t size;
+
+	if (geteuid()) {
+		printf("SKIPPED: MISSING root, to be somebody else\n");
+		return;
+	}
+	own = start_as(0);
+	others = start_as(OTHER);
+	ck_assert_int_eq(caller_new(others, OTHER, OTHER, &other), 0);
+	size = caller_save(other, bytes, sizeof(bytes));
+	ck_assert_uint_gt(size, 0);
+	ck_assert_uint_eq(caller_save(other, bytes, size - 1), 0);
+	/* Whoever it was may have ended. */
+	end(others);
+	ck_assert_int_eq(caller_load(bytes, size, &loaded), 0);
+	ck_assert_uint_eq(loaded->uid, OTHER);
+	ck_assert_uint_eq(loaded->capabilities, other->capabilities);
+	ck_assert_uint_eq(loaded->pid_ns, other->pid_ns);
+	ck_assert_uint_eq(loaded->pid_ns_depth, other->pid_ns_depth);
+	ck_assert_int_eq(process_open(own, loaded, &process), -EPERM);
+	end(own);
+}
+END_TEST
+
+START_TEST(bytes_that_are_no_caller)
+{
+	struct caller caller = { .uid = 7, .pid_ns_fd = -1, .user_ns_fd = -1 };
+	gid_t groups[] = { 5, 3 };
+	struct caller *loaded = NULL;
+	char bytes[4096], none[4096] = { 0 };
+	struct stat st;
+	size_t size;
+
+	ck_assert_int_eq(stat("/proc/self/ns/pid", &st), 0);
+	caller.pid_ns = st.st_ino;
+	size = caller_save(&caller, bytes, sizeof(bytes));
+	ck_assert_uint_gt(size, 0);
+	for (size_t wrong = 0; wrong < size; wrong++)
+		ck_assert_int_eq(caller_load(bytes, wrong, &loaded), -EINVAL);
+	ck_assert_int_eq(caller_load(bytes, size + sizeof(gid_t), &loaded), -EINVAL);
+	/* Of another pid namespace. */
+	ck_assert_int_eq(caller_load(none, size, &loaded), -EPERM);
+	/* Groups are compared in their order. */
+	caller.groups = groups;
+	caller.nr_groups = 2;
+	size = caller_save(&caller, bytes, sizeof(bytes));
+	ck_assert_int_eq(caller_load(bytes, size, &loaded), -EINVAL);
+	ck_assert_ptr_null(loaded);
+	/* Another user namespace, another label, another pid namespace. */
+	caller.user_ns_fd = 0;
+	ck_assert_uint_eq(caller_save(&caller, bytes, sizeof(bytes)), 0);
+	caller.user_ns_fd = -1;
+	caller.label = (char *)"label";
+	ck_assert_uint_eq(caller_save(&caller, bytes, sizeof(bytes)), 0);
+	caller.label = NULL;
+	caller.pid_ns++;
+	ck_assert_uint_eq(caller_save(&caller, bytes, sizeof(bytes)), 0);
+}
+END_TEST
+
 /* Findings 4 and 9: the lesser of opener and writer; no capability comes with a uid. */
 static const struct {
 	struct caller opener, writer;
@@ -126,6 +194,8 @@ int main(void)
 		return 1;
 	tcase_add_test(tcase, process_of_another_user_may_not_be_named);
 	tcase_add_test(tcase, caller_is_who_waits_or_nobody);
+	tcase_add_test(tcase, a_saved_caller_is_the_same);
+	tcase_add_test(tcase, bytes_that_are_no_caller);
 	ADD_VECTORS(tcase, lesser_of_opener_and_writer_counts, lesser_vectors);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
