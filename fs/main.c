@@ -174,8 +174,11 @@ static int keep_mount(struct options *options, struct daemon *daemon, int fd)
 	struct shared *shared = shared_new();
 	int status = EXIT_FAILURE, r;
 
-	if (keeper.signals < 0 || !shared)
-		return -errno;
+	if (keeper.signals < 0 || !shared) {
+		r = -errno;
+		log_error("cannot keep %s: %s", options->mountpoint, strerror(-r));
+		return r;
+	}
 	r = keeper_run(&keeper, keeper_begun, &starter, &status);
 	if (r == KEEPER_DAEMON)
 		return serve_for(&keeper, daemon, options, fd, shared);
@@ -196,8 +199,10 @@ static int serve_kept(struct options *options, struct daemon *daemon)
 	if (!for_mount)
 		return -ENOMEM;
 	fd = mountpoint_mount(options->mountpoint, for_mount, false, &mountpoint);
-	if (fd < 0)
+	if (fd < 0) {
+		log_error("cannot mount damonfs on %s: %s", options->mountpoint, strerror(-fd));
 		return fd;
+	}
 	r = keep_mount(options, daemon, fd);
 	/* In a daemon: the rest is the keeper's. */
 	if (getpid() != self) {

@@ -211,7 +211,6 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 				 .request = request,
 				 .uid = account_uid(account),
 				 .mode = (uint32_t)size };
-
 	const struct dir_list *list = counted(node.dir, node_row(node)->file);
 
 	if (!saver_of(tree) || !save_covers(node_row(node)->file))

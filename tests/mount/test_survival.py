@@ -397,6 +397,12 @@ class Deaths(unittest.TestCase):
             self.assertFalse(os.path.ismount(mount_.dir))
             mount_.close()
 
+    def test_where_it_cannot_mount(self):
+        done = subprocess.run([DAMONFS, '-f', '-o', 'survive', '/proc/self/status'], stderr=subprocess.PIPE,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('/proc/self/status', done.stderr)
+
     def test_started_by_who_ignores_children(self):
         with tempfile.TemporaryDirectory() as place:
             with subprocess.Popen(['sh', '-c', 'trap "" CHLD; exec "$0" -f -o survive "$1"', DAMONFS, place]) as keeper:
