@@ -31,11 +31,15 @@ static bool end_on_signal(int number, void *argument)
 	return true;
 }
 
-/* Signals that end it, and the ends of CHILDREN, come through a descriptor; threads made later
- * inherit the mask. */
+/*
+ * Signals that end it, and the ends of CHILDREN, come through a descriptor; threads made later
+ * inherit the mask.
+ * Return: the descriptor, or a negative errno after saying why.
+ */
 static int main_open_signals(bool children)
 {
 	sigset_t set;
+	int fd, r;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -49,7 +53,12 @@ static int main_open_signals(bool children)
 	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0)
+		return fd;
+	r = -errno;
+	log_error("cannot start: %s", strerror(-r));
+	return r;
 }
 
 /* Gets ready to serve others, and to do without what was needed until now. */
@@ -113,7 +122,7 @@ static int serve_once(struct options *options, struct daemon *daemon)
 {
 	_cleanup_close_ int signals = main_open_signals(false);
 	struct session *session;
-	int r = signals < 0 ? -errno : 0;
+	int r = signals < 0 ? signals : 0;
 
 	if (!r)
 		r = session_mount(options, options->mountpoint, &session);
@@ -143,7 +152,7 @@ static int serve_for(struct keeper *keeper, struct daemon *daemon, struct option
 	_cleanup_close_ int signals = main_open_signals(false);
 	struct kept kept = { keeper, daemon, signals };
 	struct session *session;
-	int r = signals < 0 ? -errno : 0;
+	int r = signals < 0 ? signals : 0;
 
 	if (!r)
 		r = session_take_over(options, fd, shared, keeper->generation, &session);
@@ -174,7 +183,9 @@ static int keep_mount(struct options *options, struct daemon *daemon, int fd)
 	struct shared *shared = shared_new();
 	int status = EXIT_FAILURE, r;
 
-	if (keeper.signals < 0 || !shared) {
+	if (keeper.signals < 0)
+		return keeper.signals;
+	if (!shared) {
 		r = -errno;
 		log_error("cannot keep %s: %s", options->mountpoint, strerror(-r));
 		return r;
