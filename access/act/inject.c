@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "access/act/inject.h"
+#include "access/rights/status.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -93,20 +94,14 @@ static const char stoppable[] = "RSTtI";
 /* How good the state of the thread in the directory NAME is: less is better; SIZE_MAX: not at all. */
 static size_t rank_of(int directory, const char *name)
 {
-	char path[64], stat[512], *state;
-	_cleanup_close_ int fd = -1;
+	struct task_stat stat;
 	const char *rank;
-	ssize_t length;
+	char path[64];
 
 	snprintf(path, sizeof(path), "%.16s/stat", name);
-	fd = *name == '.' ? -1 : openat(directory, path, O_RDONLY | O_CLOEXEC);
-	length = fd < 0 ? -1 : read(fd, stat, sizeof(stat) - 1);
-	if (length <= 0)
+	if (*name == '.' || stat_read(directory, path, &stat))
 		return SIZE_MAX;
-	stat[length] = '\0';
-	/* The name before it may hold anything, also parentheses. */
-	state = strrchr(stat, ')');
-	rank = state && state[1] && state[2] ? strchr(stoppable, state[2]) : NULL;
+	rank = strchr(stoppable, stat.state);
 	return rank ? (size_t)(rank - stoppable) : SIZE_MAX;
 }
 

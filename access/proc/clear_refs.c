@@ -12,6 +12,7 @@
 
 #include "access/proc/clear_refs.h"
 #include "access/proc/pagemap.h"
+#include "access/rights/status.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 
@@ -118,10 +119,9 @@ static uint64_t faults_since(struct clear_refs *refs)
 	uint64_t nr, pages, since;
 
 	text[length > 0 ? length : 0] = '\0';
-	/* The name before it may hold anything. */
-	rest = strrchr(text, ')');
+	rest = stat_fields(text);
 	if (!rest || sscanf(rest,
-			    ") %*c %*d %*d %*d %*d %*d %*u %" SCNu64
+			    " %*c %*d %*d %*d %*d %*d %*u %" SCNu64
 			    " %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %" SCNu64,
 			    &nr, &pages) != 2)
 		return 0;

@@ -339,23 +339,9 @@ int process_open_file_as_daemon(const struct process *process, const char *name,
 
 uint64_t process_started(pid_t pid)
 {
-	char path[32], text[1024], *rest;
-	_cleanup_close_ int fd = -1;
-	unsigned long long ticks;
-	ssize_t length;
+	struct task_stat stat;
+	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (length <= 0)
-		return 0;
-	text[length] = '\0';
-	/* The name may hold anything, also parentheses. */
-	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest,
-			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-			    "%*d %*d %llu",
-			    &ticks) != 1)
-		return 0;
-	return ticks;
+	return stat_read(AT_FDCWD, path, &stat) ? 0 : stat.started;
 }

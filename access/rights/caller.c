@@ -141,19 +141,12 @@ static int caller_inode_of(int dir, const char *path, ino_t *out)
  */
 static int check_own_credentials(int dir)
 {
-	_cleanup_close_ int fd = openat(dir, "stat", O_RDONLY | O_CLOEXEC);
-	char text[1024], *rest;
-	unsigned long flags;
-	ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	struct task_stat stat;
+	int r = stat_read(dir, "stat", &stat);
 
-	if (length < 0)
-		return -errno;
-	text[length] = '\0';
-	/* The name may hold anything, also parentheses. */
-	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
-		return -EPERM;
-	return flags & PF_IO_WORKER ? -EPERM : 0;
+	if (r)
+		return r;
+	return stat.flags & PF_IO_WORKER ? -EPERM : 0;
 }
 
 static int take_status(struct caller *caller, int dir)

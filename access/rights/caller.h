@@ -55,8 +55,8 @@ int caller_new(pid_t pid, uid_t uid, gid_t gid, struct caller **out);
  */
 size_t caller_save(const struct caller *caller, void *out, size_t room);
 
-/* The room for any caller that can be saved. */
-#define CALLER_SAVED_MAX (64 + 65536 * sizeof(gid_t))
+/* The room for CALLER. */
+#define CALLER_SAVED_ROOM(caller) (64 + (caller)->nr_groups * sizeof(gid_t))
 
 /*
  * The caller of SIZE bytes, which are not trusted to be whole.

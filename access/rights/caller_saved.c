@@ -20,7 +20,7 @@ struct saved {
 	gid_t groups[];
 };
 
-_Static_assert(sizeof(struct saved) <= 64, "CALLER_SAVED_MAX holds the largest");
+_Static_assert(sizeof(struct saved) <= 64, "CALLER_SAVED_ROOM() holds it");
 
 /* Return: a descriptor of our own pid namespace and *INODE, or a negative errno. */
 static int own_pid_ns(ino_t *inode)

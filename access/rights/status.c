@@ -100,6 +100,39 @@ void status_clear(struct task_status *status)
 	status->nr_groups = 0;
 }
 
+static ssize_t status_read_file(int dir, const char *path, char *text, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[length > 0 ? length : 0] = '\0';
+	return length;
+}
+
+const char *stat_fields(const char *text)
+{
+	/* The name may hold anything, also parentheses. */
+	const char *end = strrchr(text, ')');
+
+	return end ? end + 1 : NULL;
+}
+
+int stat_read(int dir, const char *path, struct task_stat *out)
+{
+	const char *fields;
+	char text[1024];
+
+	if (status_read_file(dir, path, text, sizeof(text)) < 0)
+		return -errno;
+	fields = stat_fields(text);
+	if (!fields || sscanf(fields,
+			      " %c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+			      "%*d %*d %*d %llu",
+			      &out->state, &out->flags, &out->started) != 3)
+		return -EINVAL;
+	return 0;
+}
+
 static bool opens_files(long number)
 {
 	static const long numbers[] = {
@@ -117,15 +150,6 @@ static bool opens_files(long number)
 	return false;
 }
 
-static ssize_t status_read_file(const char *path, char *text, size_t size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	text[length > 0 ? length : 0] = '\0';
-	return length;
-}
-
 bool task_waits_for(pid_t pid, uint64_t inode)
 {
 	char path[64], text[1024];
@@ -135,13 +159,13 @@ bool task_waits_for(pid_t pid, uint64_t inode)
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	/* "running" has no numbers. */
-	if (status_read_file(path, text, sizeof(text)) <= 0 ||
+	if (status_read_file(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
 	    sscanf(text, "%ld 0x%lx", &number, &fd) != 2 || number < 0)
 		return false;
 	if (opens_files(number))
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%lu", pid, fd);
-	if (status_read_file(path, text, sizeof(text)) <= 0)
+	if (status_read_file(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return false;
 	found = strstr(text, "\nino:");
 	return found && strtoull(found + 5, NULL, 10) == inode;

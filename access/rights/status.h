@@ -32,6 +32,22 @@ struct task_status {
 int status_read(int dir, const char *path, struct task_status *out);
 void status_clear(struct task_status *status);
 
+/* The file `stat', as far as it matters here. */
+struct task_stat {
+	char state;
+	unsigned long flags; /* PF_* of include/linux/sched.h */
+	unsigned long long started; /* ticks since boot: with the pid, the identity of a task */
+};
+
+/*
+ * Reads the file PATH in the directory DIR of /proc.
+ * Return: 0 and *OUT, -EINVAL if it is no such file, or another negative errno.
+ */
+int stat_read(int dir, const char *path, struct task_stat *out);
+
+/* The fields behind the name in TEXT, the contents of `stat'.  Return: NULL if there are none. */
+const char *stat_fields(const char *text);
+
 /*
  * Whether task PID waits in a system call that opens a file, or whose first argument is a
  * descriptor of a file with inode number INODE: so a request may come from it, even if the number

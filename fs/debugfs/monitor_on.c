@@ -52,10 +52,10 @@ static void start_is_over(struct run *run)
 
 WITH_LOCK(tree_role) static void monitor_on_started(struct run *run)
 {
-	if (!run->result)
-		start_is_over(run);
-	if (!run->result)
-		save_on(run);
+	if (run->result)
+		return;
+	start_is_over(run);
+	save_on(run);
 }
 
 static int stop_next(struct root_dir *root);

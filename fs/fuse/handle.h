@@ -29,7 +29,8 @@ struct handles {
 
 /*
  * Adds a handle of user UID.  Its NUMBER is of a handle that a daemon before us had, or 0: a new
- * one. Return: 0 and *OUT, or -ENOMEM.
+ * one.
+ * Return: 0 and *OUT, or -ENOMEM.
  */
 int handle_new(struct handles *handles, struct accounts *accounts, uid_t uid, uint64_t number,
 	       struct handle **out);

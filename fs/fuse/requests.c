@@ -141,14 +141,10 @@ static int new_handle(fuse_req_t req, uint64_t number, struct handle **out)
 			  number, out);
 }
 
-/* Which errno the file INO answers once it is gone. */
-WITH_LOCK(tree_role) static int gone_errno(struct tree *tree, fuse_ino_t ino)
+/* Which errno FILE, which may be NULL, answers once it is gone. */
+static int gone_errno(const struct file_type *file)
 {
-	struct node node;
-
-	return tree_find(tree, ino, &node) && !node_is_dir(node) && node_row(node)->file->stream ?
-		       EIO :
-		       ENODEV;
+	return file && file->stream ? EIO : ENODEV;
 }
 
 /*
@@ -160,6 +156,7 @@ static struct handle *handle_of(fuse_req_t req, fuse_ino_t ino, const struct fus
 {
 	struct requests *requests = requests_of(req);
 	struct handle *handle = handle_find(&requests->handles, fi->fh);
+	struct node node;
 
 	if (handle)
 		return handle;
@@ -168,7 +165,8 @@ static struct handle *handle_of(fuse_req_t req, fuse_ino_t ino, const struct fus
 	    handle_new(&requests->handles, NULL, 0, fi->fh, &handle))
 		return NULL;
 	tree_lock(requests->tree);
-	handle->gone = gone_errno(requests->tree, ino);
+	handle->gone =
+		gone_errno(tree_find(requests->tree, ino, &node) ? node_row(node)->file : NULL);
 	handle->opener = save_opener(requests->tree, fi->fh);
 	tree_unlock(requests->tree);
 	/* Who could open it for commands, was saved. */
@@ -316,7 +314,7 @@ static bool may_open(const struct file_facts *file, mode_t wanted)
 static void describe_open(fuse_req_t req, const struct file_facts *file, mode_t wanted,
 			  struct handle *handle, struct fuse_file_info *fi)
 {
-	handle->gone = file->type->stream ? EIO : ENODEV;
+	handle->gone = gone_errno(file->type);
 	if (file->type->commands && wanted & 0222) {
 		struct process_caller opener = sender_of(req, file->ino);
 

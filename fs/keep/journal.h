@@ -64,10 +64,16 @@ struct journal {
 	} half[2];
 };
 
+/* What LENGTH bytes take: the next part begins at a multiple of 8. */
+static inline size_t record_whole(size_t length)
+{
+	return (length + 7) & ~(size_t)7;
+}
+
 /* How many bytes a record with LENGTH bytes behind it takes. */
 static inline size_t record_size(size_t length)
 {
-	return sizeof(struct record) + ((length + 7) & ~(size_t)7);
+	return sizeof(struct record) + record_whole(length);
 }
 
 /* Writes the record and DATA, of record->length bytes, to TO, where they fit. */

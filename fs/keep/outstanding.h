@@ -33,8 +33,8 @@ struct outstanding {
 		uint32_t size; /* what a success answers */
 		_Atomic int32_t result; /* OUTSTANDING_UNKNOWN, 0 or a negative errno */
 	} held[OUTSTANDING_HELD];
-	_Alignas(
-		8) char request[OUTSTANDING_REQUEST]; /* at hand; its number is 0 if there is none */
+	/* At hand; its number is 0 if there is none. */
+	_Alignas(8) char request[OUTSTANDING_REQUEST];
 };
 
 /* The result of a held request that is still being worked on. */
@@ -56,8 +56,9 @@ void outstanding_came(struct outstanding *outstanding, size_t size);
 size_t outstanding_first(const struct outstanding *outstanding, char out[static OUTSTANDING_FIRST]);
 
 /*
- * Notes that the request at hand is held; a success answers SIZE, and RESULT is OUTSTANDING_UNKNOWN,
- * 0 or a negative errno. Return: its place in the table, or -1 if that is full.
+ * Notes that the request at hand is held; a success answers SIZE, and RESULT is
+ * OUTSTANDING_UNKNOWN, 0 or a negative errno.
+ * Return: its place in the table, or -1 if that is full.
  */
 int outstanding_hold(struct outstanding *outstanding, uint32_t size, int result);
 
@@ -67,7 +68,7 @@ void outstanding_release(struct outstanding *outstanding, int place);
 /*
  * Answers by the descriptor FD what a daemon before us left: held requests, with EINTR where their
  * result is not known, and the one at hand, if it is number STORED, a write of SIZE bytes that was
- * carried out, two daemons were killed over it (EIO), or it is not whole (EINTR).
+ * carried out, or two daemons were killed over it (EIO), or it is not whole (EINTR).
  * Return: the size of the request at hand, if that is to be handled now; else 0.
  */
 size_t outstanding_answer(struct outstanding *outstanding, int fd, uint64_t stored, uint32_t size);

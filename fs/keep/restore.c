@@ -173,13 +173,12 @@ static int restore_off(struct restoring *job, const struct record *record, const
 static int restore_on(struct restoring *job, const struct record *record, const char *data)
 {
 	const struct resumed resumed = { record->ino, *record, data, NULL };
-	size_t room = MAX_RUNS;
 
 	restore_off(job, record, data);
-	if (job->nr_resumed == room)
+	if (job->nr_resumed == MAX_RUNS)
 		return -ENOMEM;
 	if (!job->resumed)
-		job->resumed = malloc(room * sizeof(*job->resumed));
+		job->resumed = malloc(MAX_RUNS * sizeof(*job->resumed));
 	if (!job->resumed)
 		return -ENOMEM;
 	job->resumed[job->nr_resumed++] = resumed;
@@ -217,11 +216,6 @@ struct on {
 	size_t length; /* of the records */
 };
 
-static size_t whole(size_t size)
-{
-	return (size + 7) & ~(size_t)7;
-}
-
 /* Return: 0 and *OUT, or -EINVAL. */
 static int take_apart(const struct resumed *resumed, struct on *out)
 {
@@ -231,7 +225,7 @@ static int take_apart(const struct resumed *resumed, struct on *out)
 		return -EINVAL;
 	memcpy(&out->header, resumed->data, sizeof(out->header));
 	before = sizeof(out->header) + (size_t)out->header.nr_targets * sizeof(uint64_t) +
-		 whole(out->header.caller_size);
+		 record_whole(out->header.caller_size);
 	if (before > size)
 		return -EINVAL;
 	out->started = resumed->data + sizeof(out->header);

@@ -150,9 +150,10 @@ static int put_dir(struct text *out, struct dir *dir, struct text *room)
 /* Return: bytes that stand for CALLER, to be freed, and *SIZE; NULL and 0 if it cannot be saved. */
 static char *caller_bytes(const struct caller *caller, uint32_t *size)
 {
-	char *bytes = caller ? malloc(CALLER_SAVED_MAX) : NULL;
+	size_t room = caller ? CALLER_SAVED_ROOM(caller) : 0;
+	char *bytes = room ? malloc(room) : NULL;
 
-	*size = bytes ? (uint32_t)caller_save(caller, bytes, CALLER_SAVED_MAX) : 0;
+	*size = bytes ? (uint32_t)caller_save(caller, bytes, room) : 0;
 	if (*size)
 		return bytes;
 	free(bytes);
@@ -342,7 +343,7 @@ static int put_parents(struct text *out, struct dir *dir, struct text *room)
 /* Puts SIZE bytes, and fills up to a multiple of 8. */
 static int put_bytes(struct text *out, const void *bytes, size_t size)
 {
-	size_t whole = (size + 7) & ~(size_t)7;
+	size_t whole = record_whole(size);
 
 	if (text_reserve(out, whole))
 		return -ENOMEM;

@@ -60,7 +60,6 @@ WITH_LOCK(tree_role) static void state_on_ended(struct run *run)
 	struct command_run *c = dir->command;
 
 	save_off(run);
-
 	if (!c || (!run->left && (c->sent || !c->errand.go)))
 		return;
 	dir->command = NULL;
@@ -212,8 +211,6 @@ WITH_LOCK(tree_role) static void was_committed(struct command_run *c)
 	save_on(run);
 }
 
-static int apply_intervals(struct context_dir *context, const struct damon_command *command);
-
 WITH_LOCK(tree_role) static void run_command_done(struct event *event)
 {
 	struct command_run *c = container_of(event, struct command_run, event);
@@ -236,9 +233,6 @@ WITH_LOCK(tree_role) static void run_command_done(struct event *event)
 		c->result = c->apply(context, &c->command);
 	if (c->command.kind == DAMON_COMMIT && !c->command.error)
 		was_committed(c);
-	/* Tuned intervals went into the tree. */
-	if (c->apply == apply_intervals)
-		save_all(c->tree);
 	/* Tried regions got numbers. */
 	save_serial(c->tree);
 }
@@ -395,9 +389,12 @@ static int apply_effective(struct context_dir *context, const struct damon_comma
 	return 0;
 }
 
+WITH_LOCK(tree_role)
 static int apply_intervals(struct context_dir *context, const struct damon_command *command)
 {
 	report_take_intervals(context, &command->report);
+	/* Nobody wrote them. */
+	save_all(context->base.tree);
 	return 0;
 }
 

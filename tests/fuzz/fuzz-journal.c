@@ -119,7 +119,7 @@ static size_t put_on(char *out, size_t room, const struct piece *piece)
 	caller = put_caller(out + size, 512);
 	header.caller_size = (uint32_t)caller;
 	memcpy(out, &header, sizeof(header));
-	size += (caller + 7) & ~(size_t)7;
+	size += record_whole(caller);
 	for (size_t i = 0; i < NR_MAKING; i++) {
 		const struct record record = { .kind = RECORD_WRITE,
 					       .length = 1,

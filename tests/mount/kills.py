@@ -18,11 +18,10 @@ import sys
 import threading
 import time
 
-from damon import MIB, Workload, hot_regions, overlap, read, until, write
-from test_survival import Survivor, configuration
+from damon import Workload, read, until, write
+from test_survival import BOUND, Survivor, configuration, found
 
 SHELL = ('sh', '-c', 'cd "$0" && exec sh')
-BOUND = ('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /mnt && cd /mnt && exec sh')
 
 
 class Clients:
@@ -81,12 +80,6 @@ class Clients:
         for shell in self.shells:
             shell.communicate('')
         os.close(self.open)
-
-
-def found(kdamond, workload):
-    hot = hot_regions(kdamond.snapshot())
-    size = sum(end - start for start, end, _, _ in hot)
-    return overlap(hot, workload.hot_start, workload.hot_end) > 30 * MIB and size < 36 * MIB
 
 
 def kill(mount, kdamonds, clients, big, look_for_it):

@@ -21,16 +21,27 @@ from damon import (DAMONFS, LIBC, Kdamond, MIB, Mount, SANITIZED, Workload, chil
 MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|pid$)')
 
 
+# A shell in a bind mount of the directory that follows, in a mount namespace of its own.
+BOUND = ('unshare', '-m', 'sh', '-c', 'mount --bind "$0" /mnt && cd /mnt && exec sh')
+
+
 def configuration(base):
     """The contents and modes of all files that are not measured."""
-    found = {}
+    files = {}
     for place, _, names in os.walk(base):
         for name in names:
             path = os.path.join(place, name)
             if not MEASURED.search(path):
                 with contextlib.suppress(OSError):          # write-only
-                    found[path] = (os.lstat(path).st_mode, os.lstat(path).st_ino, read(path))
-    return found
+                    files[path] = (os.lstat(path).st_mode, os.lstat(path).st_ino, read(path))
+    return files
+
+
+def found(kdamond, workload):
+    """Whether the 32 MiB of hot memory are what KDAMOND sees as hot."""
+    hot = hot_regions(kdamond.snapshot())
+    size = sum(end - start for start, end, _, _ in hot)
+    return overlap(hot, workload.hot_start, workload.hot_end) > 30 * MIB and size < 36 * MIB
 
 
 def is_alive(pid):
@@ -78,6 +89,13 @@ class Survival(unittest.TestCase):
     def tearDown(self):
         self.assertEqual(self.mount.close(), 0, self.mount.logged())
 
+    def kill_with(self, workload):
+        """Kills the daemon, and WORKLOAD without its notice."""
+        daemon = self.mount.daemon()
+        os.kill(daemon, signal.SIGSTOP)
+        workload.close()
+        os.kill(daemon, signal.SIGKILL)
+
     def test_nothing_that_was_written_is_lost(self):
         write(self.mount.admin + '/kdamonds/nr_kdamonds', 3)
         self.kdamond.target(os.getpid(), os.getppid())
@@ -114,9 +132,7 @@ class Survival(unittest.TestCase):
         write(self.kdamond.context + '/schemes/nr_schemes', 1)
         shell = subprocess.Popen(['sh'], cwd=self.kdamond.context, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                  text=True)
-        bound = subprocess.Popen(
-            ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /mnt && cd /mnt && exec sh', self.mount.admin],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        bound = subprocess.Popen([*BOUND, self.mount.admin], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         # It has mounted.
         bound.stdin.write('echo mounted\n')
         bound.stdin.flush()
@@ -162,10 +178,7 @@ class Survival(unittest.TestCase):
         w = Workload()
         self.kdamond.target(w.pid)
         self.kdamond.state('on')
-        daemon = self.mount.daemon()
-        os.kill(daemon, signal.SIGSTOP)
-        w.close()
-        os.kill(daemon, signal.SIGKILL)
+        self.kill_with(w)
         self.assertEqual(self.kdamond.state(), 'off')
         self.assertIn('a kdamond that was on stays off (No such process)', self.mount.logged())
 
@@ -175,10 +188,7 @@ class Survival(unittest.TestCase):
             self.kdamond.target(gone.pid, left.pid)
             self.kdamond.stat_scheme()
             self.kdamond.state('on')
-            daemon = self.mount.daemon()
-            os.kill(daemon, signal.SIGSTOP)
-            gone.close()
-            os.kill(daemon, signal.SIGKILL)
+            self.kill_with(gone)
             self.assertEqual(self.kdamond.state(), 'on')
             self.assertTrue(until(lambda: overlap(self.kdamond.snapshot(), left.start, left.end), 5))
 
@@ -270,15 +280,10 @@ class Survival(unittest.TestCase):
             self.kdamond.stat_scheme()
             self.kdamond.state('on')
 
-            def found():
-                hot = hot_regions(self.kdamond.snapshot())
-                size = sum(end - start for start, end, _, _ in hot)
-                return overlap(hot, w.hot_start, w.hot_end) > 30 * MIB and size < 36 * MIB
-
-            self.assertTrue(until(found, 60))
+            self.assertTrue(until(lambda: found(self.kdamond, w), 60))
             self.mount.kill()
             self.assertEqual(self.kdamond.state(), 'on')
-            self.assertTrue(until(found, 60 if SANITIZED else 5))
+            self.assertTrue(until(lambda: found(self.kdamond, w), 60 if SANITIZED else 5))
 
     def test_a_held_write_is_answered(self):
         with Workload() as w:

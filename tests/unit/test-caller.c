@@ -41,19 +41,27 @@ static pid_t start_as(unsigned int id)
 
 #define OTHER 65534U
 
+/* A process of ours and one of somebody else, who is *OTHER.  Return: whether we may start one. */
+static bool start_two(pid_t *own, pid_t *others, struct caller **other)
+{
+	if (geteuid()) {
+		printf("SKIPPED: MISSING root, to be somebody else\n");
+		return false;
+	}
+	*own = start_as(0);
+	*others = start_as(OTHER);
+	ck_assert_int_eq(caller_new(*others, OTHER, OTHER, other), 0);
+	return true;
+}
+
 START_TEST(process_of_another_user_may_not_be_named)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *root = NULL, *other = NULL;
 	struct process *process = NULL;
 	pid_t own, others;
 
-	if (geteuid()) {
-		printf("SKIPPED: MISSING root, to be somebody else\n");
+	if (!start_two(&own, &others, &other))
 		return;
-	}
-	own = start_as(0);
-	others = start_as(OTHER);
-	ck_assert_int_eq(caller_new(others, OTHER, OTHER, &other), 0);
 	ck_assert_int_eq(caller_new(own, 0, 0, &root), 0);
 	ck_assert_int_eq(process_open(own, other, &process), -EPERM);
 	ck_assert_ptr_null(process);
@@ -94,13 +102,8 @@ START_TEST(a_saved_caller_is_the_same)
 	pid_t own, others;
 	size_t size;
 
-	if (geteuid()) {
-		printf("SKIPPED: MISSING root, to be somebody else\n");
+	if (!start_two(&own, &others, &other))
 		return;
-	}
-	own = start_as(0);
-	others = start_as(OTHER);
-	ck_assert_int_eq(caller_new(others, OTHER, OTHER, &other), 0);
 	size = caller_save(other, bytes, sizeof(bytes));
 	ck_assert_uint_gt(size, 0);
 	ck_assert_uint_eq(caller_save(other, bytes, size - 1), 0);
@@ -113,6 +116,41 @@ START_TEST(a_saved_caller_is_the_same)
 	ck_assert_uint_eq(loaded->pid_ns_depth, other->pid_ns_depth);
 	ck_assert_int_eq(process_open(own, loaded, &process), -EPERM);
 	end(own);
+}
+END_TEST
+
+/* Whatever a process calls itself, in the file where its start is. */
+START_TEST(a_process_is_known_by_its_start)
+{
+	pid_t child = fork();
+	uint64_t started;
+	char comm[64];
+
+	if (!child) {
+		prctl(PR_SET_NAME, ") R 1 1 (x) 1");
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	snprintf(comm, sizeof(comm), "/proc/%d/comm", child);
+	for (int i = 0; i < 1000; i++) {
+		char name[32] = "";
+		FILE *file = fopen(comm, "r");
+
+		ck_assert_ptr_nonnull(file);
+		if (!fgets(name, sizeof(name), file))
+			name[0] = '\0';
+		fclose(file);
+		if (*name == ')')
+			break;
+		usleep(1000);
+	}
+	started = process_started(child);
+	/* Not before us, and not 1, as its name has it. */
+	ck_assert_uint_ge(started, process_started(getpid()));
+	ck_assert_uint_gt(started, 1);
+	end(child);
+	ck_assert_uint_eq(process_started(child), 0);
 }
 END_TEST
 
@@ -195,6 +233,7 @@ int main(void)
 	tcase_add_test(tcase, process_of_another_user_may_not_be_named);
 	tcase_add_test(tcase, caller_is_who_waits_or_nobody);
 	tcase_add_test(tcase, a_saved_caller_is_the_same);
+	tcase_add_test(tcase, a_process_is_known_by_its_start);
 	tcase_add_test(tcase, bytes_that_are_no_caller);
 	ADD_VECTORS(tcase, lesser_of_opener_and_writer_counts, lesser_vectors);
 	suite_add_tcase(suite, tcase);

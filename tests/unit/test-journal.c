@@ -307,37 +307,36 @@ START_TEST(what_was_held_is_answered)
 }
 END_TEST
 
-START_TEST(what_was_carried_out_is_not_done_again)
+/* The request at hand, number NUMBER, is answered with ERROR; STORED is the one that was carried
+ * out. */
+static void assert_answered(uint64_t number, uint64_t stored, int error)
 {
-	struct outstanding *outstanding = &shared->outstanding;
 	int fd = memfd_create("answers", 0);
 	struct fuse_out_header answers[4];
 
-	at_hand(20);
-	ck_assert_uint_eq(outstanding_answer(outstanding, fd, 20, 4), 0);
+	ck_assert_uint_eq(outstanding_answer(&shared->outstanding, fd, stored, 4), 0);
 	ck_assert_uint_eq(read_answers(fd, answers, 4), 1);
-	ck_assert_uint_eq(answers[0].unique, 20);
-	ck_assert_int_eq(answers[0].error, 0);
-	ck_assert_uint_eq(outstanding_at_hand(outstanding), 0);
+	ck_assert_uint_eq(answers[0].unique, number);
+	ck_assert_int_eq(answers[0].error, error);
+	ck_assert_uint_eq(outstanding_at_hand(&shared->outstanding), 0);
 	close(fd);
+}
+
+START_TEST(what_was_carried_out_is_not_done_again)
+{
+	at_hand(20);
+	assert_answered(20, 20, 0);
 }
 END_TEST
 
 START_TEST(what_kills_is_not_tried_for_ever)
 {
-	struct outstanding *outstanding = &shared->outstanding;
-	int fd = memfd_create("answers", 0);
-	struct fuse_out_header answers[4];
-
 	at_hand(30);
-	ck_assert_uint_gt(outstanding_answer(outstanding, fd, 0, 0), 0);
-	ck_assert_uint_eq(outstanding_answer(outstanding, fd, 0, 0), 0);
-	ck_assert_uint_eq(read_answers(fd, answers, 4), 1);
-	ck_assert_int_eq(answers[0].error, -EIO);
+	ck_assert_uint_gt(outstanding_answer(&shared->outstanding, -1, 0, 0), 0);
+	assert_answered(30, 0, -EIO);
 	/* Another one is tried again. */
 	at_hand(31);
-	ck_assert_uint_gt(outstanding_answer(outstanding, fd, 0, 0), 0);
-	close(fd);
+	ck_assert_uint_gt(outstanding_answer(&shared->outstanding, -1, 0, 0), 0);
 }
 END_TEST
 
