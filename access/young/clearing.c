@@ -17,9 +17,13 @@
 #include "util/clock.h"
 #include "util/macros.h"
 
-/* Clearing may take 1/CLEAR_SHARE of the sampling interval, but always this long. */
+/*
+ * Clearing may take 1/CLEAR_SHARE of the sampling interval, but always this long.  A round in which
+ * held answers end needs all of what the rounds before left, or another round would have to clear.
+ */
 #define CLEAR_SHARE    50
 #define CLEAR_LEAST_NS 40000
+#define CLEAR_ROUNDS   (1U << ESTIMATE_LEVELS)
 
 /* Pages that are looked at for old bits around them, in a round. */
 #define OLD_TRIES 4
@@ -171,13 +175,21 @@ static size_t clear_queue(const struct clearing *clearing, struct clearing_room 
 	return nr;
 }
 
-/* How many ranges may be cleared in TIME (us) for the WAITING; no probe is put off for ever. */
-static size_t clear_budget(const struct clearing *clearing, size_t waiting, uint64_t time)
+/*
+ * How many ranges may be cleared for the WAITING, with TIME (us) a round; no probe is put off for
+ * ever.
+ */
+static size_t clear_budget(const struct clearing *clearing, struct clearing_turn *turn,
+			   size_t waiting, uint64_t time)
 {
 	uint64_t ns = max_ul(time * 1000 / CLEAR_SHARE, CLEAR_LEAST_NS);
+	uint32_t rounds = clearing->clock.round - turn->round;
 	size_t least = waiting / CLEARING_CARRY_ROUNDS + 1;
 
-	return min_ul(waiting, max_ul(ns / max_ul(clearing->cost_ns, 1), least));
+	turn->round = clearing->clock.round;
+	turn->left_ns =
+		min_ul(turn->left_ns + min_ul(rounds, CLEAR_ROUNDS) * ns, CLEAR_ROUNDS * ns);
+	return min_ul(waiting, max_ul(turn->left_ns / max_ul(clearing->cost_ns, 1), least));
 }
 
 /*
@@ -448,8 +460,8 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 		     const struct young_leaf *leaf, struct access_probe *probes, size_t n,
 		     size_t batch, uint64_t now, uint64_t time)
 {
-	size_t *turn = &clearing->turn[batch % ARRAY_SIZE(clearing->turn)];
-	size_t from = min_ul(*turn, n), nr_unknown, waiting, nr, ranges;
+	struct clearing_turn *turn = &clearing->turns[batch % ARRAY_SIZE(clearing->turns)];
+	size_t from = min_ul(turn->next, n), nr_unknown, waiting, nr, ranges;
 	int r = 0;
 
 	if (prepare_untouched(clearing, leaf, probes, n) && clearing->refs.fd >= 0 &&
@@ -462,12 +474,13 @@ int clearing_prepare(struct clearing *clearing, struct clearing_room *room,
 	waiting = clear_queue(clearing, room, leaf, probes, 0, from, true, nr);
 	if (!waiting)
 		return 0;
-	ranges = clear_budget(clearing, waiting, time);
+	ranges = clear_budget(clearing, turn, waiting, time);
 	nr = choose(room, leaf, probes, waiting, &ranges);
+	turn->left_ns -= min_ul(turn->left_ns, ranges * clearing->cost_ns);
 	for (size_t i = nr; i < waiting; i++)
 		estimate_stay_due(&probes[room->waiting[i]]);
 	if (nr > nr_unknown)
-		*turn = room->waiting[nr - 1] + 1U;
+		turn->next = room->waiting[nr - 1] + 1U;
 	r = clear_old(clearing, room, leaf, probes, n, nr);
 	return r ? r : clear_pages(clearing, room, leaf, probes, n, nr, ranges);
 }

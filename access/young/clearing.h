@@ -5,7 +5,8 @@
  * Clearing a page that another processor uses costs a TLB shoot-down of some 12 us on both sides,
  * so a region whose pages answer the same again and again clears only at some instants, which all
  * regions share, and holds its answer between them (estimate.h).  And clearing is limited to 2 % of
- * the sampling interval, at the measured cost of a clear.  The probes that want a clear take turns,
+ * the time, at the measured cost of a clear; what some rounds do not use up, one of the next may.
+ * The probes that want a clear take turns,
  * those of unknown regions first; one that is left out guesses from an answer that is at most
  * CLEARING_CARRY_ROUNDS old.  One call clears all that are to be cleared, and probes that fall into
  * one page, or one folio, share its clear.
@@ -35,6 +36,13 @@
 /* A region's answer is carried for at most this many rounds before it is prepared again. */
 #define CLEARING_CARRY_ROUNDS 200
 
+/* A batch's turns, and its part of the budget. */
+struct clearing_turn {
+	size_t next; /* the probe of a known region whose turn is next */
+	uint32_t round; /* of the clock: up to which round its part is counted */
+	uint64_t left_ns; /* of it */
+};
+
 /* The clears of one address space. */
 struct clearing {
 	const struct process *process;
@@ -45,8 +53,7 @@ struct clearing {
 	uint64_t cost_ns; /* of one range, a moving average */
 	uint64_t next_old; /* ns of the clock: when old bits may be cleared again */
 	struct estimate_clock clock; /* in which rounds answers are held */
-	/* By batch of the round (modulo): the probe of a known region whose turn is next. */
-	size_t turn[16];
+	struct clearing_turn turns[16]; /* by batch of the round (modulo) */
 };
 
 /* A thread's room for the clears of a batch. */

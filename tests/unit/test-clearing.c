@@ -19,7 +19,8 @@
 
 #define N	  1000
 #define SAMPLE_US 5000
-#define CLEAR_NS  12000 /* what a clear costs: 8 of a round of SAMPLE_US fit in the budget */
+#define CLEARS	  8 /* that fit in the budget of a round */
+#define CLEAR_NS  (SAMPLE_US * 1000 / 50 / CLEARS) /* what one costs */
 
 static struct access_probe probes[N];
 static struct young_leaf leaf[N];
@@ -112,21 +113,54 @@ static void do_round(struct clearing *clearing, size_t n, uint64_t random[4], un
 		estimate_check(&probes[i], random_range(random, 0, 100) < chance);
 }
 
-/* What never changes is cleared in one round of eight, in which everything is. */
-START_TEST(held_regions_share_their_instants)
+/* N regions that never change are cleared in one round of eight, in which all of them are. */
+static void check_instants(size_t n, unsigned int chance)
 {
 	uint64_t random[4];
 	struct clearing clearing;
 
 	random_seed(random, 6);
-	start(&clearing, 4);
-	for (int i = 0; i < 4000; i++)
-		do_round(&clearing, 4, random, (unsigned int)_i);
+	start(&clearing, n);
+	for (int i = 0; i < 16000; i++)
+		do_round(&clearing, n, random, chance);
 	nr_calls = nr_cleared = 0;
 	for (int i = 0; i < 4000; i++)
-		do_round(&clearing, 4, random, (unsigned int)_i);
+		do_round(&clearing, n, random, chance);
 	ck_assert_uint_eq(nr_calls, 500);
-	ck_assert_uint_eq(nr_cleared, 2000);
+	ck_assert_uint_eq(nr_cleared, 500 * n);
+}
+
+START_TEST(held_regions_share_their_instants)
+{
+	check_instants(4, (unsigned int)_i);
+}
+END_TEST
+
+/* More than a round pays for: the rounds before it left enough. */
+START_TEST(what_rounds_leave_pays_for_an_instant)
+{
+	check_instants(24, (unsigned int)_i);
+}
+END_TEST
+
+/* What many leave does not pay for more than eight of them. */
+START_TEST(what_is_left_has_a_bound)
+{
+	uint64_t random[4];
+	struct clearing clearing;
+
+	random_seed(random, 9);
+	start(&clearing, 200);
+	for (size_t i = 0; i < 200; i++)
+		leaf[i].flags = YOUNG_PRESENT;
+	for (int i = 0; i < 100; i++)
+		do_round(&clearing, 200, random, 0);
+	for (size_t i = 0; i < 200; i++)
+		leaf[i].flags = YOUNG_PRESENT | YOUNG_YOUNG;
+	do_round(&clearing, 200, random, 100);
+	ck_assert_uint_eq(nr_cleared, CLEARS * 8);
+	do_round(&clearing, 200, random, 100);
+	ck_assert_uint_le(nr_cleared, CLEARS * 9 + 1);
 }
 END_TEST
 
@@ -433,6 +467,9 @@ int main(void)
 
 	tcase_add_loop_test(tcase, held_regions_share_their_instants, 0, 1);
 	tcase_add_loop_test(tcase, held_regions_share_their_instants, 100, 101);
+	tcase_add_loop_test(tcase, what_rounds_leave_pays_for_an_instant, 0, 1);
+	tcase_add_loop_test(tcase, what_rounds_leave_pays_for_an_instant, 100, 101);
+	tcase_add_test(tcase, what_is_left_has_a_bound);
 	tcase_add_test(tcase, nobody_waits_longer_than_promised);
 	for (int chance = 1; chance < 100; chance += 14)
 		tcase_add_loop_test(tcase, a_short_budget_leans_nowhere, chance, chance + 1);
