@@ -120,7 +120,7 @@ static bool clear_waits(const struct clearing *clearing, const struct young_leaf
 
 /*
  * Prepares the probes of untouched pages, which need no clear, and has all others guess, until they
- * get one.  Return: whether a page that was touched needs clear_refs.
+ * get one.  Return: whether a page that was touched is to be cleared, and needs clear_refs for it.
  */
 static bool prepare_untouched(const struct clearing *clearing, const struct young_leaf *leaf,
 			      struct access_probe *probes, size_t n)
@@ -128,7 +128,9 @@ static bool prepare_untouched(const struct clearing *clearing, const struct youn
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		any |= leaf[i].flags & YOUNG_YOUNG && young_needs_clear_refs(&leaf[i], &probes[i]);
+		any |= leaf[i].flags & YOUNG_YOUNG &&
+		       young_needs_clear_refs(&leaf[i], &probes[i]) &&
+		       estimate_is_due(&clearing->clock, &probes[i]);
 		young_prepare_uncleared(&leaf[i], &probes[i], clearing->refs.last_us);
 	}
 	return any;

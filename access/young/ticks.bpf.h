@@ -67,9 +67,9 @@ static long tick_look(__u32 i, void *context)
 	leaf.flags = flags_of(entry, size);
 	if (leaf.flags & YOUNG_YOUNG) {
 		look_at_page(&tick->walk, &leaf, run->probe.next, entry);
-		if (young_needs_clear_refs(&leaf, &run->probe) ?
-			    tick->now >= t->clear_refs_at :
-			    estimate_is_due(&t->clock, &run->probe))
+		if (estimate_is_due(&t->clock, &run->probe) &&
+		    (tick->now >= t->clear_refs_at ||
+		     !young_needs_clear_refs(&leaf, &run->probe)))
 			tick->waits++;
 	}
 	b->leaf[i] = leaf;
