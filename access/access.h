@@ -168,7 +168,8 @@ int access_start_shared(void);
 /*
  * Opens a space for PROCESS, or for physical memory if that is NULL, by the first method that can
  * see it, and takes a reference to PROCESS.  If TELL, it logs why other methods failed, and which
- * one it uses unless that is the worker's first.
+ * one it uses unless that is the worker's first.  WHY, which may be NULL, says why it is not a
+ * better one, or what it cannot see; it is empty if there is nothing to say.
  *
  * Return: 0 and *OUT; or
  *   -ESRCH            the process is gone, or has no memory
@@ -178,7 +179,7 @@ int access_start_shared(void);
  *   or another negative errno: no method can see it
  */
 int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
-		      struct access_space **out);
+		      struct access_space **out, struct access_why *why);
 void access_space_close(struct access_space *space);
 
 /* The same by SESSION's method, without trying it.  Return: 0 and *OUT, or a negative errno. */

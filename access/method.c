@@ -36,7 +36,8 @@ static const struct {
 
 struct access_sessions {
 	struct access_session *session[NR_METHODS]; /* NULL until it is needed */
-	int error[NR_METHODS]; /* why it cannot be opened */
+	int error[NR_METHODS]; /* with which it cannot be opened, */
+	struct access_why why[NR_METHODS]; /* and why */
 	size_t first; /* the first that worked */
 	char name[];
 };
@@ -138,12 +139,12 @@ static int open_as_daemon(struct access_sessions *sessions, size_t i, struct acc
 static int need_session(struct access_sessions *sessions, size_t i, bool tell)
 {
 	const struct access_method *method = methods[i].method;
-	struct access_why why = { 0 };
+	struct access_why *why = &sessions->why[i];
 	int r;
 
 	if (sessions->session[i] || sessions->error[i])
 		return sessions->error[i];
-	r = open_as_daemon(sessions, i, &why);
+	r = open_as_daemon(sessions, i, why);
 	if (access_is_fatal(r))
 		return r;
 	sessions->error[i] = r;
@@ -151,7 +152,7 @@ static int need_session(struct access_sessions *sessions, size_t i, bool tell)
 		log_line(telling(method,
 				 is_automatic(sessions->name) ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR),
 			 "access method %s%s is not available: %s", method->name, method->way ?: "",
-			 reason(&why, r));
+			 reason(why, r));
 	return r;
 }
 
@@ -324,38 +325,66 @@ static const char *target_name(const struct process *process, char name[static 3
 	return name;
 }
 
-int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
-		      struct access_space **out)
+/* Notes that number I cannot do it, with error R, unless a better one could not, either. */
+static void refuse(struct access_why *refused, size_t i, const struct access_why *why, int r)
 {
+	if (!*refused->text && !methods[i].method->way)
+		access_because(refused, 0, "not by %s: %s", methods[i].method->name,
+			       reason(why, r));
+}
+
+/*
+ * Tries number I.  If it cannot see PROCESS, REFUSED says why; if it can, it says what it misses,
+ * if anything.
+ */
+static int open_by(struct access_sessions *sessions, size_t i, struct process *process, bool tell,
+		   struct access_space **out, struct access_why *refused)
+{
+	const struct access_method *method = methods[i].method;
+	struct access_why why = { 0 };
 	char name[32];
+	int r = need_session(sessions, i, tell);
+
+	if (r && !access_is_fatal(r))
+		refuse(refused, i, &sessions->why[i], r);
+	if (r)
+		return r;
+	r = open_and_try(sessions->session[i], process, out, &why);
+	if (r == -ESRCH || access_is_fatal(r))
+		return r;
+	if (r && tell)
+		log_line(telling(method, LOG_LEVEL_INFO),
+			 "%s cannot be watched by the method %s%s: %s", target_name(process, name),
+			 method->name, method->way ?: "", reason(&why, r));
+	if (r)
+		refuse(refused, i, &why, r);
+	else if (*why.text)
+		*refused = why;
+	if (!r && tell && *why.text)
+		log_info("%s: %s", target_name(process, name), why.text);
+	if (!r && tell && i != sessions->first)
+		log_info("%s is watched by the method %s: it sees %s", target_name(process, name),
+			 method->name, method->sees);
+	return r;
+}
+
+int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
+		      struct access_space **out, struct access_why *why)
+{
+	struct access_why refused = { 0 };
 	int r = -EINVAL;
 
+	for (size_t i = 0; i < sessions->first; i++)
+		if (meant(sessions->name, i))
+			refuse(&refused, i, &sessions->why[i], sessions->error[i]);
 	for (size_t i = sessions->first; i < NR_METHODS; i++) {
-		const struct access_method *method = methods[i].method;
-		struct access_why why = { 0 };
-
-		if (!meant(sessions->name, i) || (!process && method->way))
+		if (!meant(sessions->name, i) || (!process && methods[i].method->way))
 			continue;
-		r = need_session(sessions, i, tell);
-		if (access_is_fatal(r))
-			return r;
-		if (r)
-			continue;
-		r = open_and_try(sessions->session[i], process, out, &why);
-		if (r == -ESRCH || access_is_fatal(r))
-			return r;
-		if (r && tell)
-			log_line(telling(method, LOG_LEVEL_INFO),
-				 "%s cannot be watched by the method %s%s: %s",
-				 target_name(process, name), method->name, method->way ?: "",
-				 reason(&why, r));
-		if (!r && tell && *why.text)
-			log_info("%s: %s", target_name(process, name), why.text);
-		if (!r && tell && i != sessions->first)
-			log_info("%s is watched by the method %s: it sees %s",
-				 target_name(process, name), method->name, method->sees);
-		if (!r)
-			return 0;
+		r = open_by(sessions, i, process, tell, out, &refused);
+		if (!r || r == -ESRCH || access_is_fatal(r))
+			break;
 	}
+	if (why)
+		*why = refused;
 	return r;
 }

@@ -19,6 +19,7 @@
 
 #include "access/proc/memcg.h"
 #include "access/proc/process.h"
+#include "access/why.h"
 
 /* The kernel version whose rules apply. */
 #define DAMON_ABI(major, minor) ((major)*1000 + (minor))
@@ -304,6 +305,35 @@ struct damon_report {
 
 void damon_report_clear(struct damon_report *report);
 
+enum damon_target_state {
+	DAMON_TARGET_WATCHED,
+	DAMON_TARGET_UNSEEN, /* no method can see it */
+	DAMON_TARGET_UNANSWERED, /* it is unknown whether it may be watched */
+	DAMON_TARGET_GONE, /* it has ended, or may not be watched any more */
+	NR_DAMON_TARGET_STATES
+};
+
+struct damon_target_status {
+	pid_t pid; /* as its caller's description was opened; 0: physical memory, or gone */
+	enum damon_target_state state;
+	const char *method; /* its name; NULL unless it is watched */
+	struct access_why why; /* why it is not watched by a better one, or not at all; or empty */
+	size_t nr_regions;
+};
+
+/* What a kdamond says of itself, for people. */
+struct damon_status {
+	uint64_t told; /* us of clock_us(): when it said so; 0: not yet */
+	uint64_t cpu_ns; /* of its thread */
+	uint64_t sample_interval, aggr_interval;
+	uint64_t samples,
+		missed; /* sampling intervals since `on'; of those, not looked at in time */
+	struct damon_target_status *targets;
+	size_t nr_targets;
+};
+
+void damon_status_clear(struct damon_status *status);
+
 enum damon_command_kind {
 	DAMON_COMMIT, /* apply `desc' */
 	DAMON_COMMIT_QUOTA_GOALS, /* apply the goals of `desc' */
@@ -376,6 +406,12 @@ void damon_set_refresh(struct damon_kdamond *kdamond, uint64_t ms);
  * Return: whether there is one; then it is in *OUT, for damon_report_clear().
  */
 bool damon_take_report(struct damon_kdamond *kdamond, struct damon_report *out);
+
+/*
+ * What it said of itself last, which it does about once a second if it is awake.
+ * Return: 0 and *OUT, for damon_status_clear(), or -ENOMEM.
+ */
+int damon_get_status(struct damon_kdamond *kdamond, struct damon_status *out);
 
 /* The thread id, in our pid namespace. */
 pid_t damon_kdamond_tid(struct damon_kdamond *kdamond);

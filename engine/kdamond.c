@@ -27,6 +27,7 @@
 #include "engine/context.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
+#include "engine/status.h"
 #include "engine/summary.h"
 #include "engine/unattended.h"
 #include "engine/watermark.h"
@@ -38,6 +39,9 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 #include "util/task.h"
+
+/* How often a kdamond says how it does. */
+#define STATUS_US 1000000
 
 LOCK_ROLE(mailbox);
 
@@ -58,11 +62,12 @@ struct damon_kdamond {
 	bool closed GUARDED_BY(mailbox); /* takes no more commands */
 	bool has_report GUARDED_BY(mailbox); /* that nobody has taken yet */
 	struct damon_report report GUARDED_BY(mailbox);
+	struct damon_status status GUARDED_BY(mailbox);
 
 	/* The thread's: */
 	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when the thread has ended */
-	uint64_t next_refresh; /* us */
+	uint64_t next_refresh, next_status; /* us */
 };
 
 DEFINE_LOCK(mailbox, mailbox, struct damon_kdamond, lock);
@@ -138,6 +143,18 @@ static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx
 	k->next_refresh = add_sat(now, mul_sat(ms, 1000));
 	mailbox_lock(k);
 	k->has_report = !make_report(ctx, &k->report);
+	mailbox_unlock(k);
+}
+
+/* Says how it does, if it has not for a while. */
+static void kdamond_tell(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+{
+	if (now < k->next_status)
+		return;
+	k->next_status = add_sat(now, STATUS_US);
+	mailbox_lock(k);
+	if (damon_status_fill(&k->status, ctx, now))
+		log_debug("%s: no memory for its status", k->name);
 	mailbox_unlock(k);
 }
 
@@ -323,6 +340,7 @@ static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct sche
 /* Runs one sampling interval, or all those before the next one in which something is due. */
 static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
+	uint64_t missed;
 	int r;
 
 	if (!ctx->prepared) {
@@ -337,8 +355,9 @@ static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct sc
 		return r;
 	schedule->deadline = add_sat(schedule->deadline, schedule_step(ctx));
 	schedule->began = clock_us();
-	r = damon_ctx_step(ctx, schedule->began,
-			   1 + schedule_skip_missed(schedule, ctx, schedule->began));
+	missed = schedule_skip_missed(schedule, ctx, schedule->began);
+	ctx->missed += missed;
+	r = damon_ctx_step(ctx, schedule->began, 1 + missed);
 	schedule->prepared = clock_us();
 	return r ? r : handle_rest(k, ctx);
 }
@@ -361,6 +380,7 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 			r = sample_once(k, ctx, &schedule);
 		}
 		kdamond_refresh(k, ctx, schedule.began);
+		kdamond_tell(k, ctx, schedule.began);
 	}
 	return r;
 }
@@ -443,6 +463,7 @@ static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
 		close(k->event);
 	damon_desc_free(k->desc);
 	damon_report_clear(&k->report);
+	damon_status_clear(&k->status);
 	pthread_mutex_destroy(&k->lock);
 	free(k->method);
 	free(k);
@@ -544,6 +565,16 @@ bool damon_take_report(struct damon_kdamond *k, struct damon_report *out)
 	}
 	mailbox_unlock(k);
 	return has;
+}
+
+int damon_get_status(struct damon_kdamond *k, struct damon_status *out)
+{
+	int r;
+
+	mailbox_lock(k);
+	r = damon_status_copy(&k->status, out);
+	mailbox_unlock(k);
+	return r;
 }
 
 pid_t damon_kdamond_tid(struct damon_kdamond *k)

@@ -24,7 +24,8 @@
 /* Return: 0, even if it cannot be seen, or a fatal negative errno. */
 static int target_open_space(struct damon_ctx *ctx, struct damon_target *target, bool tell)
 {
-	int r = access_space_open(ctx->sessions, target->process, tell, &target->space);
+	int r = access_space_open(ctx->sessions, target->process, tell, &target->space,
+				  &target->why);
 
 	target->failed = 0;
 	target->blind = r && r != -ESRCH;

@@ -41,6 +41,7 @@ struct damos_pages {
 struct damon_target {
 	struct process *process; /* a reference; NULL for paddr */
 	struct access_space *space; /* NULL where nothing can be seen */
+	struct access_why why; /* it is not seen, or not by a better method; or empty */
 	bool blind; /* it exists, but no access method can see it */
 	bool unanswered; /* blind because nobody answers whether it may be watched */
 	int failed; /* errno of a failed round: the space has to be reopened */
@@ -109,6 +110,7 @@ struct damon_ctx {
 
 	/* Counted in sampling intervals since the start. */
 	uint64_t passed;
+	uint64_t missed; /* of those: nobody looked in time */
 	uint64_t next_aggr;
 	uint64_t next_ops_update;
 

@@ -16,6 +16,9 @@ struct saver;
 struct damonfs {
 	const char *method; /* for damon_start() */
 	bool processes; /* kdamonds are processes to others */
+	bool survives; /* another daemon takes over from this one */
+	uint64_t mounted_since, serves_since; /* ns of clock_ns() */
+	unsigned int restarts; /* daemons that served the mount before */
 	struct answerer *answerer;
 	struct saver *saver; /* keeps the tree for the next daemon; NULL: nobody does */
 	pthread_cond_t ended; /* a run or an errand did; with the tree's lock */

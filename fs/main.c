@@ -21,6 +21,7 @@
 #include "fs/keep/keeper.h"
 #include "fs/keep/shared.h"
 #include "fs/options.h"
+#include "fs/status/status.h"
 #include "util/cleanup.h"
 #include "util/title.h"
 
@@ -269,6 +270,8 @@ int main(int argc, char **argv)
 	argv = title_take(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "exec"))
 		return exec_main(argc, argv);
+	if (argc > 1 && !strcmp(argv[1], "status"))
+		return status_main(argc, argv);
 	r = take_options(argc, argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -64,9 +64,11 @@ static const struct option_word sandboxes[] = {
 static const char help[] =
 	"Usage: %s [options] MOUNTPOINT\n"
 	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
+	"       %s status [--json] [MOUNTPOINT...]\n"
 	"\n"
 	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
-	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  See damonfs(8).\n"
+	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  With status, says how\n"
+	"mounts do.  See damonfs(8).\n"
 	"\n"
 	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18, 7.0 (default),\n"
 	"                           7.2\n"
@@ -86,7 +88,7 @@ static const char help[] =
 
 static void show_help(const char *program)
 {
-	printf(help, program, program);
+	printf(help, program, program, program);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
 }

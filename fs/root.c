@@ -25,7 +25,7 @@ static int check_nr_kdamonds(struct dir *dir, int count)
  */
 static const struct file_type root_files[] = {
 	COUNT("admin/kdamonds/nr_kdamonds", 0600, struct root_dir, kdamonds, &kdamond_kind,
-	      .check_count = check_nr_kdamonds),
+	      .check_count = check_nr_kdamonds, .tells_status = true),
 	DEBUGFS_CONTEXT_FILES("damon/"),
 	DEBUGFS("damon/monitor_on", debugfs_show_monitor_on, debugfs_store_monitor_on,
 		.until = V(6, 9), .positioned = true, .commands = true),

@@ -6,6 +6,7 @@
 
 #include "fs/run.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 static struct held take_held(struct held *held)
@@ -296,6 +297,7 @@ int run_start(struct tree *tree, struct damon_desc *desc, const struct run *mode
 	run->errand = errand;
 	run->desc = desc;
 	run->number = damonfs->nr_running;
+	run->since = clock_ns();
 	r = run_begin(run);
 	if (r) {
 		damon_desc_free(desc);

@@ -55,6 +55,8 @@ struct run {
 	struct errand errand; /* which opens the processes */
 	struct damon_desc *desc; /* until it has */
 	unsigned int number; /* of the kdamond, in its name */
+	char place[64]; /* the owner's: the directory of the mount that it belongs to */
+	uint64_t since; /* ns of clock_ns(): when it was started */
 	struct run *prev, *next; /* in damonfs.runs */
 };
 

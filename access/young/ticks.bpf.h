@@ -68,8 +68,7 @@ static long tick_look(__u32 i, void *context)
 	if (leaf.flags & YOUNG_YOUNG) {
 		look_at_page(&tick->walk, &leaf, run->probe.next, entry);
 		if (estimate_is_due(&t->clock, &run->probe) &&
-		    (tick->now >= t->clear_refs_at ||
-		     !young_needs_clear_refs(&leaf, &run->probe)))
+		    (tick->now >= t->clear_refs_at || !young_needs_clear_refs(&leaf, &run->probe)))
 			tick->waits++;
 	}
 	b->leaf[i] = leaf;

@@ -122,9 +122,11 @@ static int monitor_start(struct root_dir *root, struct debugfs_context *context,
 		forget_unknown_metrics(desc);
 	context->run = run_free(context->run);
 	r = run_start(root->base.tree, desc, &model, &context->run);
-	if (!r)
-		root->debugfs.nr_starting++;
-	return r;
+	if (r)
+		return r;
+	strcpy(context->run->place, "damon");
+	root->debugfs.nr_starting++;
+	return 0;
 }
 
 WITH_LOCK(tree_role) static int monitor_turn_on(struct root_dir *root, struct write *write)

@@ -17,6 +17,8 @@ struct handle {
 	/* For a command file that is open for writing: see struct write. */
 	struct caller *opener;
 	int opener_error;
+	bool may_status; /* may be told the status of the mount, */
+	bool tells_status; /* and is: it reads that instead of the file */
 	struct stream stream;
 	uint64_t number; /* by which the kernel knows it */
 	UT_hash_handle hh;

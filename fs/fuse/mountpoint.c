@@ -16,9 +16,9 @@
 
 #include "access/rights/privileges.h"
 #include "fs/fuse/mountpoint.h"
+#include "fs/fuse/mounts.h"
 #include "fs/janitor.h"
 #include "util/cleanup.h"
-#include "util/lines.h"
 #include "util/log.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -28,7 +28,6 @@
 #define __lsan_enable()	 (void)0
 #endif
 
-#define TYPE	"fuse.damonfs"
 #define FD_PATH "/dev/fd/"
 #define HELPER	"fusermount3"
 
@@ -40,53 +39,33 @@
 /* How often to look for a mount that must be there. */
 #define FIND_TRIES 10
 
-/* A line of /proc/self/mountinfo. */
-struct mount_line {
-	struct mount_id id;
-	char point[PATH_MAX];
-	char type[64];
+/* Looks for a mount by its number. */
+struct search {
+	int number;
+	struct mount_line *out;
+	bool found;
 };
 
-/* White space and backslashes are written as three octal digits. */
-static void decode(const char *from, char *to)
+static bool is_it(const struct mount_line *line, void *argument)
 {
-	while (*from) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-			*to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 |
-				       (from[3] - '0'));
-			from += 4;
-		} else {
-			*to++ = *from++;
-		}
-	}
-	*to = '\0';
-}
+	struct search *search = argument;
 
-static bool scan_line(const char *text, struct mount_line *out)
-{
-	const char *type = strstr(text, " - ");
-	char point[PATH_MAX];
-
-	if (sscanf(text, "%d %*d %23s %*s %4095s", &out->id.number, out->id.device, point) != 3 ||
-	    !type || sscanf(type, " - %63s", out->type) != 1)
-		return false;
-	decode(point, out->point);
-	return true;
+	search->found = line->id.number == search->number;
+	if (search->found)
+		*search->out = *line;
+	return !search->found;
 }
 
 /* Return: whether mount NUMBER is there, and *OUT. */
 static bool mountpoint_find_mount(int number, struct mount_line *out)
 {
-	_cleanup_lines_ struct lines lines = { 0 };
+	struct search search = { .number = number, .out = out };
+	int r = mounts_list(is_it, &search);
 
-	lines_open_path(&lines, "/proc/self/mountinfo");
-	while (lines_next(&lines))
-		if (scan_line(lines.line, out) && out->id.number == number)
-			return true;
-	if (lines.error)
+	if (r)
 		log_error("cannot read /proc/self/mountinfo: %s; mounts may be taken for gone",
-			  strerror(-lines.error));
-	return false;
+			  strerror(-r));
+	return search.found;
 }
 
 /* The number of the mount that descriptor FD is on.  Return: it or 0. */
@@ -193,7 +172,7 @@ static void clean_up_dead_mount(const char *path)
 	struct mount_line line;
 	_cleanup_close_ int fd = open_place(path, &line);
 
-	if (fd < 0 || !line.id.number || strcmp(line.type, TYPE) || !is_dead(fd))
+	if (fd < 0 || !line.id.number || strcmp(line.type, MOUNTS_TYPE) || !is_dead(fd))
 		return;
 	log_info("%s: unmounting a stale mount left by a dead damonfs", path);
 	detach(fd, path);

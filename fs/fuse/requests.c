@@ -9,6 +9,7 @@
 #include "fs/fuse/deferred_reply.h"
 #include "fs/fuse/requests.h"
 #include "fs/keep/save.h"
+#include "fs/status/report.h"
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
 
@@ -315,6 +316,7 @@ static void describe_open(fuse_req_t req, const struct file_facts *file, mode_t 
 			  struct handle *handle, struct fuse_file_info *fi)
 {
 	handle->gone = gone_errno(file->type);
+	handle->may_status = file->type->tells_status && wanted == 0666;
 	if (file->type->commands && wanted & 0222) {
 		struct process_caller opener = sender_of(req, file->ino);
 
@@ -396,7 +398,9 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	if (!r && needs_text(handle, offset)) {
 		handle->text.length = 0;
 		handle->end = 0;
-		r = file_show(node_row(node)->file, node.dir, &reader, &handle->text);
+		r = handle->tells_status ?
+			    report_status(tree, &handle->text) :
+			    file_show(node_row(node)->file, node.dir, &reader, &handle->text);
 		handle->filled = !r;
 	}
 	tree_unlock(tree);
@@ -408,6 +412,28 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	fuse_reply_buf(req, length ? handle->text.data + offset : NULL, length);
 	handle->stream.position = offset + (off_t)length;
 	forget_long_text(handle);
+}
+
+/* The one command that is known has the file tell the status from now on. */
+static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *argument,
+		     struct fuse_file_info *fi, unsigned int flags, const void *in, size_t in_size,
+		     size_t out_size)
+{
+	struct handle *handle =
+		command == REPORT_STATUS && !ino_is_dir(ino) ? handle_of(req, ino, fi) : NULL;
+
+	(void)argument;
+	(void)flags;
+	(void)in;
+	(void)in_size;
+	(void)out_size;
+	if (!handle || !handle->may_status) {
+		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	handle->tells_status = true;
+	handle->filled = false;
+	fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
 /* Answers a write that was done at once, when nobody can still see what it removed. */
@@ -582,6 +608,7 @@ const struct fuse_lowlevel_ops requests_operations = {
 	.read = do_read,
 	.write = do_write,
 	.release = do_release,
+	.ioctl = do_ioctl,
 	.create = no_create,
 	.mknod = no_mknod,
 	.mkdir = no_mkdir,

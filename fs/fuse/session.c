@@ -118,6 +118,9 @@ static void share(struct session *session, struct shared *shared, unsigned int g
 	if (shared->created.tv_sec)
 		tree->created = shared->created;
 	shared->created = tree->created;
+	if (shared->mounted_since)
+		session->requests.damonfs.mounted_since = shared->mounted_since;
+	shared->mounted_since = session->requests.damonfs.mounted_since;
 	session->shared = shared;
 	session->generation = generation;
 	session->requests.outstanding = &shared->outstanding;
@@ -125,6 +128,7 @@ static void share(struct session *session, struct shared *shared, unsigned int g
 	session->requests.handles.next = (uint64_t)generation << 40;
 	session->saver.journal = &shared->journal;
 	session->requests.damonfs.saver = &session->saver;
+	session->requests.damonfs.survives = true;
 }
 
 static int session_start(struct session *session, struct options *options)
@@ -132,6 +136,7 @@ static int session_start(struct session *session, struct options *options)
 	fuse_set_log_func(log_fuse);
 	session->method = strdup(options->method);
 	session->requests.damonfs.method = session->method;
+	session->requests.damonfs.mounted_since = clock_ns();
 	/* Yama lets a process trace what descends from it, not what descends from its creator. */
 	session->requests.damonfs.processes = privileges_has(CAP_SYS_PTRACE);
 	session->requests.max_read = options->max_read;
@@ -365,6 +370,9 @@ int session_serve(struct session *session, int signals,
 
 	if (r)
 		return r;
+	session->requests.damonfs.serves_since = clock_ns();
+	if (session->shared)
+		session->requests.damonfs.restarts = session->shared->served++;
 	if (session->generation)
 		go_on(session);
 	while (!fuse_session_exited(session->fuse)) {

@@ -15,6 +15,8 @@
 
 struct shared {
 	struct timespec created; /* of the tree; tv_sec 0: not yet */
+	uint64_t mounted_since; /* ns of clock_ns(); 0: not yet */
+	uint32_t served; /* how many daemons have served */
 	struct outstanding outstanding;
 	struct journal journal;
 };

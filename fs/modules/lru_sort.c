@@ -82,6 +82,7 @@ static void lru_sort_reset(struct modules *modules, unsigned int abi)
 }
 
 const struct module_type module_lru_sort_type = {
+	.name = "damon_lru_sort",
 	.of = lru_sort_of,
 	.describe = lru_sort_describe,
 	.reset = lru_sort_reset,

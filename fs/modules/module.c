@@ -6,6 +6,7 @@
  * `enabled' tells what runs, as in Linux 7.1 and before 6.18; in between it told what was written.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/capability.h>
 
@@ -115,6 +116,7 @@ static int enable(struct dir *dir, const struct module_type *type, struct write 
 	r = run_start(dir->tree, desc, &model, &module->run);
 	if (r)
 		return r;
+	snprintf(module->run->place, sizeof(module->run->place), "modules/%s", type->name);
 	damonfs->exclusive = true;
 	module->run->on.pending = write_hold(write);
 	return STORE_HELD;

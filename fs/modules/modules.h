@@ -68,6 +68,7 @@ struct modules {
 
 /* What is particular to a module. */
 struct module_type {
+	const char *name;
 	struct module *(*of)(struct modules *modules);
 	/*
 	 * Describes what its parameters ask for, and fills in those that are left to it.

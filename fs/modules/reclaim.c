@@ -63,6 +63,7 @@ static void reclaim_reset(struct modules *modules, unsigned int abi)
 }
 
 const struct module_type module_reclaim_type = {
+	.name = "damon_reclaim",
 	.of = reclaim_of,
 	.describe = reclaim_describe,
 	.reset = reclaim_reset,

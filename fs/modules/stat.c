@@ -32,6 +32,7 @@ static int stat_describe(struct modules *modules, unsigned int abi, struct damon
 }
 
 const struct module_type module_stat_type = {
+	.name = "damon_stat",
 	.of = stat_of,
 	.describe = stat_describe,
 	.report_ms = 5000,

@@ -7,6 +7,7 @@
  * answers.  A kdamond has one command at a time, whatever others do.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,9 @@ static int state_start(struct kdamond_dir *dir, struct damon_desc *desc, struct 
 
 	if (r)
 		text_clear(kept);
+	else
+		snprintf(dir->run->place, sizeof(dir->run->place), "admin/kdamonds/%u",
+			 dir->base.number);
 	*kept = (struct text){ 0 };
 	return r;
 }

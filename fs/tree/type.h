@@ -80,6 +80,8 @@ struct file_type {
 	bool positioned;
 	/* Its writes act in the name of who opens it and who writes. */
 	bool commands;
+	/* Who has it open to read and write may have the status of the mount: fs/status/report.h. */
+	bool tells_status;
 	/* A command file that turns something on: how another daemon does so again. */
 	const struct resumption *resumption;
 	const struct keyword *words;

@@ -140,7 +140,7 @@ static int checks(char **argv)
 	for (int i = 0; i < 3; i++) {
 		r = access_sessions_open("young", &c.sessions);
 		if (!r)
-			r = access_space_open(c.sessions, c.process, true, &c.space);
+			r = access_space_open(c.sessions, c.process, true, &c.space, NULL);
 		if (r)
 			die("young", r);
 		run_rounds(&c, round_batched, seconds / 6);

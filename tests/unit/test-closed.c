@@ -170,7 +170,7 @@ START_TEST(pages_of_which_it_is_not_known_are_left_alone)
 	memset(memory, 1, size);
 	ck_assert_int_eq(process_open(getpid(), NULL, &self), 0);
 	if (geteuid() || access_sessions_open("young", &sessions) ||
-	    access_space_open(sessions, self, false, &space)) {
+	    access_space_open(sessions, self, false, &space, NULL)) {
 		printf("SKIPPED: MISSING root and the method young\n");
 		access_sessions_close(sessions);
 		process_put(self);

@@ -299,8 +299,8 @@ START_TEST(each_process_has_the_best_method_that_can_see_it)
 	ck_assert_int_eq(process_open(victim, NULL, &owners), 0);
 	owners->caller = caller;
 	ck_assert_int_eq(access_sessions_open("auto", &sessions), 0);
-	ck_assert_int_eq(access_space_open(sessions, roots, true, &own), 0);
-	ck_assert_int_eq(access_space_open(sessions, owners, true, &others), 0);
+	ck_assert_int_eq(access_space_open(sessions, roots, true, &own, NULL), 0);
+	ck_assert_int_eq(access_space_open(sessions, owners, true, &others, NULL), 0);
 	ck_assert_str_eq(own->session->method->name, "idle");
 	ck_assert_str_eq(others->session->method->name, "young");
 	assert_logs_pid(victim, "cannot be watched by the method idle: it would show user 0");
@@ -308,12 +308,12 @@ START_TEST(each_process_has_the_best_method_that_can_see_it)
 	access_space_close(own);
 	access_space_close(others);
 	/* Nothing is said where nothing is to be. */
-	ck_assert_int_eq(access_space_open(sessions, owners, false, &others), 0);
+	ck_assert_int_eq(access_space_open(sessions, owners, false, &others, NULL), 0);
 	ck_assert_uint_eq(count_in_log("is watched by"), 1);
 	access_space_close(others);
 	access_sessions_close(sessions);
 	ck_assert_int_eq(access_sessions_open("idle", &sessions), 0);
-	ck_assert_int_eq(access_space_open(sessions, owners, true, &others), -EPERM);
+	ck_assert_int_eq(access_space_open(sessions, owners, true, &others, NULL), -EPERM);
 	access_sessions_close(sessions);
 	process_put(roots);
 	process_put(owners);
@@ -339,7 +339,7 @@ START_TEST(who_has_no_memory_is_no_error)
 		ck_assert_int_eq(process_open(child, NULL, &process), 0);
 		ck_assert_int_eq(kill(child, SIGKILL), 0);
 		ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
-		r = access_space_open(sessions, process, true, &space);
+		r = access_space_open(sessions, process, true, &space, NULL);
 		ck_assert_msg(!r || r == -ESRCH, "%s: %d", names[i], r);
 		if (!r)
 			access_space_close(space);

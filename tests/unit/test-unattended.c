@@ -128,7 +128,7 @@ static bool can_leave(void)
 	if (can) {
 		ck_assert_int_eq(process_open(watched.pid, NULL, &watched.process), 0);
 		ck_assert_int_eq(access_space_open(watched.sessions, watched.process, false,
-						   &watched.space),
+						   &watched.space, NULL),
 				 0);
 		can = room();
 		/* Since Linux 6.10, the kernel has what is needed. */
@@ -382,7 +382,7 @@ static void *leave_besides(void *argument)
 	int wake;
 
 	if (access_sessions_open("young", &sessions) ||
-	    access_space_open(sessions, watched.process, false, &space))
+	    access_space_open(sessions, watched.process, false, &space, NULL))
 		abort();
 	unattended = access_unattended_of(space);
 	runs = unattended->room(space, 1, SHORT_US);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a kdamond tells people of itself, besides what the kernel's tells. */
+#ifndef DAMONFS_ENGINE_STATUS_H
+#define DAMONFS_ENGINE_STATUS_H
+
+#include "engine/types.h"
+
+/*
+ * Fills STATUS, which may hold an older one, from CTX, of the calling thread, at NOW (us).
+ * Return: 0, or -ENOMEM and STATUS is empty.
+ */
+int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, uint64_t now);
+
+/* Return: 0 and a copy in *OUT, for damon_status_clear(), or -ENOMEM. */
+int damon_status_copy(const struct damon_status *status, struct damon_status *out);
+
+#endif
