@@ -65,10 +65,11 @@ static const char help[] =
 	"Usage: %s [options] MOUNTPOINT\n"
 	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
 	"       %s status [--json] [MOUNTPOINT...]\n"
+	"       %s upgrade [MOUNTPOINT...]\n"
 	"\n"
 	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
 	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  With status, says how\n"
-	"mounts do.  See damonfs(8).\n"
+	"mounts do.  With upgrade, they go on by this version.  See damonfs(8).\n"
 	"\n"
 	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18, 7.0 (default),\n"
 	"                           7.2\n"
@@ -88,7 +89,7 @@ static const char help[] =
 
 static void show_help(const char *program)
 {
-	printf(help, program, program, program);
+	printf(help, program, program, program, program);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
 }
@@ -262,6 +263,48 @@ static int add_defaults(struct options *options)
 	return 0;
 }
 
+/* Notes the words of main() but the mount point.  Return: 0 or -ENOMEM. */
+static int note_words(int argc, char **argv, struct options *options)
+{
+	bool found = false;
+	size_t nr = 0;
+
+	options->program = argv[0];
+	/* Two more for the method. */
+	options->words = calloc((size_t)argc + 3, sizeof(*options->words));
+	if (!options->words)
+		return -ENOMEM;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-o") && i + 1 < argc)
+			options->words[nr++] = argv[i++];
+		else if (!strcmp(argv[i], "--") || (argv[i][0] != '-' && !found)) {
+			found |= argv[i][0] != '-';
+			continue;
+		}
+		options->words[nr++] = argv[i];
+	}
+	return 0;
+}
+
+/* Adds the method with its absolute path, which counts as the last one.  Return: 0 or -ENOMEM. */
+static int note_method(struct options *options)
+{
+	_cleanup_free_ char *option = NULL;
+	size_t nr = 0;
+
+	if (asprintf(&option, "method=%s", options->method) < 0) {
+		option = NULL;
+		return -ENOMEM;
+	}
+	if (fuse_opt_add_opt_escaped(&options->absolute_method, option))
+		return -ENOMEM;
+	while (options->words[nr])
+		nr++;
+	options->words[nr++] = (char *)"-o";
+	options->words[nr] = options->absolute_method;
+	return 0;
+}
+
 int options_parse(int argc, char **argv, struct options *out)
 {
 	struct fuse_cmdline_opts cmdline = { 0 };
@@ -290,6 +333,10 @@ int options_parse(int argc, char **argv, struct options *out)
 	if (fuse_opt_parse(&out->args, out, table, NULL))
 		return -EINVAL;
 	r = options_check(out);
+	if (!r)
+		r = note_words(argc, argv, out);
+	if (!r)
+		r = note_method(out);
 	return r ? r : add_defaults(out);
 }
 
@@ -297,6 +344,8 @@ void options_free(struct options *options)
 {
 	fuse_opt_free_args(&options->args);
 	free(options->mountpoint);
+	free(options->words);
+	free(options->absolute_method);
 	free(options->abi_name);
 	free(options->method);
 	free(options->log_name);

@@ -12,6 +12,10 @@
 struct options {
 	struct fuse_args args; /* what is left for libfuse */
 	char *mountpoint;
+	/* How the same was asked for, but for the mount point: argv[0], and the words after it. */
+	char *program;
+	char **words; /* NULL at the end; they are main()'s, but for absolute_method */
+	char *absolute_method; /* the last of them, if it is needed */
 	int foreground, debug;
 	int survive; /* another daemon takes over from one that is killed */
 	char *abi_name, *method, *log_name, *sandbox_name, *user_name, *group_name, *max_read_text;

@@ -98,8 +98,8 @@ static int status_of(const struct command *command)
 	return WEXITSTATUS(command->status);
 }
 
-/* Whether the command has ended.  Other signals, which ask us to end, are passed on to it. */
-static bool on_signal(int number, void *argument)
+/* Ends with the command.  Other signals, which ask us to end, are passed on to it. */
+static enum session_next on_signal(int number, void *argument)
 {
 	struct command *command = argument;
 
@@ -107,7 +107,7 @@ static bool on_signal(int number, void *argument)
 		kill(command->pid, number);
 	else if (waitpid(command->pid, &command->status, WNOHANG) == command->pid)
 		command->ended = true;
-	return command->ended;
+	return command->ended ? SESSION_END : SESSION_GO_ON;
 }
 
 /*

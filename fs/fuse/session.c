@@ -37,6 +37,9 @@
 /* How long a daemon that takes over waits before it serves, for what was on. */
 #define RESUME_NS 1000000000
 
+/* How long a session that is handed over waits for what is held. */
+#define HAND_OVER_NS 2000000000
+
 /* How often to try to take the first request when there is no memory for it. */
 #define FIRST_TRIES 10
 
@@ -110,11 +113,19 @@ static int mount_session(struct session *session, const char *options, const cha
 	return fd < 0 ? fd : session_use(session, fd, mountpoint_is_passed(mountpoint));
 }
 
-/* Makes the tree of a session that others are before or after. */
-static void share(struct session *session, struct shared *shared, unsigned int generation)
+/*
+ * Makes the tree of a session that others are before or after.
+ * Return: 0, or -EPROTO if those before, by another version of damonfs, numbered the files
+ * otherwise.
+ */
+static int share(struct session *session, struct shared *shared, unsigned int generation)
 {
 	struct tree *tree = session->requests.tree;
+	uint64_t files = layouts_hash(tree->layouts);
 
+	if (shared->files && shared->files != files)
+		return -EPROTO;
+	shared->files = files;
 	if (shared->created.tv_sec)
 		tree->created = shared->created;
 	shared->created = tree->created;
@@ -129,6 +140,7 @@ static void share(struct session *session, struct shared *shared, unsigned int g
 	session->saver.journal = &shared->journal;
 	session->requests.damonfs.saver = &session->saver;
 	session->requests.damonfs.survives = true;
+	return 0;
 }
 
 static int session_start(struct session *session, struct options *options)
@@ -184,7 +196,7 @@ int session_take_over(struct options *options, int fd, struct shared *shared,
 	int r = session ? session_start(session, options) : -ENOMEM;
 
 	if (!r)
-		share(session, shared, generation);
+		r = share(session, shared, generation);
 	fd = r ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (!r)
 		r = fd < 0 ? -errno :
@@ -213,21 +225,31 @@ static int poll_patiently(struct pollfd *fds, nfds_t nr, int timeout_ms)
 	return r;
 }
 
-/* Waits for a request or a signal, or a while if it is stopping.  Return: whether to go on. */
-static bool wait_for_work(struct session *session, int signals,
-			  bool (*on_signal)(int number, void *argument), void *argument)
+/* Waits for a request or a signal, or a while if it is stopping. */
+static enum session_next wait_for_work(struct session *session, int signals,
+				       enum session_next (*on_signal)(int number, void *argument),
+				       void *argument)
 {
 	struct pollfd fds[] = { { .fd = fuse_session_fd(session->fuse), .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
 	struct signalfd_siginfo info;
 
 	if (poll_patiently(fds, 2, session->stop_until ? 10 : -1) < 0)
-		return true;
+		return SESSION_GO_ON;
 	if (!(fds[1].revents & POLLIN))
-		return true;
+		return SESSION_GO_ON;
 	if (read(signals, &info, sizeof(info)) != sizeof(info))
-		return true;
-	return !on_signal((int)info.ssi_signo, argument);
+		return SESSION_GO_ON;
+	return on_signal((int)info.ssi_signo, argument);
+}
+
+/* Takes no more requests, and waits until those that are held are answered. */
+static void hand_over(struct session *session)
+{
+	uint64_t until = clock_ns() + HAND_OVER_NS;
+
+	while (outstanding_any(&session->shared->outstanding) && clock_ns() < until)
+		usleep(1000);
 }
 
 /*
@@ -358,9 +380,10 @@ int session_begin(struct session *session, int signals)
 }
 
 int session_serve(struct session *session, int signals,
-		  bool (*on_signal)(int number, void *argument), void *argument)
+		  enum session_next (*on_signal)(int number, void *argument), void *argument)
 {
 	uint64_t idle_since = 0, looked = 0;
+	enum session_next next;
 	int r;
 
 	if (session->requests.damonfs.processes)
@@ -390,8 +413,13 @@ int session_serve(struct session *session, int signals,
 			poll(NULL, 0, 10);
 		if (session->stop_until && (has_stopped(session) || now > session->stop_until))
 			break;
-		if (!wait_for_work(session, signals, on_signal, argument) && !session->stop_until)
+		next = wait_for_work(session, signals, on_signal, argument);
+		if (next == SESSION_END && !session->stop_until)
 			session->stop_until = clock_ns() + STOP_NS;
+		if (next == SESSION_HAND_OVER && session->shared && !session->stop_until) {
+			hand_over(session);
+			return SESSION_HANDED_OVER;
+		}
 		looked = clock_ns();
 	}
 	if (fuse_session_exited(session->fuse) && session->requests.serves)

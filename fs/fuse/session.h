@@ -13,6 +13,12 @@
 struct session;
 struct shared;
 
+/* What to do after a signal. */
+enum session_next { SESSION_GO_ON, SESSION_END, SESSION_HAND_OVER };
+
+/* What session_serve() returns besides 0 and an error. */
+enum { SESSION_HANDED_OVER = 1 };
+
 /*
  * Makes the tree and mounts it at MOUNTPOINT, cleaning up what a dead damonfs left there.
  * Return: 0 and *OUT, or a negative errno after saying why in the log.
@@ -35,12 +41,13 @@ int session_take_over(struct options *options, int fd, struct shared *shared,
 int session_begin(struct session *session, int signals);
 
 /*
- * Serves requests, even without session_begin(), until the mount is gone, ON_SIGNAL answers true to
- * a signal from the descriptor SIGNALS (of signalfd(2)), or session_exit() is called.
- * Return: 0 or a negative errno.
+ * Serves requests, even without session_begin(), until the mount is gone, or ON_SIGNAL answers so to
+ * a signal from the descriptor SIGNALS (of signalfd(2)).  Before a session that others are after is
+ * handed over, what is held is answered; that may take two seconds, and then it is EINTR.
+ * Return: 0, SESSION_HANDED_OVER, and then the next daemon is to serve, or a negative errno.
  */
 int session_serve(struct session *session, int signals,
-		  bool (*on_signal)(int number, void *argument), void *argument);
+		  enum session_next (*on_signal)(int number, void *argument), void *argument);
 
 /*
  * Stops all kdamonds, unmounts what we mounted, and frees everything.  If the kernel keeps a

@@ -25,6 +25,9 @@
 #define DEATHS_KILLED 20
 #define DEATHS_NS     10000000000
 
+/* What a daemon says. */
+enum { PREPARED = 'p', SERVES = 's' };
+
 /* The times of the last deaths. */
 struct deaths {
 	uint64_t at[DEATHS_KILLED];
@@ -58,6 +61,7 @@ static void forget(struct kept_daemon *daemon)
 static int be_daemon(struct keeper *keeper)
 {
 	sigset_t children;
+	int r;
 
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
@@ -67,7 +71,11 @@ static int be_daemon(struct keeper *keeper)
 	forget(&keeper->active);
 	forget(&keeper->standby);
 	stay_bound(keeper);
-	return KEEPER_DAEMON;
+	if (!keeper->executes)
+		return KEEPER_DAEMON;
+	r = keeper->execute(keeper, keeper->argument);
+	log_error("cannot execute damonfs anew: %s", strerror(-r));
+	_exit(EXIT_FAILURE);
 }
 
 /* Return: 0, KEEPER_DAEMON in the child, or a negative errno. */
@@ -100,6 +108,44 @@ static int start_daemon(struct keeper *keeper, struct kept_daemon *out)
 	return 0;
 }
 
+/* The daemon that stood by has ended; as the keeper had it executed, others may do better. */
+static void on_standby_end(struct keeper *keeper)
+{
+	forget(&keeper->standby);
+	if (!keeper->upgrading) {
+		log_info("the daemon that stood by has ended: taking over will take longer");
+		return;
+	}
+	log_error("the new damonfs cannot take over: see what it logged before; the old one goes "
+		  "on");
+	keeper->upgrading = false;
+	keeper->executes = keeper->executed;
+	keeper->alone = true;
+}
+
+/* Has a daemon of the program that is there now stand by, in place of the one that does. */
+static void upgrade(struct keeper *keeper)
+{
+	int r;
+
+	if (!keeper->begun || keeper->ending || keeper->upgrading)
+		return;
+	if (keeper->standby.pid) {
+		kill(keeper->standby.pid, SIGKILL);
+		waitpid(keeper->standby.pid, NULL, 0);
+		forget(&keeper->standby);
+	}
+	keeper->upgrading = true;
+	keeper->executed = keeper->executes;
+	keeper->executes = true;
+	/* It executes, or ends: so the child does not come back. */
+	r = start_daemon(keeper, &keeper->standby);
+	if (!r)
+		return;
+	log_error("cannot start another damonfs: %s", strerror(-r));
+	on_standby_end(keeper);
+}
+
 /* Hands on a signal that ends damonfs. */
 static void keeper_on_signal(struct keeper *keeper)
 {
@@ -107,6 +153,10 @@ static void keeper_on_signal(struct keeper *keeper)
 
 	if (read(keeper->signals, &info, sizeof(info)) != sizeof(info) || info.ssi_signo == SIGCHLD)
 		return;
+	if (info.ssi_signo == SIGUSR2) {
+		upgrade(keeper);
+		return;
+	}
 	/* If the daemon dies of something else first, no other is started. */
 	keeper->ending = true;
 	kill(keeper->active.pid, (int)info.ssi_signo);
@@ -127,11 +177,8 @@ static bool has_ended(struct keeper *keeper, int *status)
 			*status = other;
 			return true;
 		}
-		if (pid > 0 && pid == keeper->standby.pid) {
-			log_info(
-				"the daemon that stood by has ended: taking over will take longer");
-			forget(&keeper->standby);
-		}
+		if (pid > 0 && pid == keeper->standby.pid)
+			on_standby_end(keeper);
 	} while (pid > 0);
 	/* Somebody else saw to it. */
 	if (pid < 0 && errno == ECHILD)
@@ -139,13 +186,38 @@ static bool has_ended(struct keeper *keeper, int *status)
 	return pid < 0 && errno == ECHILD;
 }
 
-/* The active daemon serves, or will say why not.  Return: as start_daemon(), or BEGUN's error. */
+/* The daemon that stands by is prepared, or will end: then an upgrade goes on. */
+static void on_prepared(struct keeper *keeper)
+{
+	char said;
+
+	if (read(keeper->standby.ready, &said, 1) != 1 || !keeper->upgrading)
+		return;
+	kill(keeper->active.pid, SIGUSR2);
+}
+
+/* Has another daemon stand by.  Return: 0, or KEEPER_DAEMON in the child. */
+static int start_standby(struct keeper *keeper)
+{
+	int r;
+
+	keeper->alone = false;
+	r = keeper->standby.pid ? 0 : start_daemon(keeper, &keeper->standby);
+
+	if (r < 0)
+		log_info("no daemon stands by: %s; taking over will take longer", strerror(-r));
+	return r < 0 ? 0 : r;
+}
+
+/* The active daemon serves, or will say why not.  Return: as start_standby(), or BEGUN's error. */
 static int on_ready(struct keeper *keeper, int (*begun)(void *argument), void *argument)
 {
-	char serves;
-	bool ready = read(keeper->active.ready, &serves, 1) == 1;
+	char said = 0;
+	bool ready = read(keeper->active.ready, &said, 1) == 1;
 	int r = 0;
 
+	if (ready && said == PREPARED)
+		return 0;
 	close_fd(&keeper->active.ready);
 	if (!ready || keeper->ending)
 		return 0;
@@ -156,10 +228,7 @@ static int on_ready(struct keeper *keeper, int (*begun)(void *argument), void *a
 		kill(keeper->active.pid, SIGTERM);
 		return r;
 	}
-	r = keeper->standby.pid ? 0 : start_daemon(keeper, &keeper->standby);
-	if (r < 0)
-		log_info("no daemon stands by: %s; taking over will take longer", strerror(-r));
-	return r < 0 ? 0 : r;
+	return start_standby(keeper);
 }
 
 /*
@@ -173,10 +242,18 @@ static int wait_for_end(struct keeper *keeper, int (*begun)(void *argument), voi
 
 	while (!has_ended(keeper, status)) {
 		struct pollfd fds[] = { { .fd = keeper->signals, .events = POLLIN },
-					{ .fd = keeper->active.ready, .events = POLLIN } };
+					{ .fd = keeper->active.ready, .events = POLLIN },
+					{ .fd = keeper->standby.ready, .events = POLLIN } };
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (keeper->alone) {
+			if (start_standby(keeper) == KEEPER_DAEMON)
+				return KEEPER_DAEMON;
+			continue;
+		}
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
 			usleep(10000);
+		if (fds[2].revents)
+			on_prepared(keeper);
 		if (fds[0].revents & POLLIN)
 			keeper_on_signal(keeper);
 		if (!fds[1].revents)
@@ -245,6 +322,16 @@ static bool has_finished(const struct keeper *keeper, int status)
 	       (!FAILURES_PASS || !keeper->begun || WEXITSTATUS(status) != EXIT_FAILURE);
 }
 
+/* Whether it was asked to make room for the one that stands by, and has. */
+static bool has_handed_over(struct keeper *keeper, int status)
+{
+	bool upgrading = keeper->upgrading && keeper->standby.pid;
+
+	keeper->upgrading = false;
+	return upgrading && !keeper->ending && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == KEEPER_HANDED_OVER;
+}
+
 /* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */
 static int on_death(const struct keeper *keeper, int status, struct deaths *own,
 		    struct deaths *killed)
@@ -269,14 +356,23 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 	prctl(PR_SET_NAME, "damonfs:keeper");
 	signal(SIGPIPE, SIG_IGN);
 	keeper->pid = getpid();
+	keeper->argument = argument;
 	do {
 		r = activate(keeper);
 		if (!r)
 			r = wait_for_end(keeper, begun, argument, status);
 		if (r == KEEPER_DAEMON)
 			return r;
+		if (!r && has_handed_over(keeper, *status)) {
+			log_info("damonfs %d hands over to %d", keeper->active.pid,
+				 keeper->standby.pid);
+			continue;
+		}
 		if (!r && has_finished(keeper, *status)) {
 			*status = WIFEXITED(*status) ? WEXITSTATUS(*status) : 0;
+			/* It was told to end as well. */
+			if (*status == KEEPER_HANDED_OVER)
+				*status = 0;
 			r = KEEPER_ENDED;
 		}
 		if (!r)
@@ -291,10 +387,13 @@ int keeper_serves(struct keeper *keeper, int signals)
 	_cleanup_close_ int ready = steal_fd(keeper->ready), go = steal_fd(keeper->go);
 	struct pollfd fds[] = { { .fd = go, .events = POLLIN },
 				{ .fd = signals, .events = POLLIN } };
+	const char prepared = PREPARED, serves = SERVES;
 	char turn;
 
 	/* Changes of users undo it. */
 	stay_bound(keeper);
+	if (write(ready, &prepared, 1) != 1)
+		return -errno;
 	while (!fds[0].revents) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return -errno;
@@ -303,5 +402,5 @@ int keeper_serves(struct keeper *keeper, int signals)
 	}
 	if (read(go, &turn, 1) != 1)
 		return -EPIPE;
-	return write(ready, "", 1) == 1 ? 0 : -errno;
+	return write(ready, &serves, 1) == 1 ? 0 : -errno;
 }

@@ -3,8 +3,10 @@
  * The keeper: the process that starts the daemon, and another one when it is killed.
  *
  * It holds what a daemon needs to go on where the last one was: the descriptor of /dev/fuse, and
- * memory that it does not look at.  It has one thread, reads nothing but signals, and so has little
- * to die of; if it is killed, its daemon is killed, too, and the mount taken away.
+ * memory that it does not look at.  SIGUSR2 has it change to the program file that is at its path
+ * by now: the daemon that stands by is executed, and once it is ready the other one hands over.  It
+ * has one thread, reads nothing but signals, and so has little to die of; if it is killed, its
+ * daemon is killed, too, and the mount taken away.
  */
 #ifndef DAMONFS_FS_KEEP_KEEPER_H
 #define DAMONFS_FS_KEEP_KEEPER_H
@@ -15,7 +17,7 @@
 /* A daemon, as the keeper sees it. */
 struct kept_daemon {
 	pid_t pid; /* 0: none */
-	int ready; /* it says that it serves; -1: it has */
+	int ready; /* it says that it is prepared, and that it serves; -1: it has */
 	int go; /* it is told to take over */
 };
 
@@ -26,6 +28,13 @@ struct keeper {
 	unsigned int generation; /* of the next daemon */
 	bool begun; /* a daemon has served */
 	bool ending; /* it was told to end */
+	/* Executes a daemon, in a child, with ARGUMENT of keeper_run(); returns a negative errno. */
+	int (*execute)(const struct keeper *keeper, void *argument);
+	void *argument;
+	bool executes; /* daemons are executed: there was an upgrade */
+	bool upgrading; /* to the one that stands by; before, EXECUTED were */
+	bool executed;
+	bool alone; /* an upgrade failed: none stands by */
 	/* The daemon's own ends of the pipes. */
 	int ready, go;
 };
@@ -35,6 +44,9 @@ enum {
 	KEEPER_DAEMON = 1, /* in a new daemon: get ready, and call keeper_serves() */
 	KEEPER_ENDED = 2, /* the daemon has ended by itself: *STATUS is its exit status */
 };
+
+/* The exit status of a daemon that has handed over. */
+#define KEEPER_HANDED_OVER 3
 
 /*
  * Starts daemons, each a child that has returned KEEPER_DAEMON from this call, until the one that
@@ -47,7 +59,7 @@ enum {
 int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argument, int *status);
 
 /*
- * The daemon's, once it is ready: waits until it is its turn, and says that it serves.
+ * The daemon's, once it is ready: says so, waits until it is its turn, and says that it serves.
  * Return: 0, -EINTR if one of SIGNALS (of signalfd(2)) came before, or another negative errno.
  */
 int keeper_serves(struct keeper *keeper, int signals);

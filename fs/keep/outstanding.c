@@ -2,7 +2,6 @@
 /* Requests that were not answered yet: see outstanding.h. */
 #include <errno.h>
 #include <linux/fuse.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/uio.h>
 
@@ -66,6 +65,14 @@ int outstanding_hold(struct outstanding *outstanding, uint32_t size, int result)
 		return i;
 	}
 	return -1;
+}
+
+bool outstanding_any(const struct outstanding *outstanding)
+{
+	for (int i = 0; i < OUTSTANDING_HELD; i++)
+		if (atomic_load(&outstanding->held[i].request))
+			return true;
+	return false;
 }
 
 void outstanding_release(struct outstanding *outstanding, int place)

@@ -10,6 +10,7 @@
 #define DAMONFS_FS_KEEP_OUTSTANDING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,9 @@ size_t outstanding_first(const struct outstanding *outstanding, char out[static 
  * Return: its place in the table, or -1 if that is full.
  */
 int outstanding_hold(struct outstanding *outstanding, uint32_t size, int result);
+
+/* Whether any is held. */
+bool outstanding_any(const struct outstanding *outstanding);
 
 /* It was answered.  PLACE may be -1. */
 void outstanding_release(struct outstanding *outstanding, int place);

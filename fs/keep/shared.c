@@ -1,22 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Memory that outlives a daemon: see shared.h. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/keep/shared.h"
 #include "util/cleanup.h"
 
-struct shared *shared_new(void)
+/* To be raised with each change of what is in the memory that leaves its size as it is. */
+#define LAYOUT 1
+
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static struct shared *map(int fd)
+{
+	void *memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+struct shared *shared_new(int *out)
 {
 	_cleanup_close_ int fd = memfd_create("damonfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	void *memory;
+	struct shared *shared;
 
-	if (fd < 0 || ftruncate(fd, sizeof(struct shared)) ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+	if (fd < 0 || ftruncate(fd, sizeof(struct shared)) || fcntl(fd, F_ADD_SEALS, SEALS))
 		return NULL;
-	memory = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return memory == MAP_FAILED ? NULL : memory;
+	shared = map(fd);
+	if (!shared)
+		return NULL;
+	shared->layout = LAYOUT;
+	*out = steal_fd(fd);
+	return shared;
+}
+
+struct shared *shared_open(int fd)
+{
+	struct shared *shared;
+	struct stat st;
+
+	if (fstat(fd, &st) || fcntl(fd, F_GET_SEALS) != SEALS)
+		return NULL;
+	errno = EPROTO;
+	if (st.st_size != sizeof(*shared))
+		return NULL;
+	shared = map(fd);
+	if (!shared || shared->layout == LAYOUT)
+		return shared;
+	shared_free(shared);
+	errno = EPROTO;
+	return NULL;
 }
 
 void shared_free(struct shared *shared)

@@ -14,6 +14,8 @@
 #include "fs/keep/journal.h"
 
 struct shared {
+	uint64_t layout; /* of this struct, and of what is in it */
+	uint64_t files; /* layouts_hash() of the tree; 0: not yet */
 	struct timespec created; /* of the tree; tv_sec 0: not yet */
 	uint64_t mounted_since; /* ns of clock_ns(); 0: not yet */
 	uint32_t served; /* how many daemons have served */
@@ -21,8 +23,14 @@ struct shared {
 	struct journal journal;
 };
 
-/* Return: the memory, all zeros, to be unmapped at the end; NULL and errno. */
-struct shared *shared_new(void);
+/*
+ * Return: the memory, all zeros but for its layout, to be unmapped at the end, and its descriptor
+ * *FD; NULL and errno.
+ */
+struct shared *shared_new(int *fd);
+
+/* The memory behind FD.  Return: NULL and errno: EPROTO if it is of another layout. */
+struct shared *shared_open(int fd);
 void shared_free(struct shared *shared);
 
 #endif

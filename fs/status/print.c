@@ -86,8 +86,8 @@ void print_status(json_t *mount)
 	printf("  mounted %s ago; pid %.0f", duration(number_of(mount, "mounted_s"), text),
 	       number_of(mount, "pid"));
 	if (restarts > 0)
-		printf(", which took over %s ago (%.0f times in all)",
-		       duration(number_of(mount, "serves_s"), text), restarts);
+		printf(" for %s, after %.0f other%s", duration(number_of(mount, "serves_s"), text),
+		       restarts, restarts > 1 ? "s" : "");
 	printf("; %.1f MiB, %.2f s of CPU\n", number_of(mount, "memory_bytes") / (1 << 20),
 	       number_of(mount, "cpu_s"));
 	if (!json_array_size(kdamonds))

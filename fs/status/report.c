@@ -144,8 +144,9 @@ WITH_LOCK(tree_role) static json_t *describe_mount(const struct tree *tree)
 	char abi[16];
 
 	snprintf(abi, sizeof(abi), "%u.%u", tree->abi / 1000, tree->abi % 1000);
-	return json_pack("{ss ss ss si sf sf sb si sI sf so}", "version", DAMONFS_VERSION, "abi",
-			 abi, "method", damonfs->method, "pid", getpid(), "mounted_s",
+	return json_pack("{ss ss ss si si sf sf sb si sI sf so}", "version", DAMONFS_VERSION, "abi",
+			 abi, "method", damonfs->method, "pid", getpid(), "keeper",
+			 damonfs->survives ? getppid() : 0, "mounted_s",
 			 seconds_since(damonfs->mounted_since), "serves_s",
 			 seconds_since(damonfs->serves_since), "survives", damonfs->survives,
 			 "restarts", (int)damonfs->restarts, "memory_bytes", memory_of_daemon(),

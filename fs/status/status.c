@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `damonfs status': see status.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "fs/fuse/mounts.h"
+#include "fs/status/ask.h"
 #include "fs/status/print.h"
-#include "fs/status/report.h"
 #include "fs/status/status.h"
 #include "util/cleanup.h"
-
-/* How often to ask again when another daemon took over as it answered. */
-#define TRIES 10
-
-/* Where the file may be: in a whole mount, or in its directory `admin'. */
-static const char *const files[] = { "admin/kdamonds/nr_kdamonds", "kdamonds/nr_kdamonds",
-				     "nr_kdamonds" };
 
 /* The mounts that were asked, and what they said. */
 struct answers {
@@ -28,75 +19,14 @@ struct answers {
 	bool failed; /* one did not say */
 };
 
-/* Return: a descriptor, or a negative errno. */
-static int open_file(const char *mountpoint)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_free_ char *path = NULL;
-		int fd;
-
-		if (asprintf(&path, "%s/%s", mountpoint, files[i]) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != ENOENT)
-			return fd < 0 ? -errno : fd;
-	}
-	return -ENOENT;
-}
-
-/* Return: 0 and *OUT, -EAGAIN if it is to be asked again, or another negative errno. */
-static int ask_once(const char *mountpoint, json_t **out)
-{
-	_cleanup_close_ int fd = open_file(mountpoint);
-
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, REPORT_STATUS))
-		return -errno;
-	*out = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, NULL);
-	/* A daemon that took over meanwhile knows nothing of our ioctl: it told the number. */
-	return json_is_object(*out) ? 0 : -EAGAIN;
-}
-
-static int ask(const char *mountpoint, json_t **out)
-{
-	int r = -EAGAIN;
-
-	for (int i = 0; i < TRIES && (r == -EAGAIN || r == -ENOTTY); i++) {
-		json_decref(*out);
-		*out = NULL;
-		r = ask_once(mountpoint, out);
-	}
-	return r;
-}
-
-static const char *advice(int error)
-{
-	switch (error) {
-	case -ENOTCONN:
-		return "; its daemon is dead: umount it, or mount damonfs there again";
-	case -EACCES:
-	case -EPERM:
-		return "; ask as root, or as its owner (-o uid=)";
-	case -ENOENT:
-	case -ENOTTY:
-		return "; it is no mount of damonfs, or of an older one";
-	default:
-		return "";
-	}
-}
-
 /* Adds what the mount at MOUNTPOINT says.  Return: 0 or -ENOMEM. */
 static int add_answer(struct answers *answers, const char *mountpoint)
 {
 	json_t *mount = NULL;
-	int r = ask(mountpoint, &mount);
+	int r = ask_status(mountpoint, &mount);
 
 	if (r) {
-		json_decref(mount);
-		fprintf(stderr, "damonfs status: %s: %s%s\n", mountpoint, strerror(-r), advice(r));
+		ask_explain("status", mountpoint, r);
 		answers->failed = true;
 		return 0;
 	}
@@ -106,45 +36,9 @@ static int add_answer(struct answers *answers, const char *mountpoint)
 	return json_array_append_new(answers->mounts, mount) ? -ENOMEM : 0;
 }
 
-/* Paths of mounts, one of each. */
-struct found {
-	struct mount_line *line;
-	size_t nr;
-	int error;
-};
-
-static bool note_mount(const struct mount_line *line, void *argument)
+static int visit(const char *mountpoint, void *answers)
 {
-	struct found *found = argument;
-	struct mount_line *more;
-
-	if (!line->whole || strcmp(line->type, MOUNTS_TYPE))
-		return true;
-	for (size_t i = 0; i < found->nr; i++)
-		if (!strcmp(found->line[i].id.device, line->id.device))
-			return true;
-	more = reallocarray(found->line, found->nr + 1, sizeof(*more));
-	if (!more) {
-		found->error = -ENOMEM;
-		return false;
-	}
-	found->line = more;
-	found->line[found->nr++] = *line;
-	return true;
-}
-
-/* Asks all mounts of damonfs that we can see.  Return: 0 or a negative errno. */
-static int ask_all(struct answers *answers)
-{
-	struct found found = { 0 };
-	int r = mounts_list(note_mount, &found);
-
-	if (!r)
-		r = found.error;
-	for (size_t i = 0; !r && i < found.nr; i++)
-		r = add_answer(answers, found.line[i].point);
-	free(found.line);
-	return r;
+	return add_answer(answers, mountpoint);
 }
 
 static int show(const struct answers *answers, bool json)
@@ -192,7 +86,7 @@ int status_main(int argc, char **argv)
 		json = true;
 	}
 	if (!r && optind == argc)
-		r = ask_all(&answers);
+		r = ask_mountpoints(visit, &answers);
 	for (int i = optind; !r && i < argc; i++)
 		r = add_answer(&answers, argv[i]);
 	if (!r)

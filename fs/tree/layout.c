@@ -113,6 +113,35 @@ const struct layout *layout_of(struct layout **all, const struct dir_kind *kind,
 	return layout;
 }
 
+/* FNV-1a, 64 bits. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t length)
+{
+	const unsigned char *byte = data;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ byte[i]) * 0x100000001b3;
+	return hash;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	return hash_bytes(hash, text, strlen(text) + 1);
+}
+
+uint64_t layouts_hash(const struct layout *all)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; all; all = all->next) {
+		hash = hash_text(hash, all->kind->name);
+		for (unsigned int i = 0; i < all->nr_rows; i++) {
+			hash = hash_bytes(hash, &all->rows[i].parent, sizeof(all->rows[i].parent));
+			hash = hash_text(hash, all->rows[i].name);
+		}
+	}
+	return hash;
+}
+
 void layouts_free(struct layout **all)
 {
 	struct layout *layout;

@@ -37,6 +37,9 @@ const struct layout *layout_of(struct layout **all, const struct dir_kind *kind,
 
 void layouts_free(struct layout **all);
 
+/* A number that stands for all names and their places: what inode numbers are made of. */
+uint64_t layouts_hash(const struct layout *all);
+
 /* Finds the row NAME, of LENGTH bytes, in sub-directory PARENT.  Return: its number or -1. */
 int layout_find(const struct layout *layout, unsigned int parent, const char *name, size_t length);
 

@@ -95,10 +95,12 @@ ALONE static void learn_files(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	int fd = -1;
+
 	(void)argc;
 	(void)argv;
 	log_setup(LOG_LEVEL_ERROR, false);
-	shared = shared_new();
+	shared = shared_new(&fd);
 	REQUIRE(shared && !caller_prepare());
 	learn_files();
 	return 0;

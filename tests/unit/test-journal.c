@@ -4,6 +4,7 @@
  * comes back. The deaths themselves are in tests/mount/test_survival.py, hostile journals in
  * fuzz-journal.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <sys/mman.h>
@@ -13,17 +14,41 @@
 #include "tests/unit/tree.h"
 
 static struct shared *shared;
+static int shared_fd;
 
 static void begin(void)
 {
-	shared = shared_new();
+	shared = shared_new(&shared_fd);
 	ck_assert_ptr_nonnull(shared);
 }
 
 static void end(void)
 {
 	shared_free(shared);
+	close(shared_fd);
 }
+
+/* Another version of damonfs finds its memory, or finds out that it is not. */
+START_TEST(memory_of_another_layout_is_refused)
+{
+	struct shared *again = shared_open(shared_fd);
+	int file;
+
+	ck_assert_ptr_nonnull(again);
+	shared->served = 5;
+	ck_assert_uint_eq(again->served, 5);
+	shared_free(again);
+	shared->layout++;
+	errno = 0;
+	ck_assert_ptr_null(shared_open(shared_fd));
+	ck_assert_int_eq(errno, EPROTO);
+	file = memfd_create("test", MFD_ALLOW_SEALING);
+	ck_assert_int_eq(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	ck_assert_ptr_null(shared_open(file));
+	close(file);
+	ck_assert_ptr_null(shared_open(0));
+}
+END_TEST
 
 /* ---- the list ---- */
 
@@ -352,6 +377,7 @@ int main(void)
 		suite_add_tcase(suite, cases[i]);
 	}
 	tcase_set_timeout(list, 60);
+	tcase_add_test(list, memory_of_another_layout_is_refused);
 	tcase_add_test(list, records_come_in_order);
 	tcase_add_test(list, one_that_is_not_complete_does_not_count);
 	tcase_add_test(list, replacing_begins_anew);
