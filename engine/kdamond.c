@@ -7,9 +7,11 @@
  * end of an aggregation, or since Linux 6.15 of the sampling interval.
  * Deadlines are absolute, but prepared regions get their time before they are checked: a round that
  * takes too long delays the next one.  Missed intervals count with the answers of the late round,
- * so that an aggregation always spans its time.
+ * so that an aggregation always spans its time; but time in which the thread stood still is left
+ * out, as its answers say nothing of single intervals.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -310,6 +312,37 @@ static bool command_waits(struct damon_kdamond *k, const struct damon_ctx *ctx)
 	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->commit_waits));
 }
 
+/* Logs that nothing was sampled for US. */
+static void tell_missed(const struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t us)
+{
+	ctx->missed += us / schedule_step(ctx);
+	log_info("%s: took no samples for %.1f s (%" PRIu64
+		 " intervals): it was stopped, or the machine or its own work was slow",
+		 k->name, (double)us / 1e6, us / schedule_step(ctx));
+}
+
+/* Whether it awoke so long after DUE, at NOW, that it begins anew: see schedule_stood_still(). */
+static bool stood_still(const struct damon_kdamond *k, struct damon_ctx *ctx,
+			struct schedule *schedule, uint64_t due, uint64_t now)
+{
+	uint64_t late = schedule_stood_still(schedule, ctx, due, now);
+
+	if (!late)
+		return false;
+	ctx->prepared = false;
+	tell_missed(k, ctx, late);
+	return true;
+}
+
+/* The regions are prepared, by work that began at BEGAN. */
+static void note_prepared(const struct damon_kdamond *k, struct damon_ctx *ctx,
+			  struct schedule *schedule, uint64_t began)
+{
+	schedule->prepared = clock_us();
+	if (schedule_is_standstill(ctx, schedule->prepared - began))
+		tell_missed(k, ctx, schedule->prepared - began);
+}
+
 /*
  * Sleeps through the sampling intervals that need no worker, if there are any.  Return: how many.
  */
@@ -321,7 +354,8 @@ static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct sche
 	if (atomic_load(&k->refresh_ms))
 		refresh = k->next_refresh;
 	/* Not for a single round. */
-	if (command_waits(k, ctx) || refresh < add_sat(schedule->deadline, mul_sat(2, step)))
+	if (command_waits(k, ctx) || schedule_is_behind(schedule, ctx) ||
+	    refresh < add_sat(schedule->deadline, mul_sat(2, step)))
 		return 0;
 	rounds = damon_leave_rounds(ctx, schedule->deadline, schedule_next_look(ctx, schedule),
 				    &files[1].fd);
@@ -334,31 +368,36 @@ static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct sche
 	schedule->began = clock_us();
 	rounds = damon_resume_rounds(ctx, schedule->began, &schedule->prepared);
 	schedule->deadline = add_sat(schedule->deadline, mul_sat(rounds, step));
+	schedule->stood_still = schedule->stood_still && !rounds;
+	stood_still(k, ctx, schedule, add_sat(schedule->deadline, step), schedule->began);
 	return rounds;
 }
 
 /* Runs one sampling interval, or all those before the next one in which something is due. */
 static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
-	uint64_t missed;
+	uint64_t due, missed;
 	int r;
 
 	if (!ctx->prepared) {
-		damon_sample(ctx, ACCESS_PREPARE, clock_us(), 1);
-		schedule->prepared = clock_us();
+		uint64_t now = clock_us();
+
+		damon_sample(ctx, ACCESS_PREPARE, now, 1);
+		note_prepared(k, ctx, schedule, now);
 	}
 	ctx->prepared = true;
-	if (doze(k, ctx, schedule))
+	if (doze(k, ctx, schedule) || !ctx->prepared)
 		return 0;
-	r = sleep_until(k, ctx, schedule_next_look(ctx, schedule), false);
-	if (r || atomic_load(&k->stopping))
+	due = schedule_next_look(ctx, schedule);
+	r = sleep_until(k, ctx, due, false);
+	if (r || atomic_load(&k->stopping) || stood_still(k, ctx, schedule, due, clock_us()))
 		return r;
 	schedule->deadline = add_sat(schedule->deadline, schedule_step(ctx));
 	schedule->began = clock_us();
 	missed = schedule_skip_missed(schedule, ctx, schedule->began);
 	ctx->missed += missed;
 	r = damon_ctx_step(ctx, schedule->began, 1 + missed);
-	schedule->prepared = clock_us();
+	note_prepared(k, ctx, schedule, schedule->began);
 	return r ? r : handle_rest(k, ctx);
 }
 

@@ -12,6 +12,8 @@
 #define REST_SHARE	 49
 #define SHORTEST_REST_US 1000
 #define LONGEST_REST_US	 1000000
+/* A machine that is only busy hardly keeps anybody waiting for so long. */
+#define STANDSTILL_US 500000
 
 uint64_t schedule_step(const struct damon_ctx *ctx)
 {
@@ -40,11 +42,35 @@ uint64_t schedule_next_look(const struct damon_ctx *ctx, const struct schedule *
 		      add_sat(schedule->prepared, least));
 }
 
+bool schedule_is_standstill(const struct damon_ctx *ctx, uint64_t late)
+{
+	return late >= max_ul(STANDSTILL_US, mul_sat(2, schedule_step(ctx)));
+}
+
+bool schedule_is_behind(const struct schedule *schedule, const struct damon_ctx *ctx)
+{
+	return schedule->prepared > schedule->deadline &&
+	       schedule_is_standstill(ctx, schedule->prepared - schedule->deadline);
+}
+
+uint64_t schedule_stood_still(struct schedule *schedule, const struct damon_ctx *ctx, uint64_t due,
+			      uint64_t now)
+{
+	uint64_t late = now > due ? now - due : 0;
+
+	if (schedule->stood_still || !schedule_is_standstill(ctx, late))
+		return 0;
+	schedule->stood_still = true;
+	schedule->deadline = schedule->began = now;
+	return late;
+}
+
 uint64_t schedule_skip_missed(struct schedule *schedule, const struct damon_ctx *ctx, uint64_t now)
 {
 	uint64_t sample = schedule_step(ctx);
 	uint64_t late = now > schedule->deadline ? now - schedule->deadline : 0, missed, left;
 
+	schedule->stood_still = false;
 	if (late > add_sat(mul_sat(2, ctx->attrs.aggr_interval), 1000000)) {
 		schedule->deadline = now;
 		return 0;

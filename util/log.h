@@ -6,7 +6,8 @@
  * in the code can flood the log, whoever triggers it: it has LOG_BURST lines, and one more every
  * LOG_PAUSE seconds; lines left out are counted and reported.  The level debug has no such limit.
  *
- * Sampling rounds never log.  Any thread may call every function here.
+ * Sampling rounds never log, unless one is half a second late.  Any thread may call every function
+ * here.
  */
 #ifndef DAMONFS_UTIL_LOG_H
 #define DAMONFS_UTIL_LOG_H
