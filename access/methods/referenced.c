@@ -128,13 +128,13 @@ static int read_figures(struct referenced_space *space)
 /* Takes the figures of the period that ends and starts another. */
 static int referenced_refresh(struct referenced_space *space, uint64_t now)
 {
-	uint64_t start = clock_ns();
+	uint64_t start = clock_run_ns();
 	bool first = !space->refs.last_us;
 	int r = first ? 0 : read_figures(space);
 
 	if (!r)
 		r = clear_refs_clear(&space->refs, CLEAR_REFS_ACCESSED, now);
-	space->refs.cost_ns = clock_ns() - start;
+	space->refs.cost_ns = clock_run_ns() - start;
 	return r;
 }
 

@@ -144,7 +144,7 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
 		[CLEAR_REFS_ACCESSED_FILES] = "3",
 		[CLEAR_REFS_SOFT_DIRTY] = "4",
 	};
-	uint64_t start = clock_ns();
+	uint64_t start = clock_us(), ran = clock_run_ns();
 
 	if (pwrite(refs->fd, commands[what], 1, 0) != 1)
 		return -errno;
@@ -154,8 +154,8 @@ int clear_refs_clear(struct clear_refs *refs, enum clear_refs_what what, uint64_
 	 */
 	if (refs->flush && pwrite(refs->fd, "4", 1, 0) != 1)
 		return -errno;
-	refs->cost_ns = clock_ns() - start;
-	refs->last_us = now + refs->cost_ns / 1000;
+	refs->cost_ns = clock_run_ns() - ran;
+	refs->last_us = now + clock_us() - start;
 	if (what == CLEAR_REFS_SOFT_DIRTY)
 		refs->cost_ns += faults_since(refs) * fault_ns;
 	return 0;

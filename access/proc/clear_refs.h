@@ -30,7 +30,7 @@ struct clear_refs {
 	int stat_fd; /* of stat, to count faults of soft-dirty clears; else -1; closed with fd */
 	uint64_t nr_faults; /* at the last clear */
 	bool flush; /* whether a write of 4 flushes the TLB and does nothing else */
-	uint64_t cost_ns; /* of the last clear, and of the faults after the one before */
+	uint64_t cost_ns; /* run time of the last clear, and of the faults after the one before */
 	uint64_t last_us; /* when it ended, by the worker's clock; 0: never */
 };
 

@@ -270,7 +270,7 @@ static void *keeper_main(void *argument)
 		asked = keeper.asked;
 		wanted_frames(&first, &last);
 		keeper_unlock(&keeper);
-		began = clock_ns();
+		began = clock_run_ns();
 		map = keeper_build(first, last);
 		keeper_lock(&keeper);
 		if (map && !keeper.abandoned) {
@@ -280,7 +280,7 @@ static void *keeper_main(void *argument)
 			map = old;
 			atomic_fetch_add(&keeper.generation, 1);
 		}
-		rest = max_ul((clock_ns() - began) * SHARE, SHORTEST_WAIT_NS);
+		rest = max_ul((clock_run_ns() - began) * SHARE, SHORTEST_WAIT_NS);
 		keeper_unlock(&keeper);
 		/* Freeing a large one takes long. */
 		rmap_put(map);

@@ -275,13 +275,14 @@ static int clear_old(struct clearing *clearing, const struct clearing_room *room
 		     const struct young_leaf *leaf, const struct access_probe *probes, size_t n,
 		     size_t nr)
 {
-	uint64_t start = clock_ns();
 	struct iovec range = { 0 };
+	uint64_t start;
 	size_t tries = 0;
 	int r = 0;
 
-	if (!clearing->wide || start < clearing->next_old)
+	if (!clearing->wide || clock_ns() < clearing->next_old)
 		return 0;
+	start = clock_run_ns();
 	for (size_t i = 0; i < nr && tries < OLD_TRIES && range.iov_len <= PAGE; i++) {
 		size_t at = room->waiting[i];
 
@@ -294,7 +295,7 @@ static int clear_old(struct clearing *clearing, const struct clearing_room *room
 		return 0;
 	if (range.iov_len > PAGE)
 		r = clear_range(clearing, &range);
-	clearing->next_old = clock_ns() + (clock_ns() - start) * CLEAR_SHARE;
+	clearing->next_old = clock_ns() + (clock_run_ns() - start) * CLEAR_SHARE;
 	return r;
 }
 

@@ -28,6 +28,7 @@ static unsigned int last_cleared[N], longest[N]; /* rounds */
 static unsigned int round_number, nr_calls, nr_cleared, nr_wide;
 static struct iovec wide; /* the last range that was more than a page */
 static uint64_t refused; /* an address that process_madvise() refuses */
+static useconds_t held_up; /* for how long, by a call for more than a page */
 static struct clearing_room room;
 static struct process process = { .pidfd = -1 };
 
@@ -43,6 +44,7 @@ static void note_range(const struct iovec *range)
 	if (range->iov_len != PAGE) {
 		wide = *range;
 		nr_wide++;
+		usleep(held_up);
 		return;
 	}
 	ck_assert_uint_lt(probe, N);
@@ -95,6 +97,7 @@ static void start(struct clearing *clearing, size_t n)
 	round_number = nr_calls = nr_cleared = nr_wide = 0;
 	wide = (struct iovec){ 0 };
 	refused = UINT64_MAX;
+	held_up = 0;
 	for (size_t i = 0; i < n; i++) {
 		probes[i].next = (2 * i + 2) * PAGE;
 		leaf[i] = (struct young_leaf){ .flags = YOUNG_PRESENT | YOUNG_YOUNG };
@@ -321,6 +324,26 @@ START_TEST(old_bits_go_together)
 }
 END_TEST
 
+/* What it costs is not how long the thread did not run meanwhile: then no bits would go for 10 s. */
+START_TEST(old_bits_go_again_soon_after_a_standstill)
+{
+	struct clearing clearing;
+	uint64_t random[4];
+
+	random_seed(random, 10);
+	start(&clearing, 1);
+	probes[0].next = 100 * PAGE;
+	clearing.pagemap = make_pagemap(50, 0);
+	held_up = 200000;
+	for (int i = 0; i < 10000 && nr_wide < 2; i++) {
+		do_round(&clearing, 1, random, 0);
+		usleep(100);
+	}
+	ck_assert_uint_eq(nr_wide, 2);
+	close(clearing.pagemap);
+}
+END_TEST
+
 START_TEST(hot_regions_keep_old_bits)
 {
 	struct clearing clearing;
@@ -477,6 +500,7 @@ int main(void)
 	tcase_add_test(tcase, probes_of_a_page_share_its_clear);
 	tcase_add_test(tcase, a_refused_page_leaves_its_neighbours);
 	ADD_VECTORS(tcase, old_bits_go_together, old_vectors);
+	tcase_add_test(tcase, old_bits_go_again_soon_after_a_standstill);
 	tcase_add_test(tcase, hot_regions_keep_old_bits);
 	tcase_add_test(tcase, marks_are_all_written);
 	tcase_add_test(tcase, the_bitmap_clears);

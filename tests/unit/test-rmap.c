@@ -3,8 +3,10 @@
  * The reverse map of frames, against the pagemap of those who own them, and its keeper.  Needs
  * root: without it all frames are number 0, which is said and passed over.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,6 +17,17 @@
 #include "util/clock.h"
 
 #define NR 512
+
+/* How long the next map takes longer, in us. */
+static atomic_ulong held_up;
+
+DIR *__real_opendir(const char *name);
+DIR *__wrap_opendir(const char *name);
+DIR *__wrap_opendir(const char *name)
+{
+	usleep((useconds_t)atomic_exchange(&held_up, 0));
+	return __real_opendir(name);
+}
 
 static uint64_t frame_of(const void *address)
 {
@@ -197,6 +210,23 @@ START_TEST(having_been_idle_delays_nothing)
 }
 END_TEST
 
+/* How long a map took is not how long its maker did not run: it would rest for 25 s. */
+START_TEST(a_standstill_is_no_work)
+{
+	struct rmap_user user = { .first = 0, .last = 1 };
+	uint64_t before = rmap_generation(), end;
+
+	if (!may_see_frames())
+		return;
+	atomic_store(&held_up, 1000000);
+	ck_assert_int_eq(rmap_join(&user), 0);
+	for (end = clock_us() + 15000000; rmap_generation() < before + 2 && clock_us() < end;)
+		usleep(10000);
+	ck_assert_uint_ge(rmap_generation(), before + 2);
+	rmap_leave(&user);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rmap");
@@ -208,6 +238,7 @@ int main(void)
 	tcase_add_test(tcase, runs_that_overlap_are_all_found);
 	tcase_add_test(tcase, the_keeper_makes_maps_while_it_has_users);
 	tcase_add_test(tcase, having_been_idle_delays_nothing);
+	tcase_add_test(tcase, a_standstill_is_no_work);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdatomic.h>
 
+#include "access/proc/clear_refs.h"
 #include "engine/schedule.h"
 #include "tests/unit/monitor.h"
 #include "tests/unit/run.h"
@@ -182,6 +183,30 @@ START_TEST(no_burst_comes_after_a_nap)
 }
 END_TEST
 
+/* ---- budgets ---- */
+
+ssize_t __wrap_pwrite64(int fd, const void *buffer, size_t size, off_t offset);
+ssize_t __wrap_pwrite64(int fd, const void *buffer, size_t size, off_t offset)
+{
+	(void)fd;
+	(void)buffer;
+	(void)offset;
+	usleep(200000);
+	return (ssize_t)size;
+}
+
+START_TEST(a_clear_that_was_held_up_has_a_next_one_soon)
+{
+	struct clear_refs refs = { .fd = -1, .stat_fd = -1 };
+	uint64_t now = 7 * S;
+
+	ck_assert_int_eq(clear_refs_clear(&refs, CLEAR_REFS_ACCESSED, now), 0);
+	ck_assert_uint_ge(refs.last_us, now + 200 * MS);
+	/* Not 50 times as long later. */
+	ck_assert_uint_le(clear_refs_next(&refs, 5 * MS), now + S);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("time");
@@ -194,6 +219,7 @@ int main(void)
 	ADD_VECTORS(tcase, missed_intervals_end_with_the_aggregation, missed_vectors);
 	tcase_add_test(tcase, own_work_is_no_standstill);
 	ADD_VECTORS(tcase, no_burst_comes_after_a_nap, naps);
+	tcase_add_test(tcase, a_clear_that_was_held_up_has_a_next_one_soon);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
