@@ -38,6 +38,20 @@ static void set_quota(struct damos *scheme, uint64_t sz, uint64_t reset_ms)
 
 static const struct span four[] = { { 0, 10 }, { 10, 20 }, { 20, 30 }, { 30, 40 }, { 0 } };
 
+/* They do not add up. */
+START_TEST(windows_that_were_missed_are_none)
+{
+	CTX(ctx, DAMON_OPS_VADDR, 1, 1);
+
+	set_quota(&ctx->schemes[0], 15 * P, 100);
+	set_spans(&ctx->targets[0], (struct span[]){ { 0, 100 }, { 0 } });
+	round_at(ctx, 1000, 1, 15);
+	round_at(ctx, 31050, 1, 15);
+	round_at(ctx, 31149, 0, 0);
+	round_at(ctx, 31150, 1, 15);
+}
+END_TEST
+
 START_TEST(window_goes_on_where_the_last_one_stopped)
 {
 	CTX(ctx, DAMON_OPS_VADDR, 1, 1);
@@ -353,6 +367,7 @@ int main(void)
 	Suite *suite = suite_create("quota");
 	TCase *tcase = tcase_create("quota");
 
+	tcase_add_test(tcase, windows_that_were_missed_are_none);
 	tcase_add_test(tcase, window_goes_on_where_the_last_one_stopped);
 	tcase_add_test(tcase, resume_point_skips_targets_and_cuts_the_region_that_it_is_in);
 	tcase_add_test(tcase, resume_point_within_a_page_is_behind_it);
