@@ -9,7 +9,7 @@
 #define CLOCK_MONOTONIC 1
 #define BPF_F_TIMER_ABS 1ULL
 
-#define SUSPENDED_NS 1000000000ULL
+#define STANDSTILL_NS 500000000ULL
 
 struct young_timer {
 	struct bpf_timer timer;
@@ -89,15 +89,14 @@ static long tick_prepare(__u32 i, void *context)
 }
 
 /*
- * How many rounds have passed since the last deadline, of those that are left.  After so many that
- * the machine must have been suspended, it is one, and the deadline moves on:
- * schedule_skip_missed() of the engine has the like.
+ * How many rounds have passed since the last deadline, of those that are left.  If the machine
+ * stood still, it is one, and the deadline moves on: see schedule_stood_still() of the engine.
  */
 static __always_inline __u32 rounds_passed(struct young_ticks *t, __u64 now)
 {
 	__u64 rounds = now > t->deadline && t->interval ? (now - t->deadline) / t->interval : 0;
 
-	if (rounds * t->interval > 2 * t->left * t->interval + SUSPENDED_NS) {
+	if (rounds > 3 && rounds * t->interval > STANDSTILL_NS) {
 		t->deadline = now - t->interval;
 		return 1;
 	}

@@ -59,7 +59,7 @@ class Time(OneKdamond):
         self.limited.set_scheme(quotas__bytes=MIB, quotas__reset_interval_ms=int(WINDOW * 1000))
         self.targets = len(workloads)
         kdamond.state('on')
-        time.sleep(2)
+        time.sleep(1)
 
     def stand_still(self, seconds, *pids):
         for pid in pids:
@@ -100,7 +100,7 @@ class Time(OneKdamond):
     def stop_each(self):
         kdamond = self.kdamond.pid()
         for who in ((self.mount.process.pid, kdamond), (kdamond,)):
-            for seconds in (0.3, 1, 2):
+            for seconds in (0.3, 1, 1.5):
                 told = len(self.missed())
                 self.check(lambda: self.stand_still(seconds, *who), seconds)
                 missed = self.missed()[told:]
