@@ -40,7 +40,7 @@ int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, 
 		status->nr_targets = ctx->nr_targets;
 	}
 	status->told = now;
-	status->cpu_ns = clock_thread_ns();
+	status->cpu_ns = clock_run_ns();
 	status->sample_interval = ctx->attrs.sample_interval;
 	status->aggr_interval = ctx->attrs.aggr_interval;
 	status->samples = ctx->passed;

@@ -110,7 +110,7 @@ struct damon_ctx {
 
 	/* Counted in sampling intervals since the start. */
 	uint64_t passed;
-	uint64_t missed; /* of those: nobody looked in time */
+	uint64_t missed; /* intervals in which nobody looked in time */
 	uint64_t next_aggr;
 	uint64_t next_ops_update;
 
