@@ -326,8 +326,8 @@ struct damon_status {
 	uint64_t told; /* us of clock_us(): when it said so; 0: not yet */
 	uint64_t cpu_ns; /* of its thread */
 	uint64_t sample_interval, aggr_interval;
-	uint64_t samples,
-		missed; /* sampling intervals since `on'; of those, not looked at in time */
+	uint64_t samples; /* sampling intervals since `on' */
+	uint64_t missed; /* intervals in which nobody looked in time */
 	struct damon_target_status *targets;
 	size_t nr_targets;
 };
