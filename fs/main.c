@@ -9,7 +9,7 @@
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/daemon.h"
 #include "fs/fuse/session.h"
-#include "fs/keep/kept.h"
+#include "fs/kept.h"
 #include "fs/keep/successor.h"
 #include "fs/options.h"
 #include "fs/serve.h"

@@ -16,7 +16,6 @@
 
 #include "access/rights/privileges.h"
 #include "fs/fuse/mountpoint.h"
-#include "fs/fuse/mounts.h"
 #include "fs/janitor.h"
 #include "util/cleanup.h"
 #include "util/log.h"

@@ -10,13 +10,9 @@
 
 #include <stdbool.h>
 
-struct janitor;
+#include "fs/mounts.h"
 
-/* A mount of our mount namespace. */
-struct mount_id {
-	int number; /* 0: none */
-	char device[24]; /* mount numbers are reused */
-};
+struct janitor;
 
 struct mountpoint {
 	struct mount_id id; /* of what is ours to take away */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/fuse/borrowed.h"
 #include "fs/keep/successor.h"
 #include "util/cleanup.h"
 
@@ -69,9 +68,6 @@ int successor_execute(const struct successor *successor, const struct keeper *ke
 				  keeper->go };
 	char numbers[128];
 
-	/* It would get them from the file again, and everything else from us. */
-	if (borrowed_privileges())
-		return -EPERM;
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
 		if (fcntl(inherited[i], F_SETFD, 0))
 			return -errno;
@@ -105,8 +101,6 @@ int successor_take(int argc, char **argv, struct succession *out)
 	};
 	if (argc < WORD_OPTIONS)
 		return -EINVAL;
-	if (borrowed_privileges())
-		return -EPERM;
 	out->mountpoint = argv[WORD_MOUNTPOINT];
 	/* As main() of a mount has them. */
 	argv[WORD_OPTIONS - 1] = argv[WORD_PROGRAM];

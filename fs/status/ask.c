@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fs/fuse/mounts.h"
+#include "fs/mounts.h"
 #include "fs/status/ask.h"
 #include "fs/status/report.h"
 #include "util/cleanup.h"

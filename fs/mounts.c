@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/fuse/mounts.h"
+#include "fs/mounts.h"
 #include "util/lines.h"
 
 /* White space and backslashes are written as three octal digits. */

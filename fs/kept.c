@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/fuse/borrowed.h"
 #include "fs/fuse/mountpoint.h"
 #include "fs/fuse/session.h"
 #include "fs/janitor.h"
 #include "fs/keep/keeper.h"
-#include "fs/keep/kept.h"
+#include "fs/kept.h"
 #include "fs/keep/shared.h"
 #include "fs/keep/successor.h"
 #include "fs/serve.h"
@@ -76,6 +77,9 @@ static int keeper_execute(const struct keeper *keeper, void *argument)
 {
 	struct starter *starter = argument;
 
+	/* It would get them from its file again, and everything else from us. */
+	if (borrowed_privileges())
+		return -EPERM;
 	return successor_execute(&starter->successor, keeper);
 }
 
@@ -158,7 +162,7 @@ int kept_main(int argc, char **argv)
 {
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
 	struct succession succession;
-	int r = successor_take(argc, argv, &succession);
+	int r = borrowed_privileges() ? -EPERM : successor_take(argc, argv, &succession);
 
 	if (r) {
 		fprintf(stderr, "damonfs %s: only a keeper starts it, at an upgrade: %s\n", argv[1],

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is mounted in our mount namespace. */
-#ifndef DAMONFS_FS_FUSE_MOUNTS_H
-#define DAMONFS_FS_FUSE_MOUNTS_H
+#ifndef DAMONFS_FS_MOUNTS_H
+#define DAMONFS_FS_MOUNTS_H
 
 #include <limits.h>
 #include <stdbool.h>
 
-#include "fs/fuse/mountpoint.h"
-
 /* The type of a mount of damonfs. */
 #define MOUNTS_TYPE "fuse.damonfs"
+
+/* A mount of our mount namespace. */
+struct mount_id {
+	int number; /* 0: none */
+	char device[24]; /* mount numbers are reused */
+};
 
 /* A line of /proc/self/mountinfo. */
 struct mount_line {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mounts that outlive their daemon (-o survive): the keeper's and its daemons' main functions. */
-#ifndef DAMONFS_FS_KEEP_KEPT_H
-#define DAMONFS_FS_KEEP_KEPT_H
+#ifndef DAMONFS_FS_KEPT_H
+#define DAMONFS_FS_KEPT_H
 
 #include "fs/fuse/daemon.h"
 #include "fs/options.h"
