@@ -22,12 +22,18 @@
 #include "young.skel.h"
 #pragma GCC diagnostic pop
 
+/* So many slots that nobody has are kept: each takes 70 KiB. */
+#define IDLE_SLOTS 16
+
 /*
  * The program is loaded once for all sessions, because loading takes 20-50 ms and a megabyte; so it
  * is global, under its lock.  It stays until the process ends: see program.h.
  */
 static struct {
 	pthread_mutex_t lock;
+	struct young_slot idle[IDLE_SLOTS];
+	size_t nr_idle;
+	__u32 last_number; /* of a slot */
 	struct young_program *skeleton; /* NULL until it is loaded */
 	/* Constant once it is loaded: walk_by_pid can be used, and rounds can be made by a timer. */
 	bool by_pid, ticks;
@@ -188,16 +194,16 @@ static size_t batch_size(void)
 	return (sizeof(struct young_batch) + PAGE - 1) / PAGE * PAGE;
 }
 
-/* Enters the file FD of a map as the thread's in BY_THREAD.  Return: 0 or a negative errno. */
-static int enter(const struct bpf_map *by_thread, const struct young_slot *slot, int fd)
+/* Enters the file FD of a map as the slot's in BY_SLOT.  Return: 0 or a negative errno. */
+static int enter(const struct bpf_map *by_slot, const struct young_slot *slot, int fd)
 {
-	return bpf_map__update_elem(by_thread, &slot->tid, sizeof(slot->tid), &fd, sizeof(fd),
+	return bpf_map__update_elem(by_slot, &slot->number, sizeof(slot->number), &fd, sizeof(fd),
 				    BPF_ANY);
 }
 
-static void leave(const struct bpf_map *by_thread, const struct young_slot *slot)
+static void leave(const struct bpf_map *by_slot, const struct young_slot *slot)
 {
-	bpf_map__delete_elem(by_thread, &slot->tid, sizeof(slot->tid), 0);
+	bpf_map__delete_elem(by_slot, &slot->number, sizeof(slot->number), 0);
 }
 
 static void *map_page(int fd, int prot, off_t offset)
@@ -207,12 +213,10 @@ static void *map_page(int fd, int prot, off_t offset)
 	return page == MAP_FAILED ? NULL : page;
 }
 
-/* Prepares what rounds in the kernel need. */
-static int take_wake(struct young_slot *slot)
+/* Makes what wakes a thread.  Return: 0 or a negative errno. */
+static int make_wake(struct young_slot *slot)
 {
-	const char none[sizeof(struct bpf_timer)] = { 0 };
 	struct young_wake *wake = &slot->wake;
-	int r;
 
 	wake->fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "wake", 0, 0, (__u32)PAGE, NULL);
 	if (wake->fd < 0)
@@ -221,21 +225,16 @@ static int take_wake(struct young_slot *slot)
 	wake->producer = map_page(wake->fd, PROT_READ, (off_t)PAGE);
 	if (!wake->consumer || !wake->producer)
 		return -ENOMEM;
-	r = enter(program.skeleton->maps.wakes, slot, wake->fd);
-	if (r)
-		return r;
-	return bpf_map__update_elem(program.skeleton->maps.timers, &slot->tid, sizeof(slot->tid),
-				    none, sizeof(none), BPF_ANY);
+	return enter(program.skeleton->maps.wakes, slot, wake->fd);
 }
 
-/* Also after take_wake() failed: then the kernel makes no rounds. */
-static void leave_wake(struct young_slot *slot)
+/* Also after make_wake() failed. */
+static void free_wake(struct young_slot *slot)
 {
 	struct young_wake *wake = &slot->wake;
 
 	if (wake->fd < 0)
 		return;
-	leave(program.skeleton->maps.timers, slot);
 	leave(program.skeleton->maps.wakes, slot);
 	if (wake->consumer)
 		munmap((void *)wake->consumer, PAGE);
@@ -245,14 +244,111 @@ static void leave_wake(struct young_slot *slot)
 	*wake = (struct young_wake){ .fd = -1 };
 }
 
+/* What woke the thread is read. */
+static void clear_wake(const struct young_slot *slot)
+{
+	if (slot->wake.consumer)
+		atomic_store(slot->wake.consumer, atomic_load(slot->wake.producer));
+}
+
 bool young_keeps_folios(void)
 {
 	return program.skeleton->bss->keeps_folios;
 }
 
-int young_slot_take(struct young_slot *slot)
+static int make_batch(struct young_slot *slot)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	slot->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
+				   sizeof(struct young_batch), 1, &opts);
+	if (slot->map < 0)
+		return -errno;
+	slot->batch = mmap(NULL, batch_size(), PROT_READ | PROT_WRITE, MAP_SHARED, slot->map, 0);
+	if (slot->batch == MAP_FAILED) {
+		slot->batch = NULL;
+		return -errno;
+	}
+	return enter(program.skeleton->maps.batches, slot, slot->map);
+}
+
+/* A slot that was kept, or one with nothing but a number. */
+static struct young_slot take_idle(void)
+{
+	struct young_slot slot = { .map = -1, .wake.fd = -1 };
+
+	pthread_mutex_lock(&program.lock);
+	if (program.nr_idle)
+		slot = program.idle[--program.nr_idle];
+	else
+		slot.number = ++program.last_number;
+	pthread_mutex_unlock(&program.lock);
+	return slot;
+}
+
+/* Return: whether SLOT is kept. */
+static bool keep_idle(const struct young_slot *slot)
+{
+	bool kept;
+
+	/* A timer that was not stopped may still use it. */
+	if (!slot->batch || __atomic_load_n(&slot->batch->ticks.on, __ATOMIC_ACQUIRE))
+		return false;
+	pthread_mutex_lock(&program.lock);
+	kept = program.nr_idle < IDLE_SLOTS;
+	if (kept)
+		program.idle[program.nr_idle++] = *slot;
+	pthread_mutex_unlock(&program.lock);
+	return kept;
+}
+
+/* Makes what SLOT does not have.  Return: 0 or a negative errno. */
+static int make_slot(struct young_slot *slot)
+{
+	int r = slot->batch ? 0 : make_batch(slot);
+
+	if (r || !program.ticks || slot->wake.fd >= 0)
+		return r;
+	r = make_wake(slot);
+	if (r) {
+		log_debug("access method young: every round needs the worker: %s", strerror(-r));
+		free_wake(slot);
+	}
+	return 0;
+}
+
+static void free_slot(struct young_slot *slot)
+{
+	free_wake(slot);
+	if (slot->map >= 0) {
+		leave(program.skeleton->maps.batches, slot);
+		close(slot->map);
+	}
+	if (slot->batch)
+		munmap(slot->batch, batch_size());
+	*slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
+}
+
+/* Gives the thread a timer, if there is one that keeps its time.  Without, the worker does all. */
+static void take_timer(struct young_slot *slot, bool same_clock)
+{
+	const char none[sizeof(struct bpf_timer)] = { 0 };
+
+	slot->ticks = slot->wake.fd >= 0 && same_clock &&
+		      !bpf_map__update_elem(program.skeleton->maps.timers, &slot->tid,
+					    sizeof(slot->tid), none, sizeof(none), BPF_ANY);
+}
+
+static void leave_timer(struct young_slot *slot)
+{
+	if (slot->ticks)
+		bpf_map__delete_elem(program.skeleton->maps.timers, &slot->tid, sizeof(slot->tid),
+				     0);
+	slot->ticks = false;
+}
+
+int young_slot_take(struct young_slot *slot)
+{
 	struct young_enrolment enrolment = { 0 };
 	uint64_t before = clock_ns();
 	bool same_clock;
@@ -264,37 +360,32 @@ int young_slot_take(struct young_slot *slot)
 		return r;
 	/* In a time namespace of its own, a thread's clock is not that of timers. */
 	same_clock = before <= enrolment.now && enrolment.now <= clock_ns();
-	slot->tid = (__u32)enrolment.pid_tgid;
-	slot->map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "batch", sizeof(__u32),
-				   sizeof(struct young_batch), 1, &opts);
-	if (slot->map < 0)
-		return -errno;
-	slot->batch = mmap(NULL, batch_size(), PROT_READ | PROT_WRITE, MAP_SHARED, slot->map, 0);
-	if (slot->batch == MAP_FAILED) {
-		slot->batch = NULL;
-		return -errno;
-	}
-	r = enter(program.skeleton->maps.batches, slot, slot->map);
-	if (r || !program.ticks || !same_clock)
-		return r;
-	r = take_wake(slot);
+	*slot = take_idle();
+	r = make_slot(slot);
 	if (r) {
-		log_debug("access method young: every round needs the worker: %s", strerror(-r));
-		leave_wake(slot);
+		free_slot(slot);
+		return r;
 	}
-	return 0;
+	memset(&slot->batch->ticks, 0, sizeof(slot->batch->ticks));
+	clear_wake(slot);
+	slot->tid = (__u32)enrolment.pid_tgid;
+	r = bpf_map__update_elem(program.skeleton->maps.slots, &slot->tid, sizeof(slot->tid),
+				 &slot->number, sizeof(slot->number), BPF_ANY);
+	if (!r)
+		take_timer(slot, same_clock);
+	return r;
 }
 
 void young_slot_leave(struct young_slot *slot)
 {
 	/* The timer goes first. */
-	leave_wake(slot);
-	if (slot->map >= 0) {
-		leave(program.skeleton->maps.batches, slot);
-		close(slot->map);
-	}
-	if (slot->batch)
-		munmap(slot->batch, batch_size());
+	leave_timer(slot);
+	if (slot->tid)
+		bpf_map__delete_elem(program.skeleton->maps.slots, &slot->tid, sizeof(slot->tid),
+				     0);
+	slot->tid = 0;
+	if (!keep_idle(slot))
+		free_slot(slot);
 	*slot = (struct young_slot){ .map = -1, .wake.fd = -1 };
 }
 
@@ -400,11 +491,9 @@ int young_ticks_stop(struct young_slot *slot)
 
 		/* A timer goes with its entry in the map. */
 		if (r)
-			leave_wake(slot);
+			leave_timer(slot);
 		__atomic_store_n(&slot->batch->ticks.on, 0, __ATOMIC_RELEASE);
 	}
-	/* What woke the thread is read. */
-	if (slot->wake.consumer)
-		atomic_store(slot->wake.consumer, atomic_load(slot->wake.producer));
+	clear_wake(slot);
 	return walk_result(slot);
 }

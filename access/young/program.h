@@ -3,7 +3,9 @@
  * Loads the BPF program of the method young and has it look at batches of addresses.
  *
  * It is loaded once for all threads.  Each thread takes a slot, a batch in memory that it shares
- * with the program.  Only the thread that took a slot uses it.
+ * with the program.  Only the thread that took a slot uses it.  A slot that is left is kept for the
+ * next thread: making one takes two waits for all processors, 20 ms, and seconds on a machine that
+ * is busy.
  */
 #ifndef DAMONFS_ACCESS_YOUNG_PROGRAM_H
 #define DAMONFS_ACCESS_YOUNG_PROGRAM_H
@@ -18,7 +20,7 @@
 
 /* What wakes a thread from the program: a ring buffer, which is readable then. */
 struct young_wake {
-	int fd; /* -1 where the kernel makes no rounds */
+	int fd; /* -1 where no kernel makes rounds */
 	/* Its pages: how far it was read, and how far it was written. */
 	_Atomic unsigned long *consumer;
 	const _Atomic unsigned long *producer;
@@ -27,8 +29,10 @@ struct young_wake {
 struct young_slot {
 	struct young_batch *batch; /* what to look at, and the answers */
 	int map;
-	__u32 tid; /* the thread's global id, by which the program finds the batch */
+	__u32 number; /* by which the program finds the batch */
+	__u32 tid; /* the thread's global id, by which it finds the number; 0 if it does not */
 	struct young_wake wake;
+	bool ticks; /* the kernel can make rounds for the thread */
 	uint32_t promised; /* of a processor, to the timer: see ticks.c */
 };
 

@@ -15,7 +15,7 @@ struct young_timer {
 	struct bpf_timer timer;
 };
 
-/* By thread, as `batches'. */
+/* By thread: a timer goes with its entry. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -24,7 +24,7 @@ struct {
 	__type(value, struct young_timer);
 } timers SEC(".maps");
 
-/* What wakes the worker: it polls, and reads nothing. */
+/* What wakes the worker: it polls, and reads nothing.  By slot, as `batches'. */
 struct wake_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -136,14 +136,13 @@ static __always_inline __u32 tick_over(struct young_batch *b, struct task_struct
 /* A tick for the thread TID: makes a round, and goes on or hands the batch back to the worker. */
 static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 {
-	void *inner = bpf_map_lookup_elem(&batches, tid), *ring;
+	const __u32 *number = bpf_map_lookup_elem(&slots, tid), zero = 0;
+	struct young_batch *b = batch_of(number);
 	struct task_struct *task;
-	struct young_batch *b;
-	__u32 zero = 0;
 	__u64 next, soonest;
+	void *ring;
 
-	b = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
-	if (!b || !b->ticks.on)
+	if (!number || !b || !b->ticks.on)
 		return 0;
 	b->result = YOUNG_NO_TASK;
 	task = bpf_task_from_pid(b->pid);
@@ -164,9 +163,9 @@ static int on_tick(void *map, __u32 *tid, struct young_timer *timer)
 	 * After the last round, the worker awakes by itself.  Woken while `on' is still set, it
 	 * cancels the timer, which waits for the end of this function.
 	 */
-	ring = b->ticks.left || b->ticks.waits ? bpf_map_lookup_elem(&wakes, tid) : NULL;
+	ring = b->ticks.left || b->ticks.waits ? bpf_map_lookup_elem(&wakes, number) : NULL;
 	if (ring)
-		bpf_ringbuf_output(ring, &zero, sizeof(zero), BPF_RB_FORCE_WAKEUP);
+		bpf_ringbuf_output(ring, (void *)&zero, sizeof(zero), BPF_RB_FORCE_WAKEUP);
 	__atomic_exchange_n(&b->ticks.on, 0, __ATOMIC_SEQ_CST);
 	return 0;
 }

@@ -45,7 +45,7 @@ struct access_run *ticks_room(struct young_slot *slot, size_t n, uint64_t sample
 {
 	struct young_ticks *ticks = &slot->batch->ticks;
 
-	if (slot->wake.fd < 0 || n > YOUNG_TICK_REGIONS)
+	if (!slot->ticks || n > YOUNG_TICK_REGIONS)
 		return NULL;
 	if (!ticks->cost) {
 		ticks->cost = FIRST_COST;

@@ -104,7 +104,17 @@ _Bool keeps_folios;
 /* calibrate: in, a page of the caller's with these words in it. */
 __u64 magic_address, magic[2];
 
-/* Batches by the thread that uses them. */
+/*
+ * The number of each thread's slot, by which it has a batch.  What a map of maps holds stays there
+ * for the next thread: every change of one waits until all processors have passed a quiet point.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u32);
+} slots SEC(".maps");
+
 struct batch_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -372,12 +382,20 @@ static long look_at_next(__u32 i, void *context)
 	return 0;
 }
 
-static __always_inline struct young_batch *my_batch(void)
+/* The batch of the slot NUMBER, which may be NULL. */
+static __always_inline struct young_batch *batch_of(const __u32 *number)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), zero = 0;
-	void *inner = bpf_map_lookup_elem(&batches, &tid);
+	void *inner = number ? bpf_map_lookup_elem(&batches, number) : NULL;
+	__u32 zero = 0;
 
 	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+static __always_inline struct young_batch *my_batch(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return batch_of(bpf_map_lookup_elem(&slots, &tid));
 }
 
 /* Makes W a walk over TASK's memory, if it is that of the batch.  Return: enum young_result. */

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rounds in the kernel, of a daemon that is killed, or stopped, while its kdamond sleeps."""
+"""Rounds in the kernel, of a daemon that is killed, or stopped, while its kdamond sleeps; what they need."""
+import contextlib
+import glob
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 import unittest
 
-from damon import RESTS, Mount, Workload, until
+from damon import HAVE_YOUNG, RESTS, Mount, Workload, read, until
 
 BPFTOOL = shutil.which('bpftool', path=os.environ['PATH'] + ':/usr/sbin')
 
@@ -68,3 +71,45 @@ class Ticks(unittest.TestCase):
 
             self.assertTrue(until(lambda: 0.9 < hot() < 1.1, 30), hot())
             self.assertEqual(mount.close(), 0)
+
+
+def maps_of(pid):
+    """The BPF maps that a process has, by their descriptors; others come and go."""
+    found = set()
+    for path in glob.glob('/proc/%d/fdinfo/*' % pid):
+        with contextlib.suppress(FileNotFoundError):
+            found.update(map(int, re.findall(r'\nmap_id:\s+(\d+)', read(path))))
+    return found
+
+
+@unittest.skipUnless(HAVE_YOUNG, 'MISSING: the method young')
+class Slots(unittest.TestCase):
+    """What a kdamond has in the kernel takes two waits for all processors to make, so some is kept."""
+
+    def setUp(self):
+        self.mount = Mount('log=info', 'method=young')
+        self.addCleanup(self.mount.close)
+        workload = Workload('--size', '4M', '--hot', '1M', '--at', '1M', '--pause', '1000')
+        self.addCleanup(workload.close)
+        self.kdamonds = self.mount.kdamonds(20)
+        for kdamond in self.kdamonds:
+            kdamond.target(workload.pid)
+
+    def turn(self, kdamonds, command):
+        for kdamond in kdamonds:
+            kdamond.state(command)
+        return maps_of(self.mount.process.pid)
+
+    def test_is_used_again(self):
+        first = self.turn(self.kdamonds[:3], 'on')
+        self.assertEqual(self.turn(self.kdamonds[:3], 'off'), first)
+        self.assertEqual(self.turn(self.kdamonds[3:6], 'on'), first)
+        self.assertGreater(self.turn(self.kdamonds[:3], 'on'), first)
+
+    def test_no_more_than_some_are_kept(self):
+        unused = self.turn(self.kdamonds[:1], 'on')
+        most = self.turn(self.kdamonds[1:], 'on')
+        each = (len(most) - len(unused)) / 19
+        kept = self.turn(self.kdamonds, 'off')
+        self.assertEqual(len(most) - len(kept), 4 * each)
+        self.assertLess(kept, most)
