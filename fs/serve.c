@@ -12,6 +12,7 @@
 #include "fs/fuse/borrowed.h"
 #include "fs/serve.h"
 #include "util/log.h"
+#include "util/slice.h"
 
 static enum session_next on_signal(int number, void *argument)
 {
@@ -62,6 +63,8 @@ static int serve_prepare(const struct options *options)
 	if (!r)
 		r = agents_start();
 	access_prepare(options->method);
+	/* Others wait for each answer. */
+	slice_shorten();
 	return r;
 }
 

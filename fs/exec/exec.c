@@ -30,6 +30,7 @@
 #include "fs/options.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/slice.h"
 
 /* Exit statuses, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -167,6 +168,7 @@ static int serve(const struct options *options, struct session *session, int sig
 	if (!r)
 		r = agents_start();
 	access_prepare(options->method);
+	slice_shorten();
 	if (!r)
 		r = privileges_settle(access_method_uses(options->method), options->sandbox);
 	if (!r)

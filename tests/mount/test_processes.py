@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A kdamond is a process, as the kernel's are: what shows it, what signals it, and its end."""
+import ctypes
 import os
 import signal
+import struct
 import subprocess
 import tempfile
 import time
 import unittest
 
-from damon import BUILD, DAMONFS, PAGE, RESTS, SANITIZED, Mount, Workload, present_frames, until
+from damon import BUILD, DAMONFS, LIBC, PAGE, RESTS, SANITIZED, Mount, Workload, present_frames, until
 from users import OWNER, as_user, running
 
 
@@ -22,6 +24,52 @@ def is_there(pid):
             return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
     except FileNotFoundError:
         return False
+
+
+SYS_SCHED_GETATTR, RESET_ON_FORK = 315, 1
+
+
+def scheduling(tid):
+    """The flags, the nice value and the slice (ns) of a thread."""
+    attributes = ctypes.create_string_buffer(48)
+    if LIBC.syscall(SYS_SCHED_GETATTR, tid, attributes, len(attributes), 0):
+        raise OSError(ctypes.get_errno(), 'sched_getattr')
+    _, _, flags, nice, _, runtime, _, _ = struct.unpack('IIQiIQQQ', attributes)
+    return flags, nice, runtime
+
+
+class Preferred(Mount):
+    """A damonfs of higher priority."""
+
+    def start(self, options, env):
+        return subprocess.Popen([DAMONFS, '-f', *options, self.dir], stderr=self.log, env=env,
+                                preexec_fn=lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
+
+
+@unittest.skipUnless(scheduling(0)[2], 'MISSING: Linux 6.12, which has slices')
+class Turns(unittest.TestCase):
+    """Who answers has early turns, and nobody else: by a short slice, not by a priority."""
+
+    def look(self, kind=Mount):
+        """How the request thread is scheduled, and all that it started."""
+        with Workload('--size', '4M', '--hot', '1M', '--at', '1M', *RESTS) as workload, \
+                kind('log=info') as mount:
+            kdamond, = mount.kdamonds(1)
+            kdamond.target(workload.pid)
+            kdamond.state('on')
+            pid = mount.process.pid
+            tids = {int(tid) for tid in os.listdir('/proc/%d/task' % pid)} | {kdamond.pid()}
+            return scheduling(pid), {scheduling(tid) for tid in tids - {pid}}
+
+    def test_the_request_thread(self):
+        usual = scheduling(0)
+        self.assertEqual(self.look(), ((RESET_ON_FORK, usual[1], 100000), {usual}))
+
+    @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, who may give priorities')
+    def test_a_priority_that_was_given_is_everybodys(self):
+        first, others = self.look(Preferred)
+        self.assertEqual((first[1], {nice for _, nice, _ in others}), (-5, {-5}))
+        self.assertEqual({first}, others)
 
 
 @unittest.skipIf('tsan' in BUILD, 'MISSING: processes that ThreadSanitizer knows')
