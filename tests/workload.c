@@ -7,7 +7,8 @@
  *
  *     pid=N start=ADDRESS end=ADDRESS hot_start=ADDRESS hot_end=ADDRESS
  *
- * and, when it ends, how many pages a second it has touched.
+ * and, when it ends, how many pages a second it has touched.  With --check it says "harmed", and
+ * where, and ends with status 3, as soon as a page does not have what was written to it last.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -32,7 +33,7 @@ struct workload {
 	double move_after; /* seconds; 0: never */
 	double seconds; /* 0: until it is killed */
 	unsigned int pause_us; /* after each pass over the hot part */
-	bool write, idle;
+	bool write, idle, check;
 	const char *kind, *file;
 	volatile char *memory;
 };
@@ -185,6 +186,55 @@ static void report(const struct workload *w)
 	fflush(stdout);
 }
 
+/* With --check: how often each page was written. */
+static uint64_t *versions;
+
+static volatile uint64_t *word_at(const struct workload *w, uint64_t page)
+{
+	return (volatile uint64_t *)(uintptr_t)(w->memory + page * PAGE);
+}
+
+/* What the page must begin with: nothing that it, or another page, had before. */
+static uint64_t word_of(uint64_t page)
+{
+	return (page + 1) * 0x9e3779b97f4a7c15 ^ versions[page];
+}
+
+static void mark_all(const struct workload *w)
+{
+	versions = calloc(w->size / PAGE, sizeof(*versions));
+	if (!versions)
+		die("calloc");
+	for (uint64_t page = 0; page < w->size / PAGE; page++)
+		*word_at(w, page) = word_of(page);
+}
+
+static void check_page(const struct workload *w, uint64_t page)
+{
+	uint64_t word = *word_at(w, page);
+
+	if (word == word_of(page))
+		return;
+	printf("harmed: page %lu has %lx, not %lx\n", page, word, word_of(page));
+	exit(3);
+}
+
+/* The hot part, and one page of all, in turn. */
+static uint64_t check_hot(const struct workload *w)
+{
+	static uint64_t turn;
+
+	for (uint64_t page = w->at / PAGE; page < (w->at + w->hot) / PAGE; page++) {
+		check_page(w, page);
+		if (!w->write)
+			continue;
+		versions[page]++;
+		*word_at(w, page) = word_of(page);
+	}
+	check_page(w, turn++ % (w->size / PAGE));
+	return w->hot / PAGE;
+}
+
 static uint64_t touch_hot(const struct workload *w)
 {
 	volatile char *hot = w->memory + w->at;
@@ -216,11 +266,13 @@ static void run(struct workload *w)
 		if (w->idle)
 			usleep(10000);
 		else
-			touched += touch_hot(w);
+			touched += w->check ? check_hot(w) : touch_hot(w);
 		if (w->pause_us)
 			usleep(w->pause_us);
 		t = now();
 	}
+	for (uint64_t page = 0; w->check && page < w->size / PAGE; page++)
+		check_page(w, page);
 	printf("pages_per_second=%.0f\n", (double)touched / (t - start));
 }
 
@@ -251,6 +303,7 @@ static void usage(void)
 	     "  --seconds N      ends after so long\n"
 	     "  --pause US       rests after each pass over the hot part\n"
 	     "  --access KIND    read, write (write) or none\n"
+	     "  --check          that its memory has what was written to it\n"
 	     "  --file PATH      for --kind file: this file, which is kept\n"
 	     "  --kind KIND      of memory:");
 	for (size_t i = 0; i < NR_KINDS; i++)
@@ -260,10 +313,19 @@ static void usage(void)
 static void parse(int argc, char **argv, struct workload *w)
 {
 	static const struct option options[] = {
-		{ "size", 1, NULL, 's' },  { "hot", 1, NULL, 'h' },    { "at", 1, NULL, 'a' },
-		{ "step", 1, NULL, 't' },  { "move", 1, NULL, 'm' },   { "seconds", 1, NULL, 'n' },
-		{ "pause", 1, NULL, 'p' }, { "access", 1, NULL, 'c' }, { "file", 1, NULL, 'f' },
-		{ "kind", 1, NULL, 'k' },  { "help", 0, NULL, '?' },   { 0 },
+		{ "size", 1, NULL, 's' },
+		{ "hot", 1, NULL, 'h' },
+		{ "at", 1, NULL, 'a' },
+		{ "step", 1, NULL, 't' },
+		{ "move", 1, NULL, 'm' },
+		{ "seconds", 1, NULL, 'n' },
+		{ "pause", 1, NULL, 'p' },
+		{ "access", 1, NULL, 'c' },
+		{ "file", 1, NULL, 'f' },
+		{ "kind", 1, NULL, 'k' },
+		{ "check", 0, NULL, 'v' },
+		{ "help", 0, NULL, '?' },
+		{ 0 },
 	};
 	int c;
 
@@ -293,6 +355,9 @@ static void parse(int argc, char **argv, struct workload *w)
 		case 'c':
 			w->write = !strcmp(optarg, "write");
 			w->idle = !strcmp(optarg, "none");
+			break;
+		case 'v':
+			w->check = true;
 			break;
 		case 'f':
 			w->file = optarg;
@@ -333,6 +398,8 @@ int main(int argc, char **argv)
 	signal(SIGINT, on_signal);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	kinds[kind].map(&w);
+	if (w.check)
+		mark_all(&w);
 	run(&w);
 	return 0;
 }

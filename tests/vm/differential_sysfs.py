@@ -187,10 +187,9 @@ def clean(tree):
 
 
 def prepare(tree, pid):
-    """One kdamond that could be turned on."""
-    for name, text in (('nr_kdamonds', '1'), ('0/contexts/nr_contexts', '1'),
-                       ('0/contexts/0/targets/nr_targets', '1'), ('0/contexts/0/targets/0/pid_target', str(pid)),
-                       ('0/contexts/0/schemes/nr_schemes', '1')):
+    """The first kdamond could be turned on."""
+    for name, text in (('0/contexts/nr_contexts', '1'), ('0/contexts/0/targets/nr_targets', '1'),
+                       ('0/contexts/0/targets/0/pid_target', str(pid)), ('0/contexts/0/schemes/nr_schemes', '1')):
         tree.write(name, text)
 
 
@@ -258,6 +257,7 @@ def compare(rng, trees, pids, number):
             failed += 0 if fresh else missed(i, trees)
             for tree in trees:
                 clean(tree)
+                tree.write('nr_kdamonds', '1')
                 prepare(tree, pids[0])
             # Before much is wrong with it.
             if rng.random() < 0.5:
