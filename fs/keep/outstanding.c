@@ -117,14 +117,21 @@ static void answer_held(struct outstanding *outstanding, int fd)
 	}
 }
 
-/* Whether the request at hand can be given to libfuse: it trusts the sizes in it. */
+/*
+ * Whether the request at hand can be given to libfuse: it trusts the sizes in it.
+ *
+ * The kernel copies a request page by page, and if a signal keeps it from one, it answers the
+ * request itself.  So one that fits a page is whole as soon as its number is there, also if the
+ * daemon was killed before it could note that.
+ */
 static bool is_whole(struct outstanding *outstanding)
 {
 	const struct fuse_in_header *header = header_of(outstanding);
 	const struct fuse_write_in *write = (const void *)(header + 1);
 
-	if (outstanding->whole != header->unique || header->len < sizeof(*header) ||
-	    header->len > OUTSTANDING_REQUEST)
+	if (header->len < sizeof(*header) || header->len > OUTSTANDING_REQUEST)
+		return false;
+	if (outstanding->whole != header->unique && header->len > PAGE)
 		return false;
 	return header->opcode != FUSE_WRITE ||
 	       (header->len >= sizeof(*header) + sizeof(*write) &&

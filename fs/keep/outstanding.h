@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/macros.h"
+
 /* The longest request: a write of so many bytes, and its headers. */
 #define OUTSTANDING_WRITE   (1UL << 20)
 #define OUTSTANDING_REQUEST (OUTSTANDING_WRITE + 4096)
@@ -34,8 +36,8 @@ struct outstanding {
 		uint32_t size; /* what a success answers */
 		_Atomic int32_t result; /* OUTSTANDING_UNKNOWN, 0 or a negative errno */
 	} held[OUTSTANDING_HELD];
-	/* At hand; its number is 0 if there is none. */
-	_Alignas(8) char request[OUTSTANDING_REQUEST];
+	/* At hand; its number is 0 if there is none.  On a page boundary: see is_whole(). */
+	_Alignas(PAGE) char request[OUTSTANDING_REQUEST];
 };
 
 /* The result of a held request that is still being worked on. */
@@ -72,7 +74,8 @@ void outstanding_release(struct outstanding *outstanding, int place);
 /*
  * Answers by the descriptor FD what a daemon before us left: held requests, with EINTR where their
  * result is not known, and the one at hand, if it is number STORED, a write of SIZE bytes that was
- * carried out, or two daemons were killed over it (EIO), or it is not whole (EINTR).
+ * carried out, or two daemons were killed over it (EIO), or it is long and perhaps not whole
+ * (EINTR).
  * Return: the size of the request at hand, if that is to be handled now; else 0.
  */
 size_t outstanding_answer(struct outstanding *outstanding, int fd, uint64_t stored, uint32_t size);

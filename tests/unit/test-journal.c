@@ -284,12 +284,18 @@ END_TEST
 
 /* ---- requests ---- */
 
-static void at_hand(uint64_t number)
+/* The daemon was killed as it came. */
+static void coming(uint64_t number, uint32_t size)
 {
-	const struct fuse_in_header header = { .len = sizeof(header), .unique = number };
+	const struct fuse_in_header header = { .len = size, .unique = number };
 
 	memcpy(shared->outstanding.request, &header, sizeof(header));
-	outstanding_came(&shared->outstanding, sizeof(header));
+}
+
+static void at_hand(uint64_t number)
+{
+	coming(number, sizeof(struct fuse_in_header));
+	outstanding_came(&shared->outstanding, sizeof(struct fuse_in_header));
 }
 
 /* The numbers and errors that were answered. */
@@ -365,6 +371,19 @@ START_TEST(what_kills_is_not_tried_for_ever)
 }
 END_TEST
 
+START_TEST(what_had_just_come_is_handled)
+{
+	at_hand(40);
+	outstanding_done(&shared->outstanding);
+	coming(41, 100);
+	ck_assert_uint_eq(outstanding_answer(&shared->outstanding, -1, 0, 0), 100);
+	outstanding_done(&shared->outstanding);
+	/* Of a long one there may be a part. */
+	coming(42, 5000);
+	assert_answered(42, 0, -EINTR);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("journal");
@@ -389,5 +408,6 @@ int main(void)
 	tcase_add_test(requests, what_was_held_is_answered);
 	tcase_add_test(requests, what_was_carried_out_is_not_done_again);
 	tcase_add_test(requests, what_kills_is_not_tried_for_ever);
+	tcase_add_test(requests, what_had_just_come_is_handled);
 	return unit_run(suite);
 }
