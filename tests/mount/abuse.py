@@ -58,14 +58,18 @@ class Worker(threading.Thread):
         pass
 
     def run(self):
+        self.attempt(self.begin)
+        while not self.stop.wait(self.rng.uniform(0, 2 * self.pause)):
+            self.attempt(self.turn)
+        self.attempt(self.end)
+
+    def attempt(self, what):
         try:
-            self.begin()
-            while not self.stop.wait(self.rng.uniform(0, 2 * self.pause)):
-                self.turn()
-            self.end()
-        # Whatever it is, the others go on.
+            what()
+        # Whatever it is, it goes on.
         except Exception:                   # pylint: disable=broad-exception-caught
-            self.ledger.fail('%s: %s' % (self.name, traceback.format_exc()))
+            self.client.doing = None
+            self.fail(traceback.format_exc())
 
     def fail(self, text):
         self.ledger.fail('%s: %s' % (self.name, text))
@@ -113,22 +117,22 @@ class Watcher(Worker):
         super().__init__(name, ledger, seed)
         self.kdamond, self.kind, self.actions = kdamond, kind, actions
         self.state = kdamond.path + '/state'
-        self.workload = None
-        self.on = False                     # must be
+        self.workload = None                # while its kdamond is set up for it
         self.turns = [self.look] * 6 + [self.stats] * 4 + [self.configure] * 6 + [self.is_on] * 4 + \
                      [self.commit] * 4 + [self.move, self.restart, self.replace]
 
     def begin(self):
         with self.client.during('sets up'):
-            self.workload = Workload('--kind', self.kind, '--check', '--size', '64M', '--hot', '16M', '--at', '16M',
-                                     '--step', '24M', '--pause', '5000')
-            self.set_up()
+            workload = Workload('--kind', self.kind, '--check', '--size', '64M', '--hot', '16M', '--at', '16M',
+                                '--step', '24M', '--pause', '5000')
+            self.set_up(workload)
+        self.workload = workload
         self.command('on')
 
-    def set_up(self):
-        self.kdamond.target(self.workload.pid)
+    def set_up(self, workload):
+        self.kdamond.target(workload.pid)
         self.kdamond.attrs(aggr=5000 * SAMPLES, update=1 << 40)
-        self.kdamond.regions((self.workload.start, self.workload.end))
+        self.kdamond.regions((workload.start, workload.end))
         set_schemes(self.kdamond, self.actions)
 
     def turn(self):
@@ -204,9 +208,10 @@ class Watcher(Worker):
     def replace(self):
         """Another target, after this one's sudden end."""
         with self.client.during('replaces its target'):
-            self.workload.process.kill()
-            self.workload.process.wait()
-            self.workload.process.stdout.close()
+            workload, self.workload = self.workload, None
+            workload.process.kill()
+            workload.process.wait()
+            workload.process.stdout.close()
         gone = until(lambda: self.client.read(self.state) == 'off\n', SOON)
         self.ledger.check(gone, self.name + ': is on without a target')
         self.begin()
