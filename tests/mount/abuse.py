@@ -118,8 +118,8 @@ class Watcher(Worker):
         self.kdamond, self.kind, self.actions = kdamond, kind, actions
         self.state = kdamond.path + '/state'
         self.workload = None                # while its kdamond is set up for it
-        self.turns = [self.look] * 6 + [self.stats] * 4 + [self.configure] * 6 + [self.is_on] * 4 + \
-                     [self.commit] * 4 + [self.move, self.restart, self.replace]
+        self.turns = [self.look] * 24 + [self.stats] * 16 + [self.configure] * 24 + [self.is_on] * 16 + \
+                     [self.commit] * 16 + [self.move] * 4 + [self.restart] * 4 + [self.replace]
 
     def begin(self):
         with self.client.during('sets up'):
@@ -141,7 +141,7 @@ class Watcher(Worker):
 
     def end(self):
         self.command('off')
-        self.close()
+        self.close(self.workload)
 
     def command(self, word):
         """WORD is carried out, however often the daemon dies meanwhile."""
@@ -206,12 +206,15 @@ class Watcher(Worker):
             self.workload.move()
 
     def replace(self):
-        """Another target, after this one's sudden end."""
+        """Another target, after this one's end, sudden or not."""
         with self.client.during('replaces its target'):
             workload, self.workload = self.workload, None
-            workload.process.kill()
-            workload.process.wait()
-            workload.process.stdout.close()
+            if self.rng.random() < 0.5:
+                workload.process.kill()
+                workload.process.wait()
+                workload.process.stdout.close()
+            else:
+                self.close(workload)
         gone = until(lambda: self.client.read(self.state) == 'off\n', SOON)
         self.ledger.check(gone, self.name + ': is on without a target')
         self.begin()
@@ -222,9 +225,10 @@ class Watcher(Worker):
                 self.name, status, status is not None and self.workload.process.stdout.read())):
             self.begin()
 
-    def close(self):
-        self.workload.close()
-        status = self.workload.process.returncode
+    def close(self, workload):
+        """It looks at all of its memory first."""
+        workload.close()
+        status = workload.process.returncode
         self.ledger.check(status == 0, '%s: its target ended with status %s' % (self.name, status))
 
 
@@ -234,7 +238,7 @@ RESTLESS = '''i=0; while [ $i -lt 20 ]; do sleep 0.01 || exit 9; i=$((i + 1)); d
 
 
 def restless(rng):
-    return subprocess.Popen(['sh', '-c', RESTLESS, RESTLESS, str(rng.randrange(8))])
+    return subprocess.Popen(['sh', '-c', RESTLESS, RESTLESS, str(rng.randrange(4))])
 
 
 class Restless(Worker):
