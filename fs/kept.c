@@ -91,8 +91,8 @@ static int keep_mount(struct options *options, struct daemon *daemon, int fd)
 									   .daemon = daemon };
 	_cleanup_close_ int memory_fd = -1;
 	struct keeper keeper = { .signals = serve_open_signals(more, ARRAY_SIZE(more)),
-				 .active = { 0, -1, -1 },
-				 .standby = { 0, -1, -1 },
+				 .active = { 0, -1, -1, false },
+				 .standby = { 0, -1, -1, false },
 				 .execute = keeper_execute };
 	struct shared *shared = shared_new(&memory_fd);
 	int status = EXIT_FAILURE, r = shared ? 0 : -errno;

@@ -25,6 +25,9 @@
 #define DEATHS_KILLED 20
 #define DEATHS_NS     10000000000
 
+/* How long an upgrade may take. */
+#define UPGRADE_NS 25000000000
+
 /* What a daemon says. */
 enum { PREPARED = 'p', SERVES = 's' };
 
@@ -55,6 +58,7 @@ static void forget(struct kept_daemon *daemon)
 	close_fd(&daemon->ready);
 	close_fd(&daemon->go);
 	daemon->pid = 0;
+	daemon->prepared = false;
 }
 
 /* In the child.  Return: KEEPER_DAEMON. */
@@ -108,6 +112,24 @@ static int start_daemon(struct keeper *keeper, struct kept_daemon *out)
 	return 0;
 }
 
+static void kill_standby(struct keeper *keeper)
+{
+	if (keeper->standby.pid) {
+		kill(keeper->standby.pid, SIGKILL);
+		waitpid(keeper->standby.pid, NULL, 0);
+	}
+	forget(&keeper->standby);
+}
+
+/* Daemons are of the program of before. */
+static void give_up_upgrade(struct keeper *keeper)
+{
+	log_error("the new damonfs cannot take over: see what it logged before; the old one goes "
+		  "on");
+	keeper->upgrading = false;
+	keeper->executes = keeper->executed;
+}
+
 /* The daemon that stood by has ended; as the keeper had it executed, others may do better. */
 static void on_standby_end(struct keeper *keeper)
 {
@@ -116,10 +138,7 @@ static void on_standby_end(struct keeper *keeper)
 		log_info("the daemon that stood by has ended: taking over will take longer");
 		return;
 	}
-	log_error("the new damonfs cannot take over: see what it logged before; the old one goes "
-		  "on");
-	keeper->upgrading = false;
-	keeper->executes = keeper->executed;
+	give_up_upgrade(keeper);
 	keeper->alone = true;
 }
 
@@ -130,12 +149,9 @@ static void upgrade(struct keeper *keeper)
 
 	if (!keeper->begun || keeper->ending || keeper->upgrading)
 		return;
-	if (keeper->standby.pid) {
-		kill(keeper->standby.pid, SIGKILL);
-		waitpid(keeper->standby.pid, NULL, 0);
-		forget(&keeper->standby);
-	}
+	kill_standby(keeper);
 	keeper->upgrading = true;
+	keeper->upgrade_until = clock_ns() + UPGRADE_NS;
 	keeper->executed = keeper->executes;
 	keeper->executes = true;
 	/* It executes, or ends: so the child does not come back. */
@@ -191,9 +207,21 @@ static void on_prepared(struct keeper *keeper)
 {
 	char said;
 
-	if (read(keeper->standby.ready, &said, 1) != 1 || !keeper->upgrading)
+	if (read(keeper->standby.ready, &said, 1) != 1)
 		return;
-	kill(keeper->active.pid, SIGUSR2);
+	keeper->standby.prepared = true;
+	if (keeper->upgrading)
+		kill(keeper->active.pid, SIGUSR2);
+}
+
+/* Return: for poll(), how long the daemon that stands by may take. */
+static int upgrade_time_left(const struct keeper *keeper)
+{
+	uint64_t now = clock_ns();
+
+	if (!keeper->upgrading)
+		return -1;
+	return now < keeper->upgrade_until ? (int)((keeper->upgrade_until - now) / 1000000) + 1 : 0;
 }
 
 /* Has another daemon stand by.  Return: 0, or KEEPER_DAEMON in the child. */
@@ -250,8 +278,13 @@ static int wait_for_end(struct keeper *keeper, int (*begun)(void *argument), voi
 				return KEEPER_DAEMON;
 			continue;
 		}
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), upgrade_time_left(keeper)) < 0 && errno != EINTR)
 			usleep(10000);
+		if (!upgrade_time_left(keeper)) {
+			kill_standby(keeper);
+			on_standby_end(keeper);
+			continue;
+		}
 		if (fds[2].revents)
 			on_prepared(keeper);
 		if (fds[0].revents & POLLIN)
@@ -284,7 +317,7 @@ static int activate(struct keeper *keeper)
 	forget(&keeper->active);
 	if (keeper->standby.pid) {
 		keeper->active = keeper->standby;
-		keeper->standby = (struct kept_daemon){ 0, -1, -1 };
+		keeper->standby = (struct kept_daemon){ 0, -1, -1, false };
 	} else {
 		r = start_daemon(keeper, &keeper->active);
 	}
@@ -299,11 +332,7 @@ static int activate(struct keeper *keeper)
 
 static void end_standby(struct keeper *keeper)
 {
-	if (keeper->standby.pid) {
-		kill(keeper->standby.pid, SIGKILL);
-		waitpid(keeper->standby.pid, NULL, 0);
-	}
-	forget(&keeper->standby);
+	kill_standby(keeper);
 	forget(&keeper->active);
 }
 
@@ -322,14 +351,20 @@ static bool has_finished(const struct keeper *keeper, int status)
 	       (!FAILURES_PASS || !keeper->begun || WEXITSTATUS(status) != EXIT_FAILURE);
 }
 
-/* Whether it was asked to make room for the one that stands by, and has. */
-static bool has_handed_over(struct keeper *keeper, int status)
+/* Whether it was asked to make room for the next one, perhaps not by us, and has. */
+static bool has_handed_over(const struct keeper *keeper, int status)
 {
-	bool upgrading = keeper->upgrading && keeper->standby.pid;
+	return !keeper->ending && WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_HANDED_OVER;
+}
 
+/* The active daemon has ended: one that is not prepared may never be, and does not take over. */
+static void end_upgrade(struct keeper *keeper)
+{
+	if (keeper->upgrading && !keeper->standby.prepared) {
+		kill_standby(keeper);
+		give_up_upgrade(keeper);
+	}
 	keeper->upgrading = false;
-	return upgrading && !keeper->ending && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == KEEPER_HANDED_OVER;
 }
 
 /* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */
@@ -364,8 +399,8 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 		if (r == KEEPER_DAEMON)
 			return r;
 		if (!r && has_handed_over(keeper, *status)) {
-			log_info("damonfs %d hands over to %d", keeper->active.pid,
-				 keeper->standby.pid);
+			end_upgrade(keeper);
+			log_info("damonfs %d hands over", keeper->active.pid);
 			continue;
 		}
 		if (!r && has_finished(keeper, *status)) {
@@ -377,6 +412,8 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 		}
 		if (!r)
 			r = on_death(keeper, *status, &own, &killed);
+		if (!r)
+			end_upgrade(keeper);
 	} while (!r);
 	end_standby(keeper);
 	return r;

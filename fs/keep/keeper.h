@@ -12,6 +12,7 @@
 #define DAMONFS_FS_KEEP_KEEPER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* A daemon, as the keeper sees it. */
@@ -19,6 +20,7 @@ struct kept_daemon {
 	pid_t pid; /* 0: none */
 	int ready; /* it says that it is prepared, and that it serves; -1: it has */
 	int go; /* it is told to take over */
+	bool prepared; /* it has said so */
 };
 
 struct keeper {
@@ -34,6 +36,7 @@ struct keeper {
 	bool executes; /* daemons are executed: there was an upgrade */
 	bool upgrading; /* to the one that stands by; before, EXECUTED were */
 	bool executed;
+	uint64_t upgrade_until; /* ns: then it is given up */
 	bool alone; /* an upgrade failed: none stands by */
 	/* The daemon's own ends of the pipes. */
 	int ready, go;

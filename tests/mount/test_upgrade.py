@@ -10,7 +10,8 @@ import threading
 import time
 import unittest
 
-from damon import DAMONFS, Mount, Workload, children_of, error_of, read, until, write
+from damon import (DAMONFS, EMULATED, SANITIZED, Mount, Workload, children_of, error_of, read, until,
+                   write)
 from test_status import status
 from test_survival import Survivor, configuration
 
@@ -181,6 +182,42 @@ class Upgrade(unittest.TestCase):
             self.mount.kill()
             self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
             time.sleep(0.3)
+
+    def start_of_one_that_hangs(self):
+        """An upgrade to a program that never gets ready; its process."""
+        before = children_of(self.mount.process.pid)
+        os.kill(self.mount.process.pid, signal.SIGUSR2)
+        while True:
+            for pid in children_of(self.mount.process.pid):
+                if pid not in before:
+                    os.kill(pid, signal.SIGSTOP)
+                    return pid
+
+    def test_one_that_is_not_ready_does_not_take_over_from_one_that_is_killed(self):
+        self.turn_on()
+        self.assertTrue(until(lambda: len(children_of(self.mount.process.pid)) == 2, 10))
+        hangs = self.start_of_one_that_hangs()
+        self.mount.kill()
+        self.assertTrue(until(lambda: hangs not in children_of(self.mount.process.pid), 10), self.mount.logged())
+        self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
+
+    @unittest.skipIf(SANITIZED or EMULATED, 'it takes half a minute')
+    def test_one_that_never_gets_ready_is_given_up(self):
+        self.assertTrue(until(lambda: len(children_of(self.mount.process.pid)) == 2, 10))
+        before = status(self.mount.dir)['pid']
+        hangs = self.start_of_one_that_hangs()
+        self.assertTrue(until(lambda: 'the old one goes on' in self.mount.logged(), 40), self.mount.logged())
+        self.assertNotIn(hangs, children_of(self.mount.process.pid))
+        self.assertEqual(status(self.mount.dir)['pid'], before)
+        self.assertEqual(self.mount.upgrade().returncode, 0, self.mount.logged())
+
+    def test_a_daemon_that_is_asked_by_another_hands_over(self):
+        self.turn_on()
+        for _ in range(3):
+            before = status(self.mount.dir)['pid']
+            os.kill(before, signal.SIGUSR2)
+            self.assertTrue(until(lambda: status(self.mount.dir)['pid'] != before, 10), self.mount.logged())
+            self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
 
     def test_ends_in_the_middle(self):
         os.kill(self.mount.process.pid, signal.SIGUSR2)
