@@ -117,6 +117,7 @@ class Watcher(Worker):
         super().__init__(name, ledger, seed)
         self.kdamond, self.kind, self.actions = kdamond, kind, actions
         self.state = kdamond.path + '/state'
+        self.applied = {}                   # the most bytes that were seen, by action
         self.workload = None                # while its kdamond is set up for it
         self.turns = [self.look] * 24 + [self.stats] * 16 + [self.configure] * 24 + [self.is_on] * 16 + \
                      [self.commit] * 16 + [self.move] * 4 + [self.restart] * 4 + [self.replace]
@@ -180,12 +181,14 @@ class Watcher(Worker):
 
     def stats(self):
         self.command('update_schemes_stats')
-        for i in range(len(self.actions)):
+        for i, action in enumerate(self.actions):
             deaths = self.ledger.deaths
-            tried, applied = ([int(self.client.read('%s/schemes/%d/stats/%s_%s' % (self.kdamond.context, i, unit, what)))
-                               for unit in ('nr', 'sz')] for what in ('tried', 'applied'))
+            base = '%s/schemes/%d/stats/' % (self.kdamond.context, i)
+            tried, applied = ([int(self.client.read(base + unit + what)) for unit in ('nr', 'sz')]
+                              for what in ('_tried', '_applied'))
             self.ledger.check(deaths != self.ledger.deaths or tried >= applied and tried[1] >= applied[1],
-                              '%s: scheme %d tried %s, applied %s' % (self.name, i, tried, applied))
+                              '%s: %s tried %s, applied %s' % (self.name, action, tried, applied))
+            self.applied[action] = max(self.applied.get(action, 0), applied[1])
 
     def configure(self):
         path = self.kdamond.scheme + '/watermarks/high'
