@@ -388,7 +388,7 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 	struct deaths own = { 0 }, killed = { 0 };
 	int r;
 
-	prctl(PR_SET_NAME, "damonfs:keeper");
+	prctl(PR_SET_NAME, KEEPER_NAME);
 	signal(SIGPIPE, SIG_IGN);
 	keeper->pid = getpid();
 	keeper->argument = argument;

@@ -15,6 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The name of its process. */
+#define KEEPER_NAME "damonfs:keeper"
+
 /* A daemon, as the keeper sees it. */
 struct kept_daemon {
 	pid_t pid; /* 0: none */

@@ -96,9 +96,9 @@ static int take_numbers(const char *text, struct succession *out)
 
 int successor_take(int argc, char **argv, struct succession *out)
 {
-	*out = (struct succession){
-		.keeper = { .signals = -1, .active = { 0, -1, -1, false }, .standby = { 0, -1, -1, false } }
-	};
+	*out = (struct succession){ .keeper = { .signals = -1,
+						.active = { 0, -1, -1, false },
+						.standby = { 0, -1, -1, false } } };
 	if (argc < WORD_OPTIONS)
 		return -EINVAL;
 	out->mountpoint = argv[WORD_MOUNTPOINT];

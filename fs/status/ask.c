@@ -10,43 +10,65 @@
 #include "fs/mounts.h"
 #include "fs/status/ask.h"
 #include "fs/status/report.h"
+#include "fs/status/say.h"
 #include "util/cleanup.h"
 
 /* How often to ask again when another daemon took over as it answered. */
 #define TRIES 10
 
-/* Where the file may be: in a whole mount, or in its directory `admin'. */
-static const char *const files[] = { "admin/kdamonds/nr_kdamonds", "kdamonds/nr_kdamonds",
-				     "nr_kdamonds" };
+/* The longest status that is believed. */
+#define MAX_STATUS (16 << 20)
 
-/* Return: a descriptor, or a negative errno. */
+/* Where the file is; the mount point may be one of these directories. */
+static const char *const directories[] = { "admin", "kdamonds" };
+
+/* Opens the file, also where anybody serves the mount: no link leads elsewhere. */
 static int open_file(const char *mountpoint)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		_cleanup_free_ char *path = NULL;
-		int fd;
+	_cleanup_close_ int dir = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd;
 
-		if (asprintf(&path, "%s/%s", mountpoint, files[i]) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != ENOENT)
-			return fd < 0 ? -errno : fd;
+	for (size_t i = 0; dir >= 0 && i < ARRAY_SIZE(directories); i++) {
+		fd = openat(dir, directories[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		close(dir);
+		dir = fd;
 	}
-	return -ENOENT;
+	fd = dir < 0 ? -1 : openat(dir, "nr_kdamonds", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* What is read of a descriptor. */
+struct source {
+	int fd;
+	size_t left; /* bytes that may come */
+};
+
+/* As json_load_callback() wants it. */
+static size_t read_source(void *buffer, size_t size, void *argument)
+{
+	struct source *source = argument;
+	ssize_t bytes = read(source->fd, buffer, min_ul(size, source->left));
+
+	if (bytes > 0)
+		source->left -= (size_t)bytes;
+	return (size_t)bytes;
 }
 
 /* Return: 0 and *OUT, -EAGAIN if it is to be asked again, or another negative errno. */
 static int ask_once(const char *mountpoint, json_t **out)
 {
 	_cleanup_close_ int fd = open_file(mountpoint);
+	struct source source = { fd, MAX_STATUS };
 
 	if (fd < 0)
 		return fd;
 	if (ioctl(fd, REPORT_STATUS))
 		return -errno;
-	*out = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, NULL);
+	*out = json_load_callback(read_source, &source, JSON_DISABLE_EOF_CHECK, NULL);
+	if (!source.left)
+		return -EFBIG;
 	/* A daemon that took over meanwhile knows nothing of our ioctl: it told the number. */
 	return json_is_object(*out) ? 0 : -EAGAIN;
 }
@@ -78,8 +100,12 @@ static const char *advice(int error)
 	case -EPERM:
 		return "; ask as root, or as its owner (-o uid=)";
 	case -ENOENT:
+	case -ENOTDIR:
+	case -ELOOP:
 	case -ENOTTY:
 		return "; it is no mount of damonfs, or of an older one";
+	case -ESRCH:
+		return "; it names no keeper of damonfs that runs here";
 	case -ETIMEDOUT:
 		return "; the old daemon still serves: its keeper's log says why";
 	default:
@@ -89,7 +115,7 @@ static const char *advice(int error)
 
 void ask_explain(const char *command, const char *mountpoint, int r)
 {
-	fprintf(stderr, "damonfs %s: %s: %s%s\n", command, mountpoint, strerror(-r), advice(r));
+	say(stderr, "damonfs %s: %s: %s%s\n", command, mountpoint, strerror(-r), advice(r));
 }
 
 /* Paths of mounts, one of each. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "fs/status/print.h"
+#include "fs/status/say.h"
 #include "util/cleanup.h"
 
 /* "12 s", "3 min", "2 h", "5 days", in TEXT. */
@@ -42,12 +43,12 @@ static void print_target(json_t *target)
 	const char *why = string_of(target, "why"), *method = string_of(target, "method");
 
 	if (pid > 0)
-		printf("    pid %.0f: ", pid);
+		say(stdout, "    pid %.0f: ", pid);
 	else
-		printf("    %s: ", *method ? "physical memory" : "a process");
-	printf("%s%s%s", string_of(target, "state"), *method ? " by " : "", method);
-	printf(", %.0f regions", number_of(target, "regions"));
-	printf("%s%s\n", *why ? "; " : "", why);
+		say(stdout, "    %s: ", *method ? "physical memory" : "a process");
+	say(stdout, "%s%s%s", string_of(target, "state"), *method ? " by " : "", method);
+	say(stdout, ", %.0f regions", number_of(target, "regions"));
+	say(stdout, "%s%s\n", *why ? "; " : "", why);
 }
 
 static void print_kdamond(json_t *kdamond)
@@ -58,19 +59,20 @@ static void print_kdamond(json_t *kdamond)
 	char text[32];
 	size_t i;
 
-	printf("  %s: %s for %s", string_of(kdamond, "place"), string_of(kdamond, "state"),
-	       duration(on, text));
+	say(stdout, "  %s: %s for %s", string_of(kdamond, "place"), string_of(kdamond, "state"),
+	    duration(on, text));
 	if (pid > 0)
-		printf("; %s, pid %.0f", string_of(kdamond, "name"), pid);
+		say(stdout, "; %s, pid %.0f", string_of(kdamond, "name"), pid);
 	if (!targets) {
 		puts("");
 		return;
 	}
-	printf(", %.2f %% of a core\n",
-	       said_at > 0 ? number_of(kdamond, "cpu_s") / said_at * 100 : 0);
-	printf("    samples every %.15g ms, aggregates every %.15g ms; %.0f samples, %.0f missed\n",
-	       number_of(kdamond, "sample_us") / 1000, number_of(kdamond, "aggr_us") / 1000,
-	       number_of(kdamond, "samples"), number_of(kdamond, "missed"));
+	say(stdout, ", %.2f %% of a core\n",
+	    said_at > 0 ? number_of(kdamond, "cpu_s") / said_at * 100 : 0);
+	say(stdout,
+	    "    samples every %.15g ms, aggregates every %.15g ms; %.0f samples, %.0f missed\n",
+	    number_of(kdamond, "sample_us") / 1000, number_of(kdamond, "aggr_us") / 1000,
+	    number_of(kdamond, "samples"), number_of(kdamond, "missed"));
 	json_array_foreach(targets, i, target) print_target(target);
 }
 
@@ -81,15 +83,16 @@ void print_status(json_t *mount)
 	char text[32];
 	size_t i;
 
-	printf("%s: damonfs %s, as Linux %s, method %s\n", string_of(mount, "mountpoint"),
-	       string_of(mount, "version"), string_of(mount, "abi"), string_of(mount, "method"));
-	printf("  mounted %s ago; pid %.0f", duration(number_of(mount, "mounted_s"), text),
-	       number_of(mount, "pid"));
+	say(stdout, "%s: damonfs %s, as Linux %s, method %s\n", string_of(mount, "mountpoint"),
+	    string_of(mount, "version"), string_of(mount, "abi"), string_of(mount, "method"));
+	say(stdout, "  mounted %s ago; pid %.0f", duration(number_of(mount, "mounted_s"), text),
+	    number_of(mount, "pid"));
 	if (restarts > 0)
-		printf(" for %s, after %.0f other%s", duration(number_of(mount, "serves_s"), text),
-		       restarts, restarts > 1 ? "s" : "");
-	printf("; %.1f MiB, %.2f s of CPU\n", number_of(mount, "memory_bytes") / (1 << 20),
-	       number_of(mount, "cpu_s"));
+		say(stdout, " for %s, after %.0f other%s",
+		    duration(number_of(mount, "serves_s"), text), restarts,
+		    restarts > 1 ? "s" : "");
+	say(stdout, "; %.1f MiB, %.2f s of CPU\n", number_of(mount, "memory_bytes") / (1 << 20),
+	    number_of(mount, "cpu_s"));
 	if (!json_array_size(kdamonds))
 		puts("  nothing is on");
 	json_array_foreach(kdamonds, i, kdamond) print_kdamond(kdamond);

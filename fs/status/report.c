@@ -12,6 +12,7 @@
 #include "fs/damonfs.h"
 #include "fs/run.h"
 #include "fs/status/report.h"
+#include "fs/status/say.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "version.h"
@@ -69,11 +70,12 @@ static json_t *describe_targets(const struct damon_status *status)
 		const struct damon_target_status *target = &status->targets[t];
 
 		/* Either takes the other over, also if it fails. */
-		if (json_array_append_new(all,
-					  json_pack("{si ss ss? ss sI}", "pid", target->pid,
-						    "state", target_states[target->state], "method",
-						    target->method, "why", target->why.text,
-						    "regions", (json_int_t)target->nr_regions))) {
+		if (json_array_append_new(
+			    all, json_pack("{si ss so? so sI}", "pid", target->pid, "state",
+					   target_states[target->state], "method",
+					   target->method ? say_json(target->method) : NULL, "why",
+					   say_json(target->why.text), "regions",
+					   (json_int_t)target->nr_regions))) {
 			json_decref(all);
 			return NULL;
 		}
@@ -144,8 +146,8 @@ WITH_LOCK(tree_role) static json_t *describe_mount(const struct tree *tree)
 	char abi[16];
 
 	snprintf(abi, sizeof(abi), "%u.%u", tree->abi / 1000, tree->abi % 1000);
-	return json_pack("{ss ss ss si si sf sf sb si sI sf so}", "version", DAMONFS_VERSION, "abi",
-			 abi, "method", damonfs->method, "pid", getpid(), "keeper",
+	return json_pack("{ss ss so si si sf sf sb si sI sf so}", "version", DAMONFS_VERSION, "abi",
+			 abi, "method", say_json(damonfs->method), "pid", getpid(), "keeper",
 			 damonfs->survives ? getppid() : 0, "mounted_s",
 			 seconds_since(damonfs->mounted_since), "serves_s",
 			 seconds_since(damonfs->serves_since), "survives", damonfs->survives,

@@ -10,6 +10,7 @@
 
 #include "fs/status/ask.h"
 #include "fs/status/print.h"
+#include "fs/status/say.h"
 #include "fs/status/status.h"
 #include "util/cleanup.h"
 
@@ -30,9 +31,10 @@ static int add_answer(struct answers *answers, const char *mountpoint)
 		answers->failed = true;
 		return 0;
 	}
-	/* Of any bytes. */
-	json_object_set_new(mount, "mountpoint",
-			    json_stringn_nocheck(mountpoint, strlen(mountpoint)));
+	if (json_object_set_new(mount, "mountpoint", say_json(mountpoint))) {
+		json_decref(mount);
+		return -ENOMEM;
+	}
 	return json_array_append_new(answers->mounts, mount) ? -ENOMEM : 0;
 }
 
@@ -48,7 +50,7 @@ static int show(const struct answers *answers, bool json)
 
 	if (json)
 		return json_dumpf(answers->mounts, stdout,
-				  JSON_INDENT(2) | JSON_REAL_PRECISION(9)) ||
+				  JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII) ||
 				       puts("") < 0 ?
 			       -EIO :
 			       0;

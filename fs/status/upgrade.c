@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `damonfs upgrade': see upgrade.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fs/keep/keeper.h"
 #include "fs/status/ask.h"
+#include "fs/status/say.h"
 #include "fs/status/upgrade.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -42,6 +46,30 @@ static int find_serving(const char *mountpoint, struct serving *out)
 	return r;
 }
 
+/* Whether process PID is a keeper: a mount is anybody's, and may name any process. */
+static bool is_keeper(pid_t pid)
+{
+	char path[32], name[32] = "";
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 && !strcmp(name, KEEPER_NAME "\n");
+}
+
+/* Has process PID change to another daemon.  Return: 0, -ESRCH if it is no keeper, or another. */
+static int ask_keeper(pid_t pid)
+{
+	_cleanup_close_ int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	if (pidfd < 0)
+		return pid > 0 ? -errno : -ESRCH;
+	/* By the descriptor, the signal goes to the process that had that name, or to none. */
+	if (!is_keeper(pid))
+		return -ESRCH;
+	return syscall(SYS_pidfd_send_signal, pidfd, SIGUSR2, NULL, 0) ? -errno : 0;
+}
+
 /* Waits until another daemon serves than WAS.  Return: 0 or a negative errno. */
 static int wait_for_other(const char *mountpoint, const struct serving *was, struct serving *now)
 {
@@ -62,15 +90,15 @@ static int upgrade(const char *mountpoint, void *failed)
 	int r = find_serving(mountpoint, &was);
 
 	if (!r && !was.keeper) {
-		fprintf(stderr,
-			"damonfs upgrade: %s: its daemon has no keeper; mount with -o survive, or "
-			"unmount and mount again\n",
-			mountpoint);
+		say(stderr,
+		    "damonfs upgrade: %s: its daemon has no keeper; mount with -o survive, or "
+		    "unmount and mount again\n",
+		    mountpoint);
 		*(bool *)failed = true;
 		return 0;
 	}
-	if (!r && kill(was.keeper, SIGUSR2))
-		r = -errno;
+	if (!r)
+		r = ask_keeper(was.keeper);
 	if (!r)
 		r = wait_for_other(mountpoint, &was, &now);
 	if (r) {
@@ -78,8 +106,8 @@ static int upgrade(const char *mountpoint, void *failed)
 		*(bool *)failed = true;
 		return 0;
 	}
-	printf("%s: damonfs %s, process %d, took over from %s, process %d\n", mountpoint,
-	       now.version, now.pid, was.version, was.pid);
+	say(stdout, "%s: damonfs %s, process %d, took over from %s, process %d\n", mountpoint,
+	    now.version, now.pid, was.version, was.pid);
 	return 0;
 }
 

@@ -137,7 +137,7 @@ class Mount:
 
 
 def mount(source, target, kind, options=''):
-    if LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, options.encode()):
+    if LIBC.mount(source.encode(), os.fsencode(target), kind.encode(), 0, options.encode()):
         raise OSError(ctypes.get_errno(), 'mount')
 
 

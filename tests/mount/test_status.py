@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import subprocess
+import tempfile
 import time
 import unittest
 
 from damon import DAMONFS, Mount, UnprivilegedMount, Workload, error_of, read, until, write
+from impostor import Impostor
 from test_survival import Survivor
 
 STATUS = 0x4401     # _IO('D', 1)
@@ -125,6 +127,67 @@ class Status(unittest.TestCase):
         self.assertEqual(os.pread(other, 100, 0), b'2\n')
         os.close(ours)
         os.close(other)
+
+
+def says(**what):
+    return json.dumps({'pid': 1, 'keeper': 0, 'version': '1', **what}).encode()
+
+
+class Impostors(unittest.TestCase):
+    """Mounts are anybody's, and so are their paths: what they say harms nobody who asks."""
+
+    def run_at(self, mount, *words, **options):
+        return subprocess.run([DAMONFS, *words, mount.dir], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              **options)
+
+    def test_no_process_but_a_keeper_gets_a_signal(self):
+        with subprocess.Popen(['sleep', '1000']) as other:
+            for keeper in (other.pid, 1 << 22):
+                with Impostor(says(keeper=keeper)) as mount:
+                    said = self.run_at(mount, 'upgrade')
+                self.assertEqual(said.returncode, 1)
+                self.assertIn(b'names no keeper', said.stderr)
+            self.assertIsNone(other.poll())
+            other.kill()
+
+    def test_no_group_of_processes_gets_one(self):
+        with subprocess.Popen(['sleep', '1000'], start_new_session=True) as other:
+            with Impostor(says(keeper=-other.pid)) as mount:
+                self.assertIn(b'names no keeper', self.run_at(mount, 'upgrade').stderr)
+            self.assertIsNone(other.poll())
+            other.kill()
+
+    def test_a_link_is_not_followed(self):
+        with tempfile.NamedTemporaryFile() as f, Impostor(link=f.name.encode()) as mount:
+            self.assertIn(b'symbolic link', self.run_at(mount, 'status').stderr)
+
+    def test_one_that_never_ends_is_too_long(self):
+        with Impostor(b' ' * 4096, endless=True) as mount:
+            self.assertIn(b'too large', self.run_at(mount, 'status', timeout=60).stderr)
+
+    def test_nothing_is_a_command_to_a_terminal(self):
+        for text in ('\x1b[2J', '\x9b2J', '\x7f', 'a\nb'):
+            with Impostor(says(version=text, method=text, keeper=0)) as mount:
+                said = self.run_at(mount, 'status').stdout.decode()
+                json_said = self.run_at(mount, 'status', '--json').stdout
+            self.assertNotIn(text, said)
+            self.assertEqual(said.count('\n'), 3)
+            self.assertTrue(json_said.isascii())
+            self.assertEqual(json.loads(json_said)[0]['method'], text)
+
+    def test_paths_of_any_bytes(self):
+        with Impostor(says(), name=b'damonfs-test-\xff\x1b-') as mount:
+            said = self.run_at(mount, 'status')
+            self.assertEqual((said.returncode, said.stderr), (0, b''))
+            self.assertNotIn(b'\x1b', said.stdout)
+            self.assertIn('damonfs-test-?', json.loads(self.run_at(mount, 'status', '--json').stdout)[0]['mountpoint'])
+
+    def test_a_script_of_any_bytes(self):
+        with tempfile.NamedTemporaryFile(prefix=b'script-\xff') as script:
+            with Mount('log=error', b'method=simulated:' + script.name) as mount:
+                said = self.run_at(mount, 'status')
+        self.assertEqual((said.returncode, said.stderr), (0, b''))
+        self.assertIn(b'simulated:/tmp/script-?', said.stdout)
 
 
 class Reasons(unittest.TestCase):

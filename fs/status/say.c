@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Printing what others wrote: see say.h. */
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/status/say.h"
+#include "util/cleanup.h"
+
+/* Return: how many bytes a control character of Unicode at TEXT has; 0: there is none. */
+static size_t control_length(const char *text)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+
+	if (bytes[0] < ' ' || bytes[0] == 0x7f)
+		return 1;
+	return bytes[0] == 0xc2 && bytes[1] >= 0x80 && bytes[1] < 0xa0 ? 2 : 0;
+}
+
+void say(FILE *file, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	bool line = format[strlen(format) - 1] == '\n';
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vasprintf(&text, format, args);
+	va_end(args);
+	if (length < 0) {
+		text = NULL;
+		return;
+	}
+	for (int i = 0; i < length - line; i++)
+		memset(&text[i], '?', control_length(&text[i]));
+	fputs(text, file);
+}
+
+json_t *say_json(const char *text)
+{
+	_cleanup_free_ char *copy = NULL;
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	copy = strdup(text);
+	for (char *at = copy; at && *at; at++)
+		if (*at & 0x80)
+			*at = '?';
+	return copy ? json_string(copy) : NULL;
+}
