@@ -274,11 +274,12 @@ static int note_words(int argc, char **argv, struct options *options)
 	options->words = calloc((size_t)argc + 3, sizeof(*options->words));
 	if (!options->words)
 		return -ENOMEM;
-	for (int i = 1; i < argc; i++) {
+	/* Behind `--' there are no options. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
 		if (!strcmp(argv[i], "-o") && i + 1 < argc)
 			options->words[nr++] = argv[i++];
-		else if (!strcmp(argv[i], "--") || (argv[i][0] != '-' && !found)) {
-			found |= argv[i][0] != '-';
+		else if (argv[i][0] != '-' && !found) {
+			found = true;
 			continue;
 		}
 		options->words[nr++] = argv[i];

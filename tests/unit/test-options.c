@@ -2,6 +2,8 @@
 /* The command line of a mount. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/options.h"
 #include "tests/unit/unit.h"
@@ -43,6 +45,25 @@ START_TEST(words_without_the_mount_point)
 }
 END_TEST
 
+START_TEST(mount_points_like_options)
+{
+	char place[] = "/tmp/damonfs-test-XXXXXX";
+	char *words[] = { (char *)"damonfs", (char *)"-f", (char *)"--", (char *)"-m", NULL };
+	const char *expected[] = { "-f", "-o", "method=auto" };
+	struct options options;
+	size_t nr = 0;
+
+	ck_assert_ptr_nonnull(mkdtemp(place));
+	ck_assert_int_eq(chdir(place) || mkdir("-m", 0700), 0);
+	ck_assert_int_eq(options_parse(4, words, &options), 0);
+	ck_assert_int_eq(rmdir("-m") || rmdir(place), 0);
+	for (; options.words[nr]; nr++)
+		ck_assert_str_eq(options.words[nr], expected[nr]);
+	ck_assert_uint_eq(nr, ARRAY_SIZE(expected));
+	options_free(&options);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("options");
@@ -50,6 +71,7 @@ int main(void)
 
 	tcase_add_test(tcase, what_is_refused_is_freed);
 	tcase_add_test(tcase, words_without_the_mount_point);
+	tcase_add_test(tcase, mount_points_like_options);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
