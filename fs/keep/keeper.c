@@ -61,7 +61,7 @@ static void forget(struct kept_daemon *daemon)
 	daemon->prepared = false;
 }
 
-/* In the child.  Return: KEEPER_DAEMON. */
+/* In the child; for an upgrade, it does not come back.  Return: KEEPER_DAEMON. */
 static int be_daemon(struct keeper *keeper)
 {
 	sigset_t children;
@@ -79,7 +79,10 @@ static int be_daemon(struct keeper *keeper)
 		return KEEPER_DAEMON;
 	r = keeper->execute(keeper, keeper->argument);
 	log_error("cannot execute damonfs anew: %s", strerror(-r));
-	_exit(EXIT_FAILURE);
+	if (keeper->upgrading)
+		_exit(EXIT_FAILURE);
+	/* It was removed since: what we are a copy of can go on as well. */
+	return KEEPER_DAEMON;
 }
 
 /* Return: 0, KEEPER_DAEMON in the child, or a negative errno. */

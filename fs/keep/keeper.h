@@ -36,7 +36,7 @@ struct keeper {
 	/* Executes a daemon, in a child, with ARGUMENT of keeper_run(); returns a negative errno. */
 	int (*execute)(const struct keeper *keeper, void *argument);
 	void *argument;
-	bool executes; /* daemons are executed: there was an upgrade */
+	bool executes; /* daemons are executed, if they can be: there was an upgrade */
 	bool upgrading; /* to the one that stands by; before, EXECUTED were */
 	bool executed;
 	uint64_t upgrade_until; /* ns: then it is given up */

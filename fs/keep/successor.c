@@ -67,6 +67,7 @@ int successor_execute(const struct successor *successor, const struct keeper *ke
 	const int inherited[] = { successor->fuse_fd, successor->memory_fd, keeper->ready,
 				  keeper->go };
 	char numbers[128];
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
 		if (fcntl(inherited[i], F_SETFD, 0))
@@ -75,7 +76,10 @@ int successor_execute(const struct successor *successor, const struct keeper *ke
 		 keeper->ready, keeper->go, keeper->pid, keeper->generation);
 	successor->words[WORD_NUMBERS] = numbers;
 	execv(successor->path, successor->words);
-	return -errno;
+	r = -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
+		fcntl(inherited[i], F_SETFD, FD_CLOEXEC);
+	return r;
 }
 
 /* Takes the descriptors.  Return: 0 or -EINVAL. */

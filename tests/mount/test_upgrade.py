@@ -170,6 +170,15 @@ class Upgrade(unittest.TestCase):
         os.unlink(self.mount.program)
         self.refused('No such file')
 
+    def test_a_program_that_was_removed_after_an_upgrade_is_not_missed(self):
+        self.turn_on()
+        self.assertEqual(self.mount.upgrade().returncode, 0, self.mount.logged())
+        os.unlink(self.mount.program)
+        for restarts in range(2, 6):
+            self.mount.kill()
+            self.assertTrue(until(lambda: status(self.mount.dir)['restarts'] == restarts, 10), self.mount.logged())
+            self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
+
     def test_a_program_with_other_files_is_refused(self):
         self.mount.replace(b'avail_operations', b'avail_operationz')
         self.refused('Protocol error')
