@@ -106,8 +106,9 @@ int successor_take(int argc, char **argv, struct succession *out)
 	if (argc < WORD_OPTIONS)
 		return -EINVAL;
 	out->mountpoint = argv[WORD_MOUNTPOINT];
-	/* As main() of a mount has them. */
+	/* As main() of a mount has them; no word is lost, for LeakSanitizer. */
 	argv[WORD_OPTIONS - 1] = argv[WORD_PROGRAM];
+	argv[WORD_PROGRAM] = out->mountpoint;
 	out->argv = &argv[WORD_OPTIONS - 1];
 	out->argc = argc - (WORD_OPTIONS - 1);
 	return take_numbers(argv[WORD_NUMBERS], out);
