@@ -140,22 +140,21 @@ class Impostors(unittest.TestCase):
         return subprocess.run([DAMONFS, *words, mount.dir], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               **options)
 
-    def test_no_process_but_a_keeper_gets_a_signal(self):
-        with subprocess.Popen(['sleep', '1000']) as other:
-            for keeper in (other.pid, 1 << 22):
-                with Impostor(says(keeper=keeper)) as mount:
-                    said = self.run_at(mount, 'upgrade')
-                self.assertEqual(said.returncode, 1)
-                self.assertIn(b'names no keeper', said.stderr)
-            self.assertIsNone(other.poll())
-            other.kill()
+    def other(self):
+        """A process, and a group of them, that nobody may hit."""
+        process = subprocess.Popen(['sleep', '1000'], start_new_session=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
 
-    def test_no_group_of_processes_gets_one(self):
-        with subprocess.Popen(['sleep', '1000'], start_new_session=True) as other:
-            with Impostor(says(keeper=-other.pid)) as mount:
-                self.assertIn(b'names no keeper', self.run_at(mount, 'upgrade').stderr)
-            self.assertIsNone(other.poll())
-            other.kill()
+    def test_no_process_but_a_keeper_gets_a_signal(self):
+        other = self.other()
+        for keeper in (other.pid, -other.pid, 1 << 22):
+            with Impostor(says(keeper=keeper)) as mount:
+                said = self.run_at(mount, 'upgrade')
+            self.assertEqual(said.returncode, 1)
+            self.assertIn(b'names no keeper', said.stderr)
+        self.assertIsNone(other.poll())
 
     def test_a_link_is_not_followed(self):
         with tempfile.NamedTemporaryFile() as f, Impostor(link=f.name.encode()) as mount:
