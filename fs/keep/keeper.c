@@ -25,6 +25,9 @@
 #define DEATHS_KILLED 20
 #define DEATHS_NS     10000000000
 
+/* Another daemon stands by for one that has ended, but at most so often. */
+#define STANDBY_NS 5000000000
+
 /* How long an upgrade may take. */
 #define UPGRADE_NS 25000000000
 
@@ -136,13 +139,18 @@ static void give_up_upgrade(struct keeper *keeper)
 /* The daemon that stood by has ended; as the keeper had it executed, others may do better. */
 static void on_standby_end(struct keeper *keeper)
 {
+	uint64_t now = clock_ns(), ended = keeper->standby_ended;
+
 	forget(&keeper->standby);
-	if (!keeper->upgrading) {
-		log_info("the daemon that stood by has ended: taking over will take longer");
+	if (keeper->upgrading) {
+		give_up_upgrade(keeper);
+		keeper->alone = true;
 		return;
 	}
-	give_up_upgrade(keeper);
-	keeper->alone = true;
+	keeper->alone = !ended || now - ended >= STANDBY_NS;
+	log_info("the daemon that stood by has ended: %s",
+		 keeper->alone ? "another one does" : "taking over will take longer");
+	keeper->standby_ended = now;
 }
 
 /* Has a daemon of the program that is there now stand by, in place of the one that does. */

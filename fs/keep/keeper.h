@@ -40,7 +40,8 @@ struct keeper {
 	bool upgrading; /* to the one that stands by; before, EXECUTED were */
 	bool executed;
 	uint64_t upgrade_until; /* ns: then it is given up */
-	bool alone; /* an upgrade failed: none stands by */
+	bool alone; /* none stands by, and another one is to */
+	uint64_t standby_ended; /* ns of clock_ns(): when one that stood by ended; 0: never */
 	/* The daemon's own ends of the pipes. */
 	int ready, go;
 };

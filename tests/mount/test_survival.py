@@ -433,6 +433,21 @@ class Deaths(unittest.TestCase):
         finally:
             self.assertEqual(mount_.close(), 0, mount_.logged())
 
+    def test_another_one_stands_by(self):
+        """But one that ends again and again is not started again and again."""
+        mount_ = Survivor()
+        try:
+            for _ in range(2):
+                self.assertTrue(until(lambda: len(children_of(mount_.process.pid)) == 2, 10))
+                active, standby = children_of(mount_.process.pid)
+                os.kill(standby, signal.SIGKILL)
+                self.assertTrue(until(lambda: standby not in children_of(mount_.process.pid), 10))
+            time.sleep(1)
+            self.assertEqual(children_of(mount_.process.pid), [active])
+            self.assertEqual(mount_.logged().count('another one does'), 1)
+        finally:
+            self.assertEqual(mount_.close(), 0, mount_.logged())
+
     def test_the_keeper(self):
         mount_ = Survivor()
         daemon = mount_.daemon()
