@@ -284,7 +284,7 @@ static int wait_for_end(struct keeper *keeper, int (*begun)(void *argument), voi
 					{ .fd = keeper->active.ready, .events = POLLIN },
 					{ .fd = keeper->standby.ready, .events = POLLIN } };
 
-		if (keeper->alone) {
+		if (keeper->alone && !keeper->ending) {
 			if (start_standby(keeper) == KEEPER_DAEMON)
 				return KEEPER_DAEMON;
 			continue;

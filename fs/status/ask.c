@@ -78,7 +78,6 @@ int ask_status(const char *mountpoint, json_t **out)
 	int r = -EAGAIN;
 
 	*out = NULL;
-
 	for (int i = 0; i < TRIES && (r == -EAGAIN || r == -ENOTTY); i++) {
 		json_decref(*out);
 		*out = NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/status/ask.h"
 #include "fs/status/print.h"
@@ -40,7 +41,8 @@ static int add_answer(struct answers *answers, const char *mountpoint)
 
 static int visit(const char *mountpoint, void *answers)
 {
-	return add_answer(answers, mountpoint);
+	/* One that is somebody else's own was not asked for. */
+	return access(mountpoint, F_OK) && errno == EACCES ? 0 : add_answer(answers, mountpoint);
 }
 
 static int show(const struct answers *answers, bool json)

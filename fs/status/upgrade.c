@@ -83,7 +83,7 @@ static int wait_for_other(const char *mountpoint, const struct serving *was, str
 	return r ? r : now->pid == was->pid ? -ETIMEDOUT : 0;
 }
 
-/* Return: 0, or EXIT_FAILURE after saying why. */
+/* Return: 0, and *FAILED is true after saying why if it failed. */
 static int upgrade(const char *mountpoint, void *failed)
 {
 	struct serving was, now;
