@@ -294,6 +294,8 @@ static bool keep_idle(const struct young_slot *slot)
 	/* A timer that was not stopped may still use it. */
 	if (!slot->batch || __atomic_load_n(&slot->batch->ticks.on, __ATOMIC_ACQUIRE))
 		return false;
+	/* As in a new one. */
+	memset(&slot->batch->ticks, 0, sizeof(slot->batch->ticks));
 	pthread_mutex_lock(&program.lock);
 	kept = program.nr_idle < IDLE_SLOTS;
 	if (kept)
@@ -366,7 +368,6 @@ int young_slot_take(struct young_slot *slot)
 		free_slot(slot);
 		return r;
 	}
-	memset(&slot->batch->ticks, 0, sizeof(slot->batch->ticks));
 	clear_wake(slot);
 	slot->tid = (__u32)enrolment.pid_tgid;
 	r = bpf_map__update_elem(program.skeleton->maps.slots, &slot->tid, sizeof(slot->tid),
