@@ -21,18 +21,18 @@ static struct shared *map(int fd)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
-struct shared *shared_new(int *out)
+struct shared *shared_new(int *fd)
 {
-	_cleanup_close_ int fd = memfd_create("damonfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int memory = memfd_create("damonfs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct shared *shared;
 
-	if (fd < 0 || ftruncate(fd, sizeof(struct shared)) || fcntl(fd, F_ADD_SEALS, SEALS))
+	if (memory < 0 || ftruncate(memory, sizeof(*shared)) || fcntl(memory, F_ADD_SEALS, SEALS))
 		return NULL;
-	shared = map(fd);
+	shared = map(memory);
 	if (!shared)
 		return NULL;
 	shared->layout = LAYOUT;
-	*out = steal_fd(fd);
+	*fd = steal_fd(memory);
 	return shared;
 }
 

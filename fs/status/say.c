@@ -37,6 +37,13 @@ void say(FILE *file, const char *format, ...)
 	fputs(text, file);
 }
 
+static void replace_others(char *text)
+{
+	for (; *text; text++)
+		if (*text & 0x80)
+			*text = '?';
+}
+
 json_t *say_json(const char *text)
 {
 	_cleanup_free_ char *copy = NULL;
@@ -45,8 +52,8 @@ json_t *say_json(const char *text)
 	if (string)
 		return string;
 	copy = strdup(text);
-	for (char *at = copy; at && *at; at++)
-		if (*at & 0x80)
-			*at = '?';
-	return copy ? json_string(copy) : NULL;
+	if (!copy)
+		return NULL;
+	replace_others(copy);
+	return json_string(copy);
 }
