@@ -46,8 +46,8 @@ static void replace_others(char *text)
 
 json_t *say_json(const char *text)
 {
-	_cleanup_free_ char *copy = NULL;
 	json_t *string = json_string(text);
+	char *copy;
 
 	if (string)
 		return string;
@@ -55,5 +55,7 @@ json_t *say_json(const char *text)
 	if (!copy)
 		return NULL;
 	replace_others(copy);
-	return json_string(copy);
+	string = json_string(copy);
+	free(copy);
+	return string;
 }
