@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "fs/fuse/borrowed.h"
@@ -72,16 +73,30 @@ static int keeper_begun(void *argument)
 	return daemon_is_ready(starter->daemon);
 }
 
-/* In a child: executes the program at the path of ours. */
-static int keeper_execute(const struct keeper *keeper, void *argument)
+/* The three of struct keeper_programs. */
+static int choose_program(void *argument)
 {
 	struct starter *starter = argument;
 
-	/* It would get them from its file again, and everything else from us. */
-	if (borrowed_privileges())
-		return -EPERM;
+	/* A daemon would get them from its file again, and everything else from us. */
+	return borrowed_privileges() ? -EPERM : successor_choose(&starter->successor);
+}
+
+static void settle_program(void *argument, bool kept)
+{
+	struct starter *starter = argument;
+
+	successor_settle(&starter->successor, kept);
+}
+
+static int execute_program(const struct keeper *keeper, void *argument)
+{
+	struct starter *starter = argument;
+
 	return successor_execute(&starter->successor, keeper);
 }
+
+static const struct keeper_programs programs = { choose_program, settle_program, execute_program };
 
 /* Keeps a mount, by its descriptor FD: starts daemons that serve it. */
 static int keep_mount(struct options *options, struct daemon *daemon, int fd)
@@ -93,7 +108,7 @@ static int keep_mount(struct options *options, struct daemon *daemon, int fd)
 	struct keeper keeper = { .signals = serve_open_signals(more, ARRAY_SIZE(more)),
 				 .active = { 0, -1, -1, false },
 				 .standby = { 0, -1, -1, false },
-				 .execute = keeper_execute };
+				 .programs = &programs };
 	struct shared *shared = shared_new(&memory_fd);
 	int status = EXIT_FAILURE, r = shared ? 0 : -errno;
 
@@ -164,6 +179,8 @@ int kept_main(int argc, char **argv)
 	struct succession succession;
 	int r = borrowed_privileges() ? -EPERM : successor_take(argc, argv, &succession);
 
+	/* It was executed by a descriptor. */
+	prctl(PR_SET_NAME, "damonfs");
 	if (r) {
 		fprintf(stderr, "damonfs %s: only a keeper starts it, at an upgrade: %s\n", argv[1],
 			strerror(-r));

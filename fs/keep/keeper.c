@@ -80,11 +80,11 @@ static int be_daemon(struct keeper *keeper)
 	stay_bound(keeper);
 	if (!keeper->executes)
 		return KEEPER_DAEMON;
-	r = keeper->execute(keeper, keeper->argument);
+	r = keeper->programs->execute(keeper, keeper->argument);
 	log_error("cannot execute damonfs anew: %s", strerror(-r));
 	if (keeper->upgrading)
 		_exit(EXIT_FAILURE);
-	/* It was removed since: what we are a copy of can go on as well. */
+	/* What we are a copy of can go on as well. */
 	return KEEPER_DAEMON;
 }
 
@@ -134,6 +134,7 @@ static void give_up_upgrade(struct keeper *keeper)
 		  "on");
 	keeper->upgrading = false;
 	keeper->executes = keeper->executed;
+	keeper->programs->settle(keeper->argument, false);
 }
 
 /* The daemon that stood by has ended; as the keeper had it executed, others may do better. */
@@ -160,6 +161,12 @@ static void upgrade(struct keeper *keeper)
 
 	if (!keeper->begun || keeper->ending || keeper->upgrading)
 		return;
+	r = keeper->programs->choose(keeper->argument);
+	if (r) {
+		log_error("no other damonfs takes over: its program: %s; the old one goes on",
+			  strerror(-r));
+		return;
+	}
 	kill_standby(keeper);
 	keeper->upgrading = true;
 	keeper->upgrade_until = clock_ns() + UPGRADE_NS;
@@ -371,11 +378,15 @@ static bool has_handed_over(const struct keeper *keeper, int status)
 /* The active daemon has ended: one that is not prepared may never be, and does not take over. */
 static void end_upgrade(struct keeper *keeper)
 {
-	if (keeper->upgrading && !keeper->standby.prepared) {
-		kill_standby(keeper);
-		give_up_upgrade(keeper);
+	if (!keeper->upgrading)
+		return;
+	if (keeper->standby.prepared) {
+		keeper->upgrading = false;
+		keeper->programs->settle(keeper->argument, true);
+		return;
 	}
-	keeper->upgrading = false;
+	kill_standby(keeper);
+	give_up_upgrade(keeper);
 }
 
 /* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */

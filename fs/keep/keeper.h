@@ -26,6 +26,18 @@ struct kept_daemon {
 	bool prepared; /* it has said so */
 };
 
+struct keeper;
+
+/* The program that daemons are executed by; with the argument of keeper_run(). */
+struct keeper_programs {
+	/* Chooses the one that is there by now.  Return: 0 or a negative errno. */
+	int (*choose)(void *argument);
+	/* If it is not KEPT, it is the one before again. */
+	void (*settle)(void *argument, bool kept);
+	/* In a child.  Return: a negative errno. */
+	int (*execute)(const struct keeper *keeper, void *argument);
+};
+
 struct keeper {
 	int signals; /* of signalfd(2): those that end damonfs, and SIGCHLD */
 	pid_t pid;
@@ -33,9 +45,8 @@ struct keeper {
 	unsigned int generation; /* of the next daemon */
 	bool begun; /* a daemon has served */
 	bool ending; /* it was told to end */
-	/* Executes a daemon, in a child, with ARGUMENT of keeper_run(); returns a negative errno. */
-	int (*execute)(const struct keeper *keeper, void *argument);
-	void *argument;
+	const struct keeper_programs *programs;
+	void *argument; /* of keeper_run() */
 	bool executes; /* daemons are executed, if they can be: there was an upgrade */
 	bool upgrading; /* to the one that stands by; before, EXECUTED were */
 	bool executed;

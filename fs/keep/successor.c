@@ -39,7 +39,9 @@ int successor_init(struct successor *out, const struct options *options, int fus
 	size_t nr = 0;
 	int r;
 
-	*out = (struct successor){ .fuse_fd = fuse_fd, .memory_fd = memory_fd };
+	*out = (struct successor){
+		.program = -1, .before = -1, .fuse_fd = fuse_fd, .memory_fd = memory_fd
+	};
 	r = own_path(&out->path);
 	if (r)
 		return r;
@@ -55,8 +57,38 @@ int successor_init(struct successor *out, const struct options *options, int fus
 	return 0;
 }
 
+static void close_program(int *program)
+{
+	if (*program >= 0)
+		close(*program);
+	*program = -1;
+}
+
+int successor_choose(struct successor *successor)
+{
+	int program = open(successor->path, O_PATH | O_CLOEXEC);
+
+	if (program < 0)
+		return -errno;
+	close_program(&successor->before);
+	successor->before = successor->program;
+	successor->program = program;
+	return 0;
+}
+
+void successor_settle(struct successor *successor, bool kept)
+{
+	if (!kept) {
+		close_program(&successor->program);
+		successor->program = steal_fd(successor->before);
+	}
+	close_program(&successor->before);
+}
+
 void successor_clear(struct successor *successor)
 {
+	close_program(&successor->program);
+	close_program(&successor->before);
 	free(successor->path);
 	free(successor->words);
 	*successor = (struct successor){ 0 };
@@ -75,7 +107,7 @@ int successor_execute(const struct successor *successor, const struct keeper *ke
 	snprintf(numbers, sizeof(numbers), NUMBERS, successor->fuse_fd, successor->memory_fd,
 		 keeper->ready, keeper->go, keeper->pid, keeper->generation);
 	successor->words[WORD_NUMBERS] = numbers;
-	execv(successor->path, successor->words);
+	execveat(successor->program, "", successor->words, environ, AT_EMPTY_PATH);
 	r = -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
 		fcntl(inherited[i], F_SETFD, FD_CLOEXEC);

@@ -8,15 +8,22 @@
 #ifndef DAMONFS_FS_KEEP_SUCCESSOR_H
 #define DAMONFS_FS_KEEP_SUCCESSOR_H
 
+#include <stdbool.h>
+
 #include "fs/keep/keeper.h"
 #include "fs/options.h"
 
 /* The first word of its command line. */
 #define SUCCESSOR_COMMAND "successor"
 
-/* What does not change while a keeper keeps a mount. */
+/* How a keeper executes daemons. */
 struct successor {
 	char *path; /* of the program file */
+	/*
+	 * Descriptors of the programs that are, and were, executed, or -1: what is at the path may
+	 * change again, to one that cannot take over.
+	 */
+	int program, before;
 	char **words; /* its arguments, with room for what differs from daemon to daemon */
 	int fuse_fd, memory_fd; /* borrowed */
 };
@@ -28,6 +35,12 @@ struct successor {
 int successor_init(struct successor *out, const struct options *options, int fuse_fd,
 		   int memory_fd);
 void successor_clear(struct successor *successor);
+
+/* Chooses what is at the path by now.  Return: 0 or a negative errno. */
+int successor_choose(struct successor *successor);
+
+/* Unless that is KEPT, goes back to the one before. */
+void successor_settle(struct successor *successor, bool kept);
 
 /* In a child of the keeper: executes the daemon.  Return: a negative errno, if it cannot. */
 int successor_execute(const struct successor *successor, const struct keeper *keeper);

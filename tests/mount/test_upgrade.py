@@ -183,6 +183,17 @@ class Upgrade(unittest.TestCase):
         self.mount.replace(b'avail_operations', b'avail_operationz')
         self.refused('Protocol error')
 
+    def test_what_is_installed_later_is_not_executed_before_it_is_asked_for(self):
+        self.turn_on()
+        self.mount.replace_version('1.1.0')
+        self.assertEqual(self.mount.upgrade().returncode, 0, self.mount.logged())
+        self.mount.replace(b'avail_operations', b'avail_operationz')
+        for _ in range(3):
+            self.assertTrue(until(lambda: len(children_of(self.mount.process.pid)) == 2, 10))
+            self.mount.kill()
+            self.assertEqual((status(self.mount.dir)['version'], self.kdamond.state()), ('1.1.0', 'on'))
+        self.assertEqual(read('/proc/%d/comm' % self.mount.daemon()), 'damonfs')
+
     def test_killed_and_upgraded_at_once(self):
         self.turn_on()
         for i in range(10):
