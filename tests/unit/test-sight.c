@@ -26,14 +26,15 @@ static void setup_log(void)
 	log_setup(LOG_LEVEL_INFO, false);
 }
 
+static char lines[1 << 16];
+
 static size_t count_in_log(const char *text)
 {
-	static char log[1 << 16];
-	ssize_t length = pread(fileno(log_file), log, sizeof(log) - 1, 0);
+	ssize_t length = pread(fileno(log_file), lines, sizeof(lines) - 1, 0);
 	size_t nr = 0;
 
-	log[length > 0 ? length : 0] = '\0';
-	for (const char *at = log; (at = strstr(at, text)); at++)
+	lines[length > 0 ? length : 0] = '\0';
+	for (const char *at = lines; (at = strstr(at, text)); at++)
 		nr++;
 	return nr;
 }
@@ -146,7 +147,7 @@ static void assert_logs_pid(pid_t pid, const char *text)
 	char line[256];
 
 	snprintf(line, sizeof(line), "pid %d %s", pid, text);
-	ck_assert_msg(logs(line), "%s", line);
+	ck_assert_msg(logs(line), "%s is not in the log:\n%s", line, lines);
 }
 
 static const char *const names[] = { "auto", "referenced", "young" };
