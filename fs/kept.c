@@ -82,11 +82,11 @@ static int choose_program(void *argument)
 	return borrowed_privileges() ? -EPERM : successor_choose(&starter->successor);
 }
 
-static void settle_program(void *argument, bool kept)
+static void go_back_to_program(void *argument)
 {
 	struct starter *starter = argument;
 
-	successor_settle(&starter->successor, kept);
+	successor_go_back(&starter->successor);
 }
 
 static int execute_program(const struct keeper *keeper, void *argument)
@@ -96,7 +96,8 @@ static int execute_program(const struct keeper *keeper, void *argument)
 	return successor_execute(&starter->successor, keeper);
 }
 
-static const struct keeper_programs programs = { choose_program, settle_program, execute_program };
+static const struct keeper_programs programs = { choose_program, go_back_to_program,
+						 execute_program };
 
 /* Keeps a mount, by its descriptor FD: starts daemons that serve it. */
 static int keep_mount(struct options *options, struct daemon *daemon, int fd)

@@ -28,6 +28,9 @@
 /* Another daemon stands by for one that has ended, but at most so often. */
 #define STANDBY_NS 5000000000
 
+/* A new program that dies within this time is replaced by the old one. */
+#define TRIAL_NS 10000000000
+
 /* How long an upgrade may take. */
 #define UPGRADE_NS 25000000000
 
@@ -134,7 +137,8 @@ static void give_up_upgrade(struct keeper *keeper)
 		  "on");
 	keeper->upgrading = false;
 	keeper->executes = keeper->executed;
-	keeper->programs->settle(keeper->argument, false);
+	keeper->trial_until = 0;
+	keeper->programs->go_back(keeper->argument);
 }
 
 /* The daemon that stood by has ended; as the keeper had it executed, others may do better. */
@@ -382,20 +386,25 @@ static void end_upgrade(struct keeper *keeper)
 		return;
 	if (keeper->standby.prepared) {
 		keeper->upgrading = false;
-		keeper->programs->settle(keeper->argument, true);
+		keeper->trial_until = clock_ns() + TRIAL_NS;
 		return;
 	}
 	kill_standby(keeper);
 	give_up_upgrade(keeper);
 }
 
+/* Whether a daemon whose STATUS of wait() this is died of what somebody else did. */
+static bool is_by_others(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
 /* The active daemon has died, with STATUS of wait().  Return: 0, or -ELOOP. */
 static int on_death(const struct keeper *keeper, int status, struct deaths *own,
 		    struct deaths *killed)
 {
-	bool by_others = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-	bool too_many = by_others ? is_one_too_many(killed, DEATHS_KILLED, clock_ns()) :
-				    is_one_too_many(own, DEATHS, clock_ns());
+	bool too_many = is_by_others(status) ? is_one_too_many(killed, DEATHS_KILLED, clock_ns()) :
+					       is_one_too_many(own, DEATHS, clock_ns());
 
 	log_error("damonfs %d %s%s%s", keeper->active.pid,
 		  WIFSIGNALED(status) ? "was killed: " : "failed",
@@ -436,6 +445,12 @@ int keeper_run(struct keeper *keeper, int (*begun)(void *argument), void *argume
 			r = on_death(keeper, *status, &own, &killed);
 		if (!r)
 			end_upgrade(keeper);
+		if (!r && is_by_others(*status))
+			continue;
+		if (!r && clock_ns() < keeper->trial_until) {
+			kill_standby(keeper);
+			give_up_upgrade(keeper);
+		}
 	} while (!r);
 	end_standby(keeper);
 	return r;
@@ -456,7 +471,8 @@ int keeper_serves(struct keeper *keeper, int signals)
 	while (!fds[0].revents) {
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return -errno;
-		if (fds[1].revents)
+		/* If it is its turn as well, it serves, and ends as it should. */
+		if (fds[1].revents && !fds[0].revents)
 			return -EINTR;
 	}
 	if (read(go, &turn, 1) != 1)

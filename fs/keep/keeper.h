@@ -32,8 +32,8 @@ struct keeper;
 struct keeper_programs {
 	/* Chooses the one that is there by now.  Return: 0 or a negative errno. */
 	int (*choose)(void *argument);
-	/* If it is not KEPT, it is the one before again. */
-	void (*settle)(void *argument, bool kept);
+	/* It is the one before again. */
+	void (*go_back)(void *argument);
 	/* In a child.  Return: a negative errno. */
 	int (*execute)(const struct keeper *keeper, void *argument);
 };
@@ -50,7 +50,8 @@ struct keeper {
 	bool executes; /* daemons are executed, if they can be: there was an upgrade */
 	bool upgrading; /* to the one that stands by; before, EXECUTED were */
 	bool executed;
-	uint64_t upgrade_until; /* ns: then it is given up */
+	uint64_t upgrade_until; /* ns of clock_ns(): then it is given up */
+	uint64_t trial_until; /* if the new program dies before, the old one takes over; 0: none */
 	bool alone; /* none stands by, and another one is to */
 	uint64_t standby_ended; /* ns of clock_ns(): when one that stood by ended; 0: never */
 	/* The daemon's own ends of the pipes. */

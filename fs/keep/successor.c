@@ -76,13 +76,10 @@ int successor_choose(struct successor *successor)
 	return 0;
 }
 
-void successor_settle(struct successor *successor, bool kept)
+void successor_go_back(struct successor *successor)
 {
-	if (!kept) {
-		close_program(&successor->program);
-		successor->program = steal_fd(successor->before);
-	}
-	close_program(&successor->before);
+	close_program(&successor->program);
+	successor->program = steal_fd(successor->before);
 }
 
 void successor_clear(struct successor *successor)

@@ -8,8 +8,6 @@
 #ifndef DAMONFS_FS_KEEP_SUCCESSOR_H
 #define DAMONFS_FS_KEEP_SUCCESSOR_H
 
-#include <stdbool.h>
-
 #include "fs/keep/keeper.h"
 #include "fs/options.h"
 
@@ -39,8 +37,8 @@ void successor_clear(struct successor *successor);
 /* Chooses what is at the path by now.  Return: 0 or a negative errno. */
 int successor_choose(struct successor *successor);
 
-/* Unless that is KEPT, goes back to the one before. */
-void successor_settle(struct successor *successor, bool kept);
+/* Goes back to the one before. */
+void successor_go_back(struct successor *successor);
 
 /* In a child of the keeper: executes the daemon.  Return: a negative errno, if it cannot. */
 int successor_execute(const struct successor *successor, const struct keeper *keeper);

@@ -194,6 +194,21 @@ class Upgrade(unittest.TestCase):
             self.assertEqual((status(self.mount.dir)['version'], self.kdamond.state()), ('1.1.0', 'on'))
         self.assertEqual(read('/proc/%d/comm' % self.mount.daemon()), 'damonfs')
 
+    def test_one_that_dies_soon_gives_way_to_the_old_one(self):
+        self.turn_on()
+        for version, old in (('1.1.0', '0.1.0'), ('2.1.0', '0.1.0'), ('3.1.0', '0.1.0')):
+            self.mount.replace_version(version)
+            self.assertEqual(self.mount.upgrade().returncode, 0, self.mount.logged())
+            self.assertEqual(status(self.mount.dir)['version'], version)
+            # By somebody else: that is not its own doing.
+            self.mount.kill()
+            self.assertEqual(status(self.mount.dir)['version'], version)
+            self.mount.kill(signal.SIGSEGV)
+            self.assertTrue(until(lambda: status(self.mount.dir)['version'] == old, 10), self.mount.logged())
+            self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
+            # Three deaths of its own within ten seconds would be too many.
+            time.sleep(5)
+
     def test_killed_and_upgraded_at_once(self):
         self.turn_on()
         for i in range(10):
