@@ -203,7 +203,7 @@ class Upgrade(unittest.TestCase):
             # By somebody else: that is not its own doing.
             self.mount.kill()
             self.assertEqual(status(self.mount.dir)['version'], version)
-            self.mount.kill(signal.SIGSEGV)
+            self.mount.kill(signal.SIGABRT)
             self.assertTrue(until(lambda: status(self.mount.dir)['version'] == old, 10), self.mount.logged())
             self.assertEqual(self.kdamond.state(), 'on', self.mount.logged())
             # Three deaths of its own within ten seconds would be too many.
