@@ -27,10 +27,10 @@
 #include "engine/apply.h"
 #include "engine/commit.h"
 #include "engine/context.h"
+#include "engine/report.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
 #include "engine/status.h"
-#include "engine/summary.h"
 #include "engine/unattended.h"
 #include "engine/watermark.h"
 #include "util/cleanup.h"
@@ -69,6 +69,7 @@ struct damon_kdamond {
 	/* The thread's: */
 	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when the thread has ended */
+	struct damon_status telling; /* room for the next status: others wait for the mailbox */
 	uint64_t next_refresh, next_status; /* us */
 };
 
@@ -103,38 +104,6 @@ static struct damon_command *take_command(struct damon_kdamond *k, bool commits,
 	return command;
 }
 
-/* Fills in the summary of REPORT, if there is to be one.  Return: 0 or -ENOMEM. */
-static int make_summary(const struct damon_ctx *ctx, struct damon_report *report)
-{
-	if (!ctx->summarises)
-		return 0;
-	if (!report->summary)
-		report->summary = calloc(1, sizeof(*report->summary));
-	return report->summary ? damon_summarise(ctx, report->summary) : -ENOMEM;
-}
-
-/* Fills REPORT, which may hold an older one.  Return: 0 or -ENOMEM. */
-static int make_report(const struct damon_ctx *ctx, struct damon_report *report)
-{
-	if (!report->stats || report->nr_schemes != ctx->nr_schemes) {
-		damon_report_clear(report);
-		report->stats = calloc(ctx->nr_schemes + 1, sizeof(*report->stats));
-		report->effective_sz = calloc(ctx->nr_schemes + 1, sizeof(*report->effective_sz));
-	}
-	if (!report->stats || !report->effective_sz || make_summary(ctx, report)) {
-		damon_report_clear(report);
-		return -ENOMEM;
-	}
-	report->sample_interval = ctx->attrs.sample_interval;
-	report->aggr_interval = ctx->attrs.aggr_interval;
-	report->nr_schemes = ctx->nr_schemes;
-	for (size_t s = 0; s < ctx->nr_schemes; s++) {
-		report->stats[s] = ctx->schemes[s].stat;
-		report->effective_sz[s] = ctx->schemes[s].quota.esz;
-	}
-	return 0;
-}
-
 /* Makes a report every refresh_ms, for whoever takes it. */
 static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
@@ -144,20 +113,27 @@ static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx
 		return;
 	k->next_refresh = add_sat(now, mul_sat(ms, 1000));
 	mailbox_lock(k);
-	k->has_report = !make_report(ctx, &k->report);
+	k->has_report = !damon_report_fill(&k->report, ctx);
 	mailbox_unlock(k);
 }
 
 /* Says how it does, if it has not for a while. */
 static void kdamond_tell(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
+	struct damon_status told;
+
 	if (now < k->next_status)
 		return;
 	k->next_status = add_sat(now, STATUS_US);
-	mailbox_lock(k);
-	if (damon_status_fill(&k->status, ctx, now))
+	if (damon_status_fill(&k->telling, ctx, now)) {
 		log_debug("%s: no memory for its status", k->name);
+		return;
+	}
+	mailbox_lock(k);
+	told = k->status;
+	k->status = k->telling;
 	mailbox_unlock(k);
+	k->telling = told;
 }
 
 static int kdamond_commit(struct damon_ctx *ctx, struct damon_command *command)
@@ -176,7 +152,7 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 	case DAMON_COMMIT_QUOTA_GOALS:
 		return damos_commit_goals(ctx, command->desc);
 	case DAMON_REPORT:
-		return make_report(ctx, &command->report);
+		return damon_report_fill(&command->report, ctx);
 	case DAMON_COLLECT_TRIED:
 		damos_collect_start(ctx, command);
 		return 1;
@@ -503,6 +479,7 @@ static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
 	damon_desc_free(k->desc);
 	damon_report_clear(&k->report);
 	damon_status_clear(&k->status);
+	damon_status_clear(&k->telling);
 	pthread_mutex_destroy(&k->lock);
 	free(k->method);
 	free(k);

@@ -16,7 +16,6 @@ struct saver;
 struct damonfs {
 	const char *method; /* for damon_start() */
 	bool processes; /* kdamonds are processes to others */
-	bool survives; /* another daemon takes over from this one */
 	uint64_t mounted_since, serves_since; /* ns of clock_ns() */
 	unsigned int restarts; /* daemons that served the mount before */
 	struct answerer *answerer;

@@ -107,8 +107,8 @@ static int keep_mount(struct options *options, struct daemon *daemon, int fd)
 									   .daemon = daemon };
 	_cleanup_close_ int memory_fd = -1;
 	struct keeper keeper = { .signals = serve_open_signals(more, ARRAY_SIZE(more)),
-				 .active = { 0, -1, -1, false },
-				 .standby = { 0, -1, -1, false },
+				 .active = KEEPER_NO_DAEMON,
+				 .standby = KEEPER_NO_DAEMON,
 				 .programs = &programs };
 	struct shared *shared = shared_new(&memory_fd);
 	int status = EXIT_FAILURE, r = shared ? 0 : -errno;

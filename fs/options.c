@@ -263,16 +263,27 @@ static int add_defaults(struct options *options)
 	return 0;
 }
 
-/* Notes the words of main() but the mount point.  Return: 0 or -ENOMEM. */
+/* Notes the method with its absolute path, as an option.  Return: 0 or -ENOMEM. */
+static int note_method(struct options *options)
+{
+	_cleanup_free_ char *option = NULL;
+
+	if (asprintf(&option, "method=%s", options->method) < 0) {
+		option = NULL;
+		return -ENOMEM;
+	}
+	return fuse_opt_add_opt_escaped(&options->absolute_method, option) ? -ENOMEM : 0;
+}
+
+/* Notes the words of main() but the mount point; the method counts as said last. */
 static int note_words(int argc, char **argv, struct options *options)
 {
 	bool found = false;
 	size_t nr = 0;
 
 	options->program = argv[0];
-	/* Two more for the method. */
 	options->words = calloc((size_t)argc + 3, sizeof(*options->words));
-	if (!options->words)
+	if (!options->words || note_method(options))
 		return -ENOMEM;
 	/* Behind `--' there are no options. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
@@ -284,23 +295,6 @@ static int note_words(int argc, char **argv, struct options *options)
 		}
 		options->words[nr++] = argv[i];
 	}
-	return 0;
-}
-
-/* Adds the method with its absolute path, which counts as the last one.  Return: 0 or -ENOMEM. */
-static int note_method(struct options *options)
-{
-	_cleanup_free_ char *option = NULL;
-	size_t nr = 0;
-
-	if (asprintf(&option, "method=%s", options->method) < 0) {
-		option = NULL;
-		return -ENOMEM;
-	}
-	if (fuse_opt_add_opt_escaped(&options->absolute_method, option))
-		return -ENOMEM;
-	while (options->words[nr])
-		nr++;
 	options->words[nr++] = (char *)"-o";
 	options->words[nr] = options->absolute_method;
 	return 0;
@@ -336,8 +330,6 @@ int options_parse(int argc, char **argv, struct options *out)
 	r = options_check(out);
 	if (!r)
 		r = note_words(argc, argv, out);
-	if (!r)
-		r = note_method(out);
 	return r ? r : add_defaults(out);
 }
 

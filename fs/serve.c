@@ -48,17 +48,11 @@ int serve_open_signals(const int *more, size_t nr_more)
 	return r;
 }
 
-/* Gets ready to serve others, and to do without what was needed until now. */
-static int serve_prepare(const struct options *options)
+int serve_prepare(const struct options *options, bool limited)
 {
-	unsigned int uses = access_method_uses(options->method);
-	int r = borrowed_take_up();
+	int r = caller_prepare();
 
-	if (r)
-		return r;
-	privileges_report(uses);
-	r = caller_prepare();
-	if (borrowed_privileges())
+	if (limited)
 		caller_limit_to_self();
 	if (!r)
 		r = agents_start();
@@ -72,17 +66,22 @@ static int serve_prepare(const struct options *options)
 static int serve_mount(struct options *options, int (*serves)(void *argument), void *argument,
 		       struct session *session, int signals)
 {
+	unsigned int uses = access_method_uses(options->method);
 	int r = session_begin(session, signals);
 
 	if (!r)
-		r = serve_prepare(options);
+		r = borrowed_take_up();
+	if (r)
+		return r;
+	privileges_report(uses);
+	r = serve_prepare(options, borrowed_privileges());
 	if (r)
 		return r;
 	log_setup(options->log_level, !options->foreground);
 	/* -EPIPE: whoever started it does not wait for it any more. */
 	r = serves(argument);
 	if (!r)
-		r = privileges_settle(access_method_uses(options->method), options->sandbox);
+		r = privileges_settle(uses, options->sandbox);
 	if (r)
 		return r;
 	return session_serve(session, signals, on_signal, NULL);

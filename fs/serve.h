@@ -14,6 +14,13 @@
 int serve_open_signals(const int *more, size_t nr_more);
 
 /*
+ * Gets ready to serve others, and to do without what was needed until now; privileges_settle() is
+ * next.  LIMITED: what we have is not for other callers than who started us.
+ * Return: 0 or a negative errno.
+ */
+int serve_prepare(const struct options *options, bool limited);
+
+/*
  * Serves SESSION until its end, and ends it.  SERVES is called with ARGUMENT once all is ready, and
  * returns 0 or a negative errno, and then it is not served.  SIGUSR2 from SIGNALS hands it over.
  * Return: 0; SESSION_HANDED_OVER, and then SESSION stays as it is, and the process must end at

@@ -28,9 +28,9 @@
 #include "fs/fuse/session.h"
 #include "fs/janitor.h"
 #include "fs/options.h"
+#include "fs/serve.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-#include "util/slice.h"
 
 /* Exit statuses, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -163,12 +163,8 @@ static int run_at(const char *at, const char *only, char **argv)
 static int serve(const struct options *options, struct session *session, int signals,
 		 struct command *command)
 {
-	int r = caller_prepare();
+	int r = serve_prepare(options, false);
 
-	if (!r)
-		r = agents_start();
-	access_prepare(options->method);
-	slice_shorten();
 	if (!r)
 		r = privileges_settle(access_method_uses(options->method), options->sandbox);
 	if (!r)

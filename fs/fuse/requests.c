@@ -7,6 +7,7 @@
 
 #include "access/rights/status.h"
 #include "fs/fuse/deferred_reply.h"
+#include "fs/fuse/refuse.h"
 #include "fs/fuse/requests.h"
 #include "fs/keep/save.h"
 #include "fs/status/report.h"
@@ -542,58 +543,6 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 		reply_write(requests, &write, r, changed);
 }
 
-/* ---- what cannot be done ---- */
-
-static void no_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		      struct fuse_file_info *fi)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)fi;
-	fuse_reply_err(req, EACCES);
-}
-
-static void no_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
-{
-	(void)parent;
-	(void)name;
-	(void)mode;
-	(void)dev;
-	fuse_reply_err(req, EPERM);
-}
-
-static void no_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
-	no_mknod(req, parent, name, mode, 0);
-}
-
-static void no_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	no_mknod(req, parent, name, 0, 0);
-}
-
-static void no_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
-{
-	(void)target;
-	no_mknod(req, parent, name, 0, 0);
-}
-
-static void no_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-		      const char *new_name, unsigned int flags)
-{
-	(void)new_parent;
-	(void)new_name;
-	(void)flags;
-	no_mknod(req, parent, name, 0, 0);
-}
-
-static void no_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
-{
-	(void)ino;
-	no_mknod(req, parent, name, 0, 0);
-}
-
 /* flush and fsync are missing on purpose: the kernel asks once and never again. */
 const struct fuse_lowlevel_ops requests_operations = {
 	.init = do_init,
@@ -609,14 +558,14 @@ const struct fuse_lowlevel_ops requests_operations = {
 	.write = do_write,
 	.release = do_release,
 	.ioctl = do_ioctl,
-	.create = no_create,
-	.mknod = no_mknod,
-	.mkdir = no_mkdir,
-	.rmdir = no_unlink,
-	.unlink = no_unlink,
-	.symlink = no_symlink,
-	.rename = no_rename,
-	.link = no_link,
+	.create = refuse_create,
+	.mknod = refuse_mknod,
+	.mkdir = refuse_mkdir,
+	.rmdir = refuse_unlink,
+	.unlink = refuse_unlink,
+	.symlink = refuse_symlink,
+	.rename = refuse_rename,
+	.link = refuse_link,
 };
 
 void requests_clear(struct requests *requests)

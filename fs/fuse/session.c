@@ -139,7 +139,6 @@ static int share(struct session *session, struct shared *shared, unsigned int ge
 	session->requests.handles.next = (uint64_t)generation << 40;
 	session->saver.journal = &shared->journal;
 	session->requests.damonfs.saver = &session->saver;
-	session->requests.damonfs.survives = true;
 	return 0;
 }
 

@@ -63,8 +63,7 @@ static void forget(struct kept_daemon *daemon)
 {
 	close_fd(&daemon->ready);
 	close_fd(&daemon->go);
-	daemon->pid = 0;
-	daemon->prepared = false;
+	*daemon = KEEPER_NO_DAEMON;
 }
 
 /* In the child; for an upgrade, it does not come back.  Return: KEEPER_DAEMON. */
@@ -81,9 +80,9 @@ static int be_daemon(struct keeper *keeper)
 	forget(&keeper->active);
 	forget(&keeper->standby);
 	stay_bound(keeper);
-	if (!keeper->executes)
-		return KEEPER_DAEMON;
 	r = keeper->programs->execute(keeper, keeper->argument);
+	if (!r)
+		return KEEPER_DAEMON;
 	log_error("cannot execute damonfs anew: %s", strerror(-r));
 	if (keeper->upgrading)
 		_exit(EXIT_FAILURE);
@@ -136,7 +135,6 @@ static void give_up_upgrade(struct keeper *keeper)
 	log_error("the new damonfs cannot take over: see what it logged before; the old one goes "
 		  "on");
 	keeper->upgrading = false;
-	keeper->executes = keeper->executed;
 	keeper->trial_until = 0;
 	keeper->programs->go_back(keeper->argument);
 }
@@ -174,8 +172,6 @@ static void upgrade(struct keeper *keeper)
 	kill_standby(keeper);
 	keeper->upgrading = true;
 	keeper->upgrade_until = clock_ns() + UPGRADE_NS;
-	keeper->executed = keeper->executes;
-	keeper->executes = true;
 	/* It executes, or ends: so the child does not come back. */
 	r = start_daemon(keeper, &keeper->standby);
 	if (!r)
@@ -339,7 +335,7 @@ static int activate(struct keeper *keeper)
 	forget(&keeper->active);
 	if (keeper->standby.pid) {
 		keeper->active = keeper->standby;
-		keeper->standby = (struct kept_daemon){ 0, -1, -1, false };
+		keeper->standby = KEEPER_NO_DAEMON;
 	} else {
 		r = start_daemon(keeper, &keeper->active);
 	}

@@ -34,7 +34,7 @@ struct keeper_programs {
 	int (*choose)(void *argument);
 	/* It is the one before again. */
 	void (*go_back)(void *argument);
-	/* In a child.  Return: a negative errno. */
+	/* In a child.  Return: 0 if none was chosen: it goes on as our copy; or a negative errno. */
 	int (*execute)(const struct keeper *keeper, void *argument);
 };
 
@@ -47,9 +47,7 @@ struct keeper {
 	bool ending; /* it was told to end */
 	const struct keeper_programs *programs;
 	void *argument; /* of keeper_run() */
-	bool executes; /* daemons are executed, if they can be: there was an upgrade */
-	bool upgrading; /* to the one that stands by; before, EXECUTED were */
-	bool executed;
+	bool upgrading; /* to the one that stands by */
 	uint64_t upgrade_until; /* ns of clock_ns(): then it is given up */
 	uint64_t trial_until; /* if the new program dies before, the old one takes over; 0: none */
 	bool alone; /* none stands by, and another one is to */
@@ -63,6 +61,13 @@ enum {
 	KEEPER_DAEMON = 1, /* in a new daemon: get ready, and call keeper_serves() */
 	KEEPER_ENDED = 2, /* the daemon has ended by itself: *STATUS is its exit status */
 };
+
+/* Where there is none. */
+#define KEEPER_NO_DAEMON              \
+	(struct kept_daemon)          \
+	{                             \
+		.ready = -1, .go = -1 \
+	}
 
 /* The exit status of a daemon that has handed over. */
 #define KEEPER_HANDED_OVER 3

@@ -98,6 +98,8 @@ int successor_execute(const struct successor *successor, const struct keeper *ke
 	char numbers[128];
 	int r;
 
+	if (successor->program < 0)
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
 		if (fcntl(inherited[i], F_SETFD, 0))
 			return -errno;
@@ -129,9 +131,9 @@ static int take_numbers(const char *text, struct succession *out)
 
 int successor_take(int argc, char **argv, struct succession *out)
 {
-	*out = (struct succession){ .keeper = { .signals = -1,
-						.active = { 0, -1, -1, false },
-						.standby = { 0, -1, -1, false } } };
+	*out = (struct succession){
+		.keeper = { .signals = -1, .active = KEEPER_NO_DAEMON, .standby = KEEPER_NO_DAEMON }
+	};
 	if (argc < WORD_OPTIONS)
 		return -EINVAL;
 	out->mountpoint = argv[WORD_MOUNTPOINT];

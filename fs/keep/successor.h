@@ -40,7 +40,10 @@ int successor_choose(struct successor *successor);
 /* Goes back to the one before. */
 void successor_go_back(struct successor *successor);
 
-/* In a child of the keeper: executes the daemon.  Return: a negative errno, if it cannot. */
+/*
+ * In a child of the keeper: executes the daemon.
+ * Return: 0 if no program was chosen, or a negative errno if it cannot.
+ */
 int successor_execute(const struct successor *successor, const struct keeper *keeper);
 
 /* What it finds. */

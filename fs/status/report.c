@@ -148,9 +148,9 @@ WITH_LOCK(tree_role) static json_t *describe_mount(const struct tree *tree)
 	snprintf(abi, sizeof(abi), "%u.%u", tree->abi / 1000, tree->abi % 1000);
 	return json_pack("{ss ss so si si sf sf sb si sI sf so}", "version", DAMONFS_VERSION, "abi",
 			 abi, "method", say_json(damonfs->method), "pid", getpid(), "keeper",
-			 damonfs->survives ? getppid() : 0, "mounted_s",
+			 damonfs->saver ? getppid() : 0, "mounted_s",
 			 seconds_since(damonfs->mounted_since), "serves_s",
-			 seconds_since(damonfs->serves_since), "survives", damonfs->survives,
+			 seconds_since(damonfs->serves_since), "survives", damonfs->saver != NULL,
 			 "restarts", (int)damonfs->restarts, "memory_bytes", memory_of_daemon(),
 			 "cpu_s", cpu_of_daemon(), "kdamonds", describe_runs(damonfs));
 }

@@ -324,6 +324,14 @@ START_TEST(old_bits_go_together)
 }
 END_TEST
 
+/* A region whose page has old bits around it. */
+static void start_with_old_bits(struct clearing *clearing)
+{
+	start(clearing, 1);
+	probes[0].next = 100 * PAGE;
+	clearing->pagemap = make_pagemap(50, 0);
+}
+
 /* What it costs is not how long the thread did not run meanwhile: then no bits would go for 10 s. */
 START_TEST(old_bits_go_again_soon_after_a_standstill)
 {
@@ -331,9 +339,7 @@ START_TEST(old_bits_go_again_soon_after_a_standstill)
 	uint64_t random[4];
 
 	random_seed(random, 10);
-	start(&clearing, 1);
-	probes[0].next = 100 * PAGE;
-	clearing.pagemap = make_pagemap(50, 0);
+	start_with_old_bits(&clearing);
 	held_up = 200000;
 	for (int i = 0; i < 10000 && nr_wide < 2; i++) {
 		do_round(&clearing, 1, random, 0);
@@ -350,9 +356,7 @@ START_TEST(hot_regions_keep_old_bits)
 	uint64_t random[4];
 
 	random_seed(random, 11);
-	start(&clearing, 1);
-	probes[0].next = 100 * PAGE;
-	clearing.pagemap = make_pagemap(50, 0);
+	start_with_old_bits(&clearing);
 	for (int i = 0; i < 1000; i++)
 		do_round(&clearing, 1, random, 100);
 	for (int i = 0; i < 1000; i++)
