@@ -248,13 +248,9 @@ static int add_max_read(struct options *options)
 	return fuse_opt_add_arg(&options->args, text);
 }
 
-/* Adds the default options of the mount. */
+/* Adds the default options of the mount that depend on others. */
 static int add_defaults(struct options *options)
 {
-	/* First, so that the user's own come later and win. */
-	if (fuse_opt_insert_arg(&options->args, 1,
-				"-ofsname=damonfs,subtype=damonfs,default_permissions"))
-		return -ENOMEM;
 	if (options->max_read && add_max_read(options))
 		return -ENOMEM;
 	/* A tree that was given to somebody else is of no use if they may not enter. */
@@ -300,13 +296,30 @@ static int note_words(int argc, char **argv, struct options *options)
 	return 0;
 }
 
+/*
+ * Copies the words of main() to ARGS, and the default options of each mount: first, so that the
+ * user's own win; and before libfuse takes the program file's name for the type, by which others
+ * know a damonfs.
+ */
+static int take_words(int argc, char **argv, struct fuse_args *args)
+{
+	int r = fuse_opt_add_arg(args, argv[0]);
+
+	if (!r)
+		r = fuse_opt_add_arg(args, "-ofsname=damonfs,subtype=damonfs,default_permissions");
+	for (int i = 1; !r && i < argc; i++)
+		r = fuse_opt_add_arg(args, argv[i]);
+	return r ? -ENOMEM : 0;
+}
+
 int options_parse(int argc, char **argv, struct options *out)
 {
 	struct fuse_cmdline_opts cmdline = { 0 };
-	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
 	int r;
 
-	*out = (struct options){ .args = args, .uid = getuid(), .gid = getgid() };
+	*out = (struct options){ .uid = getuid(), .gid = getgid() };
+	if (take_words(argc, argv, &out->args))
+		return -ENOMEM;
 	r = fuse_parse_cmdline(&out->args, &cmdline);
 	out->mountpoint = cmdline.mountpoint;
 	if (r) {

@@ -83,18 +83,25 @@ static int wait_for_other(const char *mountpoint, const struct serving *was, str
 	return r ? r : now->pid == was->pid ? -ETIMEDOUT : 0;
 }
 
-/* Return: 0, and *FAILED is true after saying why if it failed. */
-static int upgrade(const char *mountpoint, void *failed)
+/* Of all mounts. */
+struct upgrades {
+	bool any, failed;
+};
+
+/* Return: 0; whether it failed, which was said, is in UPGRADES. */
+static int upgrade(const char *mountpoint, void *argument)
 {
+	struct upgrades *upgrades = argument;
 	struct serving was, now;
 	int r = find_serving(mountpoint, &was);
 
+	upgrades->any = true;
 	if (!r && !was.keeper) {
 		say(stderr,
 		    "damonfs upgrade: %s: its daemon has no keeper; mount with -o survive, or "
 		    "unmount and mount again\n",
 		    mountpoint);
-		*(bool *)failed = true;
+		upgrades->failed = true;
 		return 0;
 	}
 	if (!r)
@@ -103,7 +110,7 @@ static int upgrade(const char *mountpoint, void *failed)
 		r = wait_for_other(mountpoint, &was, &now);
 	if (r) {
 		ask_explain("upgrade", mountpoint, r);
-		*(bool *)failed = true;
+		upgrades->failed = true;
 		return 0;
 	}
 	say(stdout, "%s: damonfs %s, process %d, took over from %s, process %d\n", mountpoint,
@@ -113,7 +120,7 @@ static int upgrade(const char *mountpoint, void *failed)
 
 int upgrade_main(int argc, char **argv)
 {
-	bool failed = false;
+	struct upgrades upgrades = { 0 };
 	int r = 0;
 
 	/* argv[1] is `upgrade'. */
@@ -126,10 +133,12 @@ int upgrade_main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (argc == 2)
-		r = ask_mountpoints(upgrade, &failed);
+		r = ask_mountpoints(upgrade, &upgrades);
 	for (int i = 2; !r && i < argc; i++)
-		r = upgrade(argv[i], &failed);
+		r = upgrade(argv[i], &upgrades);
 	if (r)
 		fprintf(stderr, "damonfs upgrade: %s\n", strerror(-r));
-	return r || failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	else if (!upgrades.any)
+		puts("no damonfs is mounted here");
+	return r || upgrades.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -18,10 +18,11 @@ from test_survival import Survivor, configuration
 
 class Upgradable(Survivor):
     """A mount by a copy of the program, which can be replaced."""
+    name = 'damonfs'
 
     def start(self, options, env):
         self.place = tempfile.mkdtemp(prefix='damonfs-test-')
-        self.program = os.path.join(self.place, 'damonfs')
+        self.program = os.path.join(self.place, self.name)
         shutil.copy(DAMONFS, self.program)
         return subprocess.Popen([self.program, '-f', *options, self.dir], stderr=self.log, env=env)
 
@@ -285,6 +286,30 @@ class Upgrade(unittest.TestCase):
         for words in ([], ['x'], ['1,2,3', '/'], ['999,998,997,996,1,1', '/'], ['0,0,0,0,1,1', '/']):
             ended = subprocess.run([DAMONFS, 'successor', *words], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.assertEqual(ended.returncode, 1, words)
+
+
+class Renamed(Upgradable):
+    """By a program file of another name."""
+    name = 'other'
+
+
+class AnyName(unittest.TestCase):
+    def test_it_is_known_by_its_type(self):
+        with Renamed('method=simulated:/dev/null') as mount:
+            line, = (text for text in read('/proc/self/mountinfo').splitlines() if ' %s ' % mount.dir in text)
+            self.assertIn(' - fuse.damonfs damonfs ', line)
+            before = status(mount.dir)['pid']
+            self.assertEqual(mount.upgrade().returncode, 0, mount.logged())
+            self.assertNotEqual(status(mount.dir)['pid'], before)
+        self.assertFalse(os.path.ismount(mount.dir))
+
+
+class NoMount(unittest.TestCase):
+    def test_it_says_so(self):
+        for command in ('status', 'upgrade'):
+            said = subprocess.run(['unshare', '-m', 'sh', '-c', 'umount -a -t fuse.damonfs; exec "$0" "$1"', DAMONFS,
+                                   command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual((said.returncode, said.stdout), (0, 'no damonfs is mounted here\n'), said.stderr)
 
 
 class WithoutKeeper(unittest.TestCase):
