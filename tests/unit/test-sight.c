@@ -71,12 +71,12 @@ static void drop_capabilities(const cap_value_t *kept, int nr)
 	cap_free(caps);
 }
 
-static void no_capabilities(int number)
+static void no_capabilities(void)
 {
 	cap_t caps = cap_init();
 
-	(void)number;
 	cap_set_proc(caps);
+	cap_free(caps);
 }
 
 static volatile char *map(int flags)
@@ -90,29 +90,48 @@ static volatile char *map(int flags)
 
 static uint64_t victim_memory; /* where the last one's is */
 
-/* A process that touches its memory, and gives its capabilities up at SIGUSR1, or at once. */
-static pid_t start_victim(bool weak)
+/* What a victim and the test tell each other, in a page of both. */
+enum { STARTING, READY, WEAKEN };
+
+/*
+ * A process that touches its memory, and gives its capabilities up at once, or when *MOOD becomes
+ * WEAKEN.  Not at a signal: libcap allocates.
+ */
+static pid_t start_victim_with(volatile char *mood, bool weak)
 {
-	volatile char *ready = map(MAP_SHARED), *memory = map(MAP_PRIVATE);
+	volatile char *memory = map(MAP_PRIVATE);
 	pid_t child = fork();
 
 	victim_memory = (uintptr_t)memory;
 	ck_assert_int_ge(child, 0);
 	if (child) {
-		while (!*ready)
+		while (*mood == STARTING)
 			usleep(1000);
 		munmap((void *)memory, SIZE);
 		return child;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGUSR1, no_capabilities);
 	if (weak)
-		no_capabilities(0);
+		no_capabilities();
 	/* What somebody else forked may otherwise not be looked at. */
 	prctl(PR_SET_DUMPABLE, 1);
-	for (*ready = 1;; usleep(1000))
+	for (*mood = READY;; usleep(1000)) {
+		if (*mood == WEAKEN) {
+			no_capabilities();
+			*mood = READY;
+		}
 		for (size_t i = 0; i < SIZE; i += 4096)
 			memory[i]++;
+	}
+}
+
+static pid_t start_victim(bool weak)
+{
+	volatile char *mood = map(MAP_SHARED);
+	pid_t child = start_victim_with(mood, weak);
+
+	munmap((void *)mood, SIZE);
+	return child;
 }
 
 /*
@@ -179,13 +198,14 @@ END_TEST
 
 START_TEST(one_that_can_be_seen_is_enough_and_the_other_may_come_later)
 {
+	volatile char *mood = map(MAP_SHARED);
 	struct monitor m;
 	pid_t strong, weak;
 
 	if (!can_use_young())
 		return;
 	setup_log();
-	strong = start_victim(false);
+	strong = start_victim_with(mood, false);
 	weak = start_victim(true);
 	become_weak();
 	start_with(&m, describe_two(strong, weak), "auto", 0);
@@ -195,12 +215,13 @@ START_TEST(one_that_can_be_seen_is_enough_and_the_other_may_come_later)
 	usleep(2500000);
 	/* It is told once. */
 	ck_assert_uint_eq(count_in_log("its regions will show no access"), 1);
-	ck_assert_int_eq(kill(strong, SIGUSR1), 0);
+	*mood = WEAKEN;
 	/* Or by young, with what can_use_young() left behind in the kernel. */
 	assert_logs_pid(strong, "can be watched now, by the method ");
 	stop(&m, "se");
 	end_child(strong);
 	end_child(weak);
+	munmap((void *)mood, SIZE);
 }
 END_TEST
 
