@@ -183,6 +183,14 @@ struct damos_desc {
 	struct damos_stat *live;
 };
 
+/* A region as a kdamond leaves it behind, for another one that goes on with it. */
+struct damon_found_region {
+	uint32_t target; /* index of its target */
+	int32_t pid; /* of that, as its caller numbers it; 0: physical memory */
+	uint64_t start, end;
+	uint32_t nr_accesses, age; /* at the end of the last aggregation */
+};
+
 struct damon_target_desc {
 	/* The process, as the description's caller numbers it; for damon_desc_open(). */
 	pid_t pid;
@@ -193,6 +201,9 @@ struct damon_target_desc {
 	bool as_they_stand;
 	struct damon_addr_range *ranges;
 	size_t nr_ranges;
+	/* What was found of it, ascending: it is gone on with, where it fits to the target. */
+	struct damon_found_region *found;
+	size_t nr_found;
 };
 
 /*
@@ -357,6 +368,9 @@ struct damon_command {
 	size_t nr_probes; /* of which `tried' has hits */
 	size_t max_tried; /* set by the sender; 0: any number */
 	bool too_many_tried; /* there were more: not all are in `tried' */
+	bool wants_found; /* set by the sender of COLLECT_TRIED: */
+	struct damon_found_region *found; /* the regions of all targets then; NULL: no memory */
+	size_t nr_found;
 
 	/*
 	 * Called by the kdamond's thread when the command is done, or when the kdamond ended before

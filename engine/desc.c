@@ -60,6 +60,7 @@ void damon_target_desc_clear(struct damon_target_desc *target)
 {
 	process_put(target->process);
 	free(target->ranges);
+	free(target->found);
 	*target = (struct damon_target_desc){ 0 };
 }
 
@@ -120,7 +121,8 @@ static int copy_target(const struct damon_target_desc *from, struct damon_target
 	*to = *from;
 	to->process = from->process ? process_get(from->process) : NULL;
 	to->ranges = copy_array(from->ranges, from->nr_ranges, sizeof(*to->ranges));
-	return to->ranges ? 0 : -ENOMEM;
+	to->found = copy_array(from->found, from->nr_found, sizeof(*to->found));
+	return to->ranges && to->found ? 0 : -ENOMEM;
 }
 
 static int copy_scheme(const struct damos_desc *from, struct damos_desc *to)

@@ -27,6 +27,7 @@
 #include "engine/apply.h"
 #include "engine/commit.h"
 #include "engine/context.h"
+#include "engine/found.h"
 #include "engine/report.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
@@ -80,6 +81,7 @@ void damon_command_clear(struct damon_command *command)
 	damon_desc_free(command->desc);
 	damon_report_clear(&command->report);
 	free(command->tried);
+	free(command->found);
 	*command = (struct damon_command){ 0 };
 }
 
@@ -210,6 +212,8 @@ static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool 
 			return 0;
 		/* Another one may have waited for it. */
 		command = steal_ptr(ctx->collecting);
+		if (command->wants_found)
+			damon_found_fill(ctx, command);
 		command->done(command);
 	}
 	return r;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "access/act/page_walk.h"
+#include "engine/found.h"
 #include "engine/operations.h"
 #include "engine/region.h"
 #include "engine/target.h"
@@ -95,8 +96,13 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 	}
 	if (r)
 		return r;
-	return desc->as_they_stand ? take_ranges(target, desc) :
-				     damon_target_set_ranges(ctx, target, desc, most);
+	if (desc->as_they_stand)
+		return take_ranges(target, desc);
+	r = damon_found_take(ctx, target, desc, most);
+	/* Those of mappings are fitted to them at the start: damon_ctx_start(). */
+	if (r || (target->nr_regions && ctx->ops->update))
+		return r;
+	return damon_target_set_ranges(ctx, target, desc, most);
 }
 
 /* Closes what sees it. */

@@ -161,7 +161,7 @@ int kept_serve(struct options *options, struct daemon *daemon)
 /* Serves what a keeper has handed to us.  Return: 0 or a negative errno, after saying why. */
 static int succeed(struct succession *succession, struct options *options)
 {
-	struct daemon daemon = { -1 };
+	struct daemon daemon = { .waits = -1 };
 	struct shared *shared = shared_open(succession->memory_fd);
 	int r = shared ? 0 : -errno;
 

@@ -49,7 +49,7 @@ static int serve_once(struct options *options, struct daemon *daemon)
 /* Return: 0 or a negative errno, after saying why. */
 static int main_serve(struct options *options)
 {
-	struct daemon daemon = { -1 };
+	struct daemon daemon = { .waits = -1 };
 	int r = options->foreground ? 0 : daemon_begin(&daemon);
 
 	if (r) {

@@ -45,7 +45,10 @@ struct run {
 	void (*started)(struct run *run);
 	void (*ended)(struct run *run);
 	void *owner;
-	/* The owner's: by what another daemon turns it on again (fs/keep/save.h); or empty. */
+	/*
+	 * The owner's: by what another daemon turns it on again (fs/keep/save.h), a RECORD_ON and
+	 * perhaps a RECORD_FOUND; or empty.
+	 */
 	struct text kept;
 	bool resumed; /* it was on in a daemon before us */
 	bool exclusive; /* of the debugfs files: see damonfs.exclusive */

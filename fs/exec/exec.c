@@ -2,11 +2,13 @@
 /*
  * damonfs exec: see exec.h.
  *
- * We are the daemon of the mount and the parent of the command, both in a new mount namespace. When
- * the command ends, the mount and we end with it, and the namespace with the last process in it.
+ * We are the daemon of the mount, or the parent of its keeper, and the parent of the command, all
+ * in a new mount namespace.  When the command ends, the mount and we end with it, and the namespace
+ * with the last process in it.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@
 #include "fs/exec/exec.h"
 #include "fs/exec/isolate.h"
 #include "fs/exec/place.h"
+#include "fs/exec/surviving.h"
 #include "fs/exec/tracing.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/session.h"
@@ -172,25 +175,56 @@ static int serve(const struct options *options, struct session *session, int sig
 	return r;
 }
 
+/* Waits until COMMAND has ended, and passes signals on to it. */
+static void wait_for_command(int signals, struct command *command)
+{
+	struct pollfd file = { .fd = signals, .events = POLLIN };
+	struct signalfd_siginfo info;
+
+	while (!command->ended) {
+		poll(&file, 1, -1);
+		if (read(signals, &info, sizeof(info)) == sizeof(info))
+			on_signal((int)info.ssi_signo, command);
+	}
+}
+
+/* Runs the command on a mount of its own, which a keeper's daemons serve. */
+static int run_on_kept(struct options *options, const char *only, char **argv, int signals,
+		       const sigset_t *before)
+{
+	struct command command = { 0 };
+	struct janitor *janitor = NULL;
+	pid_t keeper;
+	int r = surviving_start(options, place_of_mount(only), &keeper);
+
+	if (r)
+		return fail("mount", r);
+	isolate_tools(options->abi, &janitor);
+	command.pid = start_command(place_of_mount(only), only, argv, before);
+	if (command.pid < 0) {
+		r = fail("fork", -errno);
+	} else {
+		ignore_terminal();
+		wait_for_command(signals, &command);
+	}
+	surviving_end(keeper);
+	janitor_end(janitor);
+	return command.pid < 0 ? r : status_of(&command);
+}
+
 /* Runs the command on a mount of its own, whose daemon we are. */
-static int run_on_own(struct options *options, const char *only, char **argv)
+static int run_on_own(struct options *options, const char *only, char **argv, int signals,
+		      const sigset_t *before)
 {
 	struct command command = { 0 };
 	struct janitor *janitor = NULL;
 	struct session *session;
-	sigset_t before;
-	_cleanup_close_ int signals = exec_open_signals(&before);
-	int r;
+	int r = session_mount(options, place_of_mount(only), &session);
 
-	if (signals < 0)
-		return fail("signals", -errno);
-	if (place_enter_namespace(only))
-		return EXIT_OURS;
-	r = session_mount(options, place_of_mount(only), &session);
 	if (r)
 		return fail("mount", r);
 	isolate_tools(options->abi, &janitor);
-	command.pid = start_command(place_of_mount(only), only, argv, &before);
+	command.pid = start_command(place_of_mount(only), only, argv, before);
 	if (command.pid < 0) {
 		r = fail("fork", -errno);
 		session_end(session);
@@ -206,6 +240,20 @@ static int run_on_own(struct options *options, const char *only, char **argv)
 		waitpid(command.pid, &command.status, 0);
 	janitor_end(janitor);
 	return r ? fail("serve", r) : status_of(&command);
+}
+
+/* Runs the command on a mount of its own, in a new mount namespace. */
+static int run_isolated(struct options *options, const char *only, char **argv)
+{
+	sigset_t before;
+	_cleanup_close_ int signals = exec_open_signals(&before);
+
+	if (signals < 0)
+		return fail("signals", -errno);
+	if (place_enter_namespace(only))
+		return EXIT_OURS;
+	return options->survive ? run_on_kept(options, only, argv, signals, &before) :
+				  run_on_own(options, only, argv, signals, &before);
 }
 
 /* The shell to run without a command; its prompt says where it is (in bash as on Debian). */
@@ -292,7 +340,7 @@ static int run_request(struct request *request)
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);
 	log_setup(options.log_level, false);
-	return run_on_own(&options, request->only, command);
+	return run_isolated(&options, request->only, command);
 }
 
 int exec_main(int argc, char **argv)

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fs/fuse/daemon.h"
 #include "util/cleanup.h"
 
-static _Noreturn void wait_for_child(int fd)
+/* Waits until CHILD says by FD that it is ready.  Return: DAEMON_IS_READY or -ECHILD. */
+static int wait_for(pid_t child, int fd)
 {
 	ssize_t bytes;
 	char ready;
@@ -16,30 +18,42 @@ static _Noreturn void wait_for_child(int fd)
 	do
 		bytes = read(fd, &ready, 1);
 	while (bytes < 0 && errno == EINTR);
-	_exit(bytes == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+	if (bytes == 1)
+		return DAEMON_IS_READY;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return -ECHILD;
+}
+
+int daemon_fork(struct daemon *daemon, pid_t *child)
+{
+	_cleanup_close_ int reading = -1, writing = -1;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	reading = ends[0];
+	writing = ends[1];
+	*child = fork();
+	if (*child < 0)
+		return -errno;
+	if (*child) {
+		writing = (close(writing), -1);
+		return wait_for(*child, reading);
+	}
+	daemon->waits = steal_fd(writing);
+	setsid();
+	return 0;
 }
 
 int daemon_begin(struct daemon *daemon)
 {
-	int ends[2];
 	pid_t child;
+	int r = daemon_fork(daemon, &child);
 
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	child = fork();
-	if (child < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return -errno;
-	}
-	if (child) {
-		close(ends[1]);
-		wait_for_child(ends[0]);
-	}
-	close(ends[0]);
-	daemon->waits = ends[1];
-	setsid();
-	return 0;
+	if (r == DAEMON_IS_READY || r == -ECHILD)
+		_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	return r;
 }
 
 int daemon_let_go(struct daemon *daemon)
@@ -48,7 +62,7 @@ int daemon_let_go(struct daemon *daemon)
 
 	if (chdir("/"))
 		return -errno;
-	if (daemon->waits < 0)
+	if (daemon->waits < 0 || daemon->talks)
 		return 0;
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; null >= 0 && fd <= 2; fd++)

@@ -27,6 +27,8 @@ enum record_kind {
 	RECORD_OFF,
 	RECORD_OPENED, /* a descriptor of a command file: who opened it follows */
 	RECORD_CLOSED,
+	RECORD_FOUND, /* by what was turned on: struct damon_found_region of all targets */
+	RECORD_MEASURED, /* what a list holds that a kdamond fills: words of measured.h, or nothing */
 };
 
 struct record {

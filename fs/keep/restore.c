@@ -7,6 +7,7 @@
 #include "access/proc/process.h"
 #include "access/rights/caller.h"
 #include "fs/damonfs.h"
+#include "fs/keep/measured.h"
 #include "fs/keep/restore.h"
 #include "fs/tree/answer.h"
 #include "fs/tree/file.h"
@@ -30,6 +31,8 @@ struct resumed {
 	uint64_t ino; /* of the file that turns it on */
 	struct record record;
 	const char *data;
+	struct record found; /* the RECORD_FOUND that came since; all zeros if there is none */
+	const char *found_data;
 	struct damon_desc *desc;
 };
 
@@ -49,23 +52,6 @@ WITH_LOCK(tree_role) static bool find_file(struct tree *tree, uint64_t ino, stru
 	return tree_find(tree, ino, out) && !node_is_dir(*out);
 }
 
-/* Whether COUNT directories can get serial numbers from SERIAL, none of which is in use. */
-WITH_LOCK(tree_role)
-static bool serials_are_free(struct tree *tree, uint64_t serial, uint64_t count)
-{
-	if (serial >> INO_SERIAL_BITS || count > MAX_COUNT)
-		return false;
-	for (uint64_t i = 0; i < count; i++) {
-		struct dir *dir;
-		uint64_t number = serial + i;
-
-		HASH_FIND(hh, tree->dirs, &number, sizeof(number), dir);
-		if (dir)
-			return false;
-	}
-	return true;
-}
-
 /* Stores TEXT in the file NODE.  Return: 0 or a negative errno. */
 WITH_LOCK(tree_role)
 static int restore_text(struct restoring *job, struct node node, const struct record *record,
@@ -79,11 +65,13 @@ static int restore_text(struct restoring *job, struct node node, const struct re
 	if (r)
 		return r;
 	if (file->format == FILE_COUNT) {
+		size_t count = strtoul(text, NULL, 0);
+
 		/* Those that are there give theirs back. */
 		r = file_store(file, node.dir, &write, "0");
-		job->nr_made += min_ul(strtoul(text, NULL, 0), MAX_COUNT);
-		if (!r && (job->nr_made > MAX_MADE ||
-			   !serials_are_free(tree, record->serial, strtoul(text, NULL, 0))))
+		job->nr_made += min_ul(count, MAX_COUNT);
+		if (!r && (job->nr_made > MAX_MADE || count > MAX_COUNT ||
+			   !tree_serials_are_free(tree, record->serial, count)))
 			r = -EINVAL;
 		if (!r && record->serial)
 			tree->next_serial = record->serial;
@@ -129,6 +117,24 @@ static int restore_mode(struct restoring *job, const struct record *record, cons
 			   record->uid, record->gid);
 }
 
+/* Makes what a kdamond has found. */
+WITH_LOCK(tree_role)
+static int restore_measured(struct restoring *job, const struct record *record, const char *data)
+{
+	struct tree *tree = job->tree;
+	struct node node;
+	size_t before, room = before = MAX_MADE - min_ul(job->nr_made, MAX_MADE);
+	int r;
+
+	if (!tree_find(tree, record->ino, &node) || !measured_is(node.dir, node.row))
+		return -EINVAL;
+	r = measured_restore(node.dir, node.row, data, record->length, &room);
+	job->nr_made += before - room;
+	job->serial = max_ul(job->serial, tree->next_serial);
+	tree->next_serial = job->serial;
+	return r;
+}
+
 static int restore_serial(struct restoring *job, const struct record *record, const char *data)
 {
 	(void)data;
@@ -172,7 +178,7 @@ static int restore_off(struct restoring *job, const struct record *record, const
 /* Notes what was on; it is started when all is restored. */
 static int restore_on(struct restoring *job, const struct record *record, const char *data)
 {
-	const struct resumed resumed = { record->ino, *record, data, NULL };
+	const struct resumed resumed = { .ino = record->ino, .record = *record, .data = data };
 
 	restore_off(job, record, data);
 	if (job->nr_resumed == MAX_RUNS)
@@ -185,12 +191,28 @@ static int restore_on(struct restoring *job, const struct record *record, const 
 	return 0;
 }
 
+/* Notes what it has found, which has to fit to what was on. */
+static int restore_found(struct restoring *job, const struct record *record, const char *data)
+{
+	if (record->length % sizeof(struct damon_found_region))
+		return -EINVAL;
+	for (size_t i = 0; i < job->nr_resumed; i++) {
+		if (job->resumed[i].ino != record->ino)
+			continue;
+		job->resumed[i].found = *record;
+		job->resumed[i].found_data = data;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static int (*const restorers[])(struct restoring *job, const struct record *record,
 				const char *data) = {
-	[RECORD_SERIAL] = restore_serial, [RECORD_WRITE] = restore_write,
-	[RECORD_MODE] = restore_mode,	  [RECORD_ON] = restore_on,
-	[RECORD_OPENED] = restore_opened, [RECORD_CLOSED] = restore_closed,
-	[RECORD_OFF] = restore_off,
+	[RECORD_SERIAL] = restore_serial,     [RECORD_WRITE] = restore_write,
+	[RECORD_MODE] = restore_mode,	      [RECORD_ON] = restore_on,
+	[RECORD_OPENED] = restore_opened,     [RECORD_CLOSED] = restore_closed,
+	[RECORD_OFF] = restore_off,	      [RECORD_FOUND] = restore_found,
+	[RECORD_MEASURED] = restore_measured,
 };
 
 WITH_LOCK(tree_role)
@@ -232,6 +254,34 @@ static int take_apart(const struct resumed *resumed, struct on *out)
 	out->caller = out->started + (size_t)out->header.nr_targets * sizeof(uint64_t);
 	out->records = resumed->data + before;
 	out->length = size - before;
+	return 0;
+}
+
+/*
+ * Gives the targets of DESC what was found of them.  Those that were left out then have nothing, so
+ * what comes next belongs to the next target with that pid.
+ * Return: 0 or -ENOMEM.
+ */
+static int attach_found(struct damon_desc *desc, const struct resumed *resumed)
+{
+	const struct damon_found_region *found = (const void *)resumed->found_data;
+	size_t nr = resumed->found.length / sizeof(*found), at = 0;
+
+	for (size_t i = 0; i < desc->nr_targets && at < nr; i++) {
+		struct damon_target_desc *target = &desc->targets[i];
+		size_t end = at;
+
+		if (found[at].pid != target->pid)
+			continue;
+		while (end < nr && found[end].target == found[at].target)
+			end++;
+		target->found = malloc((end - at) * sizeof(*found));
+		if (!target->found)
+			return -ENOMEM;
+		target->nr_found = end - at;
+		memcpy(target->found, found + at, target->nr_found * sizeof(*found));
+		at = end;
+	}
 	return 0;
 }
 
@@ -305,7 +355,9 @@ static int describe_in(struct tree *scratch, const struct resumed *resumed, cons
 	r = node_row(node)->file->resumption->describe(node.dir, caller, out);
 	if (r)
 		return r;
-	r = leave_out_gone(*out, on);
+	r = attach_found(*out, resumed);
+	if (!r)
+		r = leave_out_gone(*out, on);
 	if (r)
 		*out = damon_desc_free(*out);
 	return r;
@@ -334,10 +386,15 @@ WITH_LOCK(tree_role) static int start(struct tree *tree, struct resumed *resumed
 
 	if (!find_file(tree, resumed->ino, &node) || !node_row(node)->file->resumption)
 		return -EINVAL;
-	if (text_reserve(&kept, record_size(resumed->record.length)))
+	if (text_reserve(&kept,
+			 record_size(resumed->record.length) + record_size(resumed->found.length)))
 		return -ENOMEM;
 	record_put(kept.data, &resumed->record, resumed->data);
 	kept.length = record_size(resumed->record.length);
+	if (resumed->found.length) {
+		record_put(kept.data + kept.length, &resumed->found, resumed->found_data);
+		kept.length += record_size(resumed->found.length);
+	}
 	return node_row(node)->file->resumption->start(node.dir, steal_ptr(resumed->desc), &kept);
 }
 

@@ -8,6 +8,7 @@
 
 #include "access/proc/process.h"
 #include "access/rights/caller.h"
+#include "fs/keep/measured.h"
 #include "fs/keep/save.h"
 #include "fs/run.h"
 #include "fs/tree/file.h"
@@ -17,12 +18,23 @@
 /* The most that turns one kdamond on again (bytes): each has a copy of its own. */
 #define MAX_KEPT (256UL << 10)
 
+/* The most that is kept of its regions (bytes): 32768 of them. */
+#define MAX_FOUND (1UL << 20)
+
+/* The most of what a kdamond found for one scheme (bytes): some 70,000 regions. */
+#define MAX_MEASURED (4UL << 20)
+
 /* So many directories that a file makes are worth a new journal. */
 #define MANY 1024
 
 static struct saver *saver_of(const struct tree *tree)
 {
 	return damonfs_of_tree(tree)->saver;
+}
+
+bool save_is_on(const struct tree *tree)
+{
+	return saver_of(tree);
 }
 
 bool save_covers(const struct file_type *file)
@@ -129,18 +141,49 @@ static int put_rows(struct text *out, struct dir *dir, struct text *room)
 	return r;
 }
 
-/* What is in DIR, and in the directories that its files made. */
-static int put_dir(struct text *out, struct dir *dir, struct text *room)
+/* What a kdamond found, in row ROW of DIR. */
+static int put_measured(struct text *out, struct dir *dir, unsigned int row, struct text *room)
 {
-	const struct layout *layout = dir->layout;
+	struct record record = { .kind = RECORD_MEASURED,
+				 .ino = node_ino((struct node){ dir, row }) };
+	int r;
+
+	room->length = 0;
+	r = measured_put(room, dir, row);
+	if (r)
+		return r;
+	if (room->length <= MAX_MEASURED)
+		record.length = (uint32_t)room->length;
+	else
+		log_info("the %zu regions of a scheme are more than what is kept for a daemon that "
+			 "takes over",
+			 dir_list_of(dir, dir->layout->rows[row].list)->nr);
+	return put(out, &record, room->data);
+}
+
+/* The list in row ROW of DIR that goes on, or NULL; what a kdamond found only if MEASURED. */
+static const struct dir_list *kept_list(struct dir *dir, unsigned int row, bool measured)
+{
+	const struct file_type *list = dir->layout->rows[row].list;
+
+	if (!list)
+		return NULL;
+	return measured && list->measured ? dir_list_of(dir, list) : counted(dir, list);
+}
+
+/* What is in DIR, and in the directories that its files made; what kdamonds found if MEASURED. */
+static int put_dir(struct text *out, struct dir *dir, bool measured, struct text *room)
+{
 	int r = put_rows(out, dir, room);
 
-	for (unsigned int i = 0; !r && i < layout->nr_rows; i++) {
-		const struct dir_list *list =
-			layout->rows[i].list ? counted(dir, layout->rows[i].list) : NULL;
+	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
+		const struct dir_list *list = kept_list(dir, i, measured);
 
+		if (measured && measured_is(dir, i) && !measured_is_empty(dir, i))
+			r = put_measured(out, dir, i, room);
+		/* Of measured ones, these are only the modes. */
 		for (size_t k = 0; !r && list && k < list->nr; k++)
-			r = put_dir(out, list->dirs[k], room);
+			r = put_dir(out, list->dirs[k], measured, room);
 	}
 	return r;
 }
@@ -233,6 +276,20 @@ void save_serial(struct tree *tree)
 		return;
 	saver->serial = tree->next_serial;
 	change(tree, &record, NULL);
+}
+
+void save_measured(struct dir *dir, const char *path)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 }, room = { 0 };
+	int row = layout_find(dir->layout, 0, path, strlen(path));
+
+	if (!saver_of(dir->tree) || row < 0)
+		return;
+	if (put_measured(&text, dir, (unsigned int)row, &room))
+		journal_failed(-ENOMEM);
+	else
+		change(dir->tree, (const struct record *)text.data,
+		       text.data + sizeof(struct record));
 }
 
 void save_mode(struct tree *tree, struct node node)
@@ -372,7 +429,7 @@ static int put_on(struct text *out, struct dir *dir, const struct damon_desc *de
 		r = put_bytes(out, caller, header.caller_size);
 	if (!r)
 		r = put_parents(out, dir, &room);
-	return r ? r : put_dir(out, dir, &room);
+	return r ? r : put_dir(out, dir, false, &room);
 }
 
 void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
@@ -419,6 +476,21 @@ static const void *run_data(const struct run *run)
 	return run->kept.length ? run->kept.data + sizeof(struct record) : NULL;
 }
 
+void save_found(struct run *run, const struct damon_found_region *found, size_t nr)
+{
+	struct record record = run_record(run);
+	size_t size = nr * sizeof(*found);
+
+	if (!saver_of(run->tree) || run->state != RUN_ON || !run->kept.length || size > MAX_FOUND)
+		return;
+	run->kept.length = record_size(record.length);
+	record.kind = RECORD_FOUND;
+	record.length = (uint32_t)size;
+	/* Without them, it begins anew. */
+	if (!put(&run->kept, &record, found))
+		change(run->tree, &record, found);
+}
+
 void save_on(struct run *run)
 {
 	const struct record record = run_record(run);
@@ -447,13 +519,15 @@ static int put_runs(struct text *out, struct tree *tree)
 		const struct record record = run_record(run);
 
 		/* One that is being turned on again was on. */
-		if (!r && (run->state == RUN_ON || (run->state == RUN_STARTING && run->resumed)))
-			r = put(out, &record, run_data(run));
+		if (r || !(run->state == RUN_ON || (run->state == RUN_STARTING && run->resumed)))
+			continue;
+		r = run->kept.length ? put_bytes(out, run->kept.data, run->kept.length) :
+				       put(out, &record, NULL);
 	}
 	return r;
 }
 
-WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree)
+WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, bool measured)
 {
 	__attribute__((cleanup(text_clear))) struct text room = { 0 };
 	const struct record serial = { .kind = RECORD_SERIAL, .serial = tree->next_serial };
@@ -461,7 +535,7 @@ WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree)
 	int r = put_runs(out, tree);
 
 	if (!r)
-		r = put_dir(out, tree->root, &room);
+		r = put_dir(out, tree->root, measured, &room);
 	if (!r)
 		r = put(out, &serial, NULL);
 	HASH_ITER(hh, saver_of(tree)->openers, opener, next)
@@ -478,7 +552,12 @@ int save_all(struct tree *tree)
 
 	if (!saver || saver->restoring || damonfs_of_tree(tree)->stopping)
 		return 0;
-	r = put_all(&text, tree);
+	r = put_all(&text, tree, true);
+	/* What was found can be found again; what was written cannot. */
+	if (!r && text.length > JOURNAL_HALF) {
+		text.length = 0;
+		r = put_all(&text, tree, false);
+	}
 	if (!r)
 		r = journal_replace(saver->journal, text.data, text.length);
 	if (!r) {

@@ -2,9 +2,10 @@
 /*
  * Saving: the tree, and what is on, go into the journal before anybody is told of a change.
  *
- * Saved is what can be written: not what is measured (stats, tried regions).  A kdamond that is on
- * works by what its directories held at `on' or the last `commit', which may differ from what they
- * hold now: so that is in a record of its own, with who did it and which processes they named.
+ * Saved is what can be written, and the tried regions that were last shown; not stats.  A kdamond
+ * that is on works by what its directories held at `on' or the last `commit', which may differ from
+ * what they hold now: so that is in a record of its own, with who did it and which processes they
+ * named.
  *
  * Failures are not told to who writes: they are logged once, and the next daemon says what it could
  * not restore.
@@ -34,12 +35,18 @@ struct saver {
 /* Frees what it has, at the end. */
 ALONE void saver_clear(struct saver *saver);
 
+/* Whether somebody keeps TREE. */
+bool save_is_on(const struct tree *tree);
+
 /* All of these do nothing if nobody keeps TREE. */
 
 /* Saves that TEXT was stored in NODE: request number REQUEST asked for it, SIZE bytes of it. */
 WITH_LOCK(tree_role)
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
 		struct account *account, uint64_t request, size_t size);
+
+/* Saves what a kdamond has found: the list at PATH of DIR. */
+WITH_LOCK(tree_role) void save_measured(struct dir *dir, const char *path);
 
 /* Saves the mode and owner of NODE, which were changed. */
 WITH_LOCK(tree_role) void save_mode(struct tree *tree, struct node node);
@@ -63,6 +70,13 @@ WITH_LOCK(tree_role) void save_serial(struct tree *tree);
 WITH_LOCK(tree_role)
 void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
 		struct text *out);
+
+/*
+ * Saves the regions that RUN has found so far; they are gone on with if it is turned on again,
+ * until it is committed to.
+ */
+WITH_LOCK(tree_role)
+void save_found(struct run *run, const struct damon_found_region *found, size_t nr);
 
 /* Saves that RUN is on, by run->kept, also again; that it has ended. */
 WITH_LOCK(tree_role) void save_on(struct run *run);

@@ -82,7 +82,7 @@ static const struct file_type scheme_files[] = {
 	NUMBER("stats/max_nr_snapshots", 0600, struct scheme_dir, max_nr_snapshots,
 	       .since = V(7, 0)),
 	LIST("tried_regions", struct scheme_dir, tried_regions, &tried_region_kind,
-	     .since = V(6, 2)),
+	     .since = V(6, 2), .measured = true),
 	NUMBER("tried_regions/total_bytes", 0400, struct scheme_dir, tried_bytes, .since = V(6, 6)),
 };
 

@@ -235,6 +235,8 @@ WITH_LOCK(tree_role) static void run_command_done(struct event *event)
 	}
 	if (c->apply && context && !c->result)
 		c->result = c->apply(context, &c->command);
+	if (c->command.found && c->dir->run)
+		save_found(c->dir->run, c->command.found, c->command.nr_found);
 	if (c->command.kind == DAMON_COMMIT && !c->command.error)
 		was_committed(c);
 	/* Tried regions got numbers. */
@@ -434,6 +436,7 @@ static int collect_tried(struct kdamond_dir *dir, struct write *write,
 	return send(dir, write,
 		    (struct damon_command){
 			    .kind = DAMON_COLLECT_TRIED,
+			    .wants_found = save_is_on(dir->base.tree),
 			    .max_tried = max_ul(account_left(account, ACCOUNT_OBJECTS), 1) },
 		    apply);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "engine/abi.h"
+#include "fs/keep/save.h"
 #include "fs/sysfs/sysfs.h"
 #include "util/cleanup.h"
 
@@ -24,7 +25,8 @@ static const struct file_type tried_region_files[] = {
 	UINT("age", 0400, struct tried_region_dir, age),
 	NUMBER("sz_filter_passed", 0400, struct tried_region_dir, sz_filter_passed,
 	       .since = V(6, 14)),
-	LIST("probes", struct tried_region_dir, probes, &probe_hits_kind, .since = V(7, 2)),
+	LIST("probes", struct tried_region_dir, probes, &probe_hits_kind, .since = V(7, 2),
+	     .measured = true),
 };
 
 const struct dir_kind tried_region_kind = {
@@ -39,21 +41,45 @@ static const struct file_type *tried_regions_file(void)
 	return dir_file(&scheme_kind, "tried_regions");
 }
 
-void tried_regions_clear(struct context_dir *context)
+/* Return: whether there was something to clear. */
+WITH_LOCK(tree_role) static bool clear_scheme(struct scheme_dir *scheme)
 {
-	const struct file_type *file = tried_regions_file();
-
-	for (size_t s = 0; s < context->schemes.nr; s++) {
-		struct scheme_dir *scheme = context_scheme(context, s);
-
-		scheme->tried_bytes = 0;
-		dir_populate(&scheme->base, file, 0, NULL);
-	}
+	if (!scheme->tried_bytes && !scheme->tried_regions.nr)
+		return false;
+	scheme->tried_bytes = 0;
+	dir_populate(&scheme->base, tried_regions_file(), 0, NULL);
+	return true;
 }
 
-int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command)
+/* For a daemon that takes over. */
+WITH_LOCK(tree_role) static void save_scheme(struct scheme_dir *scheme)
 {
-	tried_regions_clear(context);
+	save_measured(&scheme->base, tried_regions_file()->path);
+}
+
+void tried_regions_clear(struct context_dir *context)
+{
+	for (size_t s = 0; s < context->schemes.nr; s++)
+		if (clear_scheme(context_scheme(context, s)))
+			save_scheme(context_scheme(context, s));
+}
+
+WITH_LOCK(tree_role) static void save_schemes(struct context_dir *context)
+{
+	for (size_t s = 0; s < context->schemes.nr; s++)
+		save_scheme(context_scheme(context, s));
+}
+
+WITH_LOCK(tree_role) static void clear_schemes(struct context_dir *context)
+{
+	for (size_t s = 0; s < context->schemes.nr; s++)
+		clear_scheme(context_scheme(context, s));
+}
+
+WITH_LOCK(tree_role)
+static void take_bytes(struct context_dir *context, const struct damon_command *command)
+{
+	clear_schemes(context);
 	for (size_t i = 0; i < command->nr_tried; i++) {
 		const struct damos_tried_region *tried = &command->tried[i];
 		struct scheme_dir *scheme = context_scheme(context, tried->scheme);
@@ -61,6 +87,12 @@ int tried_regions_take_bytes(struct context_dir *context, const struct damon_com
 		if (scheme)
 			scheme->tried_bytes += tried->end - tried->start;
 	}
+}
+
+int tried_regions_take_bytes(struct context_dir *context, const struct damon_command *command)
+{
+	take_bytes(context, command);
+	save_schemes(context);
 	return 0;
 }
 
@@ -99,7 +131,7 @@ int tried_regions_take(struct context_dir *context, const struct damon_command *
 	const struct file_type *file = tried_regions_file();
 	unsigned int abi = context->base.tree->abi;
 
-	tried_regions_take_bytes(context, command);
+	take_bytes(context, command);
 	for (size_t i = 0; i < command->nr_tried; i++) {
 		const struct damos_tried_region *tried = &command->tried[i];
 		struct scheme_dir *scheme = context_scheme(context, tried->scheme);
@@ -111,7 +143,8 @@ int tried_regions_take(struct context_dir *context, const struct damon_command *
 			&scheme->base, file, tried_number(abi, scheme, i), scheme->base.account);
 		/* Some of them would look like all. */
 		if (!region || add_hits(region, tried, command->nr_probes)) {
-			tried_regions_clear(context);
+			clear_schemes(context);
+			save_schemes(context);
 			return -ENOMEM;
 		}
 		region->start = tried->start;
@@ -120,5 +153,6 @@ int tried_regions_take(struct context_dir *context, const struct damon_command *
 		region->age = tried->age;
 		region->sz_filter_passed = tried->sz_filter_passed;
 	}
+	save_schemes(context);
 	return 0;
 }

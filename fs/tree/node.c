@@ -187,6 +187,20 @@ static struct dir *list_find(const struct dir_list *list, const char *name)
 	return NULL;
 }
 
+bool tree_serials_are_free(struct tree *tree, uint64_t serial, uint64_t count)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(serial, count, &end) || end >> INO_SERIAL_BITS)
+		return false;
+	for (struct dir *dir; serial < end; serial++) {
+		HASH_FIND(hh, tree->dirs, &serial, sizeof(serial), dir);
+		if (dir)
+			return false;
+	}
+	return true;
+}
+
 bool node_lookup(struct node parent, const char *name, struct node *out)
 {
 	const struct row *row = node_row(parent);

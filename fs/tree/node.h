@@ -178,6 +178,10 @@ double node_keep(struct node node);
 /* Return: whether INO stands for something that still exists, which is then in *OUT. */
 WITH_LOCK(tree_role) bool tree_find(struct tree *tree, uint64_t ino, struct node *out);
 
+/* Whether COUNT directories can get serial numbers from SERIAL: none of them is in use. */
+WITH_LOCK(tree_role)
+bool tree_serials_are_free(struct tree *tree, uint64_t serial, uint64_t count);
+
 /* Finds NAME in the directory PARENT.  Return: whether there is one. */
 bool node_lookup(struct node parent, const char *name, struct node *out);
 

@@ -85,6 +85,8 @@ struct file_type {
 	/* A command file that turns something on: how another daemon does so again. */
 	const struct resumption *resumption;
 	const struct keyword *words;
+	/* FILE_LIST: a kdamond fills it; kept with its numbers by fs/keep/measured.h. */
+	bool measured;
 	/* FILE_OWN; a missing one answers EINVAL.  READER is who reads. */
 	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);
 	int (*store)(struct dir *dir, struct write *write, const char *text);

@@ -59,6 +59,8 @@ static struct {
 #define NR_MAKING (ARRAY_SIZE(files) - 1)
 #define STATE	  (&files[NR_MAKING])
 
+static uint64_t tried_ino; /* of the first scheme's tried_regions */
+
 static struct node find(struct tree *tree, const char *path)
 {
 	struct node node = { tree->root, 0 };
@@ -90,6 +92,7 @@ ALONE static void learn_files(void)
 		if (i < NR_MAKING)
 			REQUIRE(!file_store(node_row(node)->file, node.dir, &write, "1"));
 	}
+	tried_ino = node_ino(find(tree, "admin/kdamonds/0/contexts/0/schemes/0/tried_regions"));
 	tree_free(tree);
 }
 
@@ -135,11 +138,36 @@ static size_t put_on(char *out, size_t room, const struct piece *piece)
 	return size;
 }
 
+/* What a kdamond showed of a scheme: a region or two, with the hits of a probe.  Return: its size. */
+static size_t put_measured(char *out, const struct piece *piece)
+{
+	uint64_t words[] = { piece->mode, 1 + piece->row % 2,
+			     /* number, serial, five values, hits: number, serial, value */
+			     0, piece->serial, 4096, 8192, 1, 2, 3, 1, 0, piece->serial + 1U, 7, 1,
+			     piece->serial + 2U, 8192, 16384, 4, 5, 6, 0 };
+	size_t nr = piece->row % 2 ? ARRAY_SIZE(words) : 13;
+
+	memcpy(out, words, nr * sizeof(*words));
+	return nr * sizeof(*words);
+}
+
+/* What it found of one target, mostly.  Return: its size. */
+static size_t put_found(char *out, const struct piece *piece)
+{
+	const struct damon_found_region found[] = {
+		{ 0, 0, 4096, 4096ULL * (2 + piece->row), piece->serial, piece->mode },
+		{ piece->directory, 0, 4096ULL * (2 + piece->row), 1ULL << 40, UINT32_MAX, 1 },
+	};
+
+	memcpy(out, found, sizeof(found));
+	return sizeof(found);
+}
+
 static void put_piece(const struct piece *piece)
 {
 	static const uint32_t uids[] = { 0, 0, 1, 1000 };
 	struct record record = {
-		.kind = piece->kind % 8,
+		.kind = piece->kind % (RECORD_MEASURED + 1),
 		.length = piece->length % (sizeof(piece->text) + 1),
 		.ino = ((uint64_t)(piece->directory % 32) << (INO_ROW_BITS + 1) |
 			(piece->mode & 1 ? 0 : INO_FILE) | piece->row % 128) +
@@ -152,11 +180,15 @@ static void put_piece(const struct piece *piece)
 	char bytes[4096];
 	size_t size;
 
-	if (record.kind == RECORD_ON)
+	if (record.kind == RECORD_ON || record.kind == RECORD_FOUND)
 		record.ino = STATE->ino;
-	size = record.kind == RECORD_ON	    ? put_on(bytes, sizeof(bytes), piece) :
-	       record.kind == RECORD_OPENED ? put_caller(bytes, sizeof(bytes)) :
-					      0;
+	if (record.kind == RECORD_MEASURED && piece->text[0] & 1)
+		record.ino = tried_ino;
+	size = record.kind == RECORD_ON	      ? put_on(bytes, sizeof(bytes), piece) :
+	       record.kind == RECORD_OPENED   ? put_caller(bytes, sizeof(bytes)) :
+	       record.kind == RECORD_FOUND    ? put_found(bytes, piece) :
+	       record.kind == RECORD_MEASURED ? put_measured(bytes, piece) :
+						0;
 	if (!size) {
 		journal_add(&shared->journal, &record, piece->text);
 		return;

@@ -13,8 +13,6 @@ from damon import DAMONFS, Mount, read, until, write
 
 
 def run(*words, **rest):
-    if words[:1] == ('exec',) and '--at' not in words:
-        words = ('exec', '-o', 'sandbox=trap', *words[1:])
     return subprocess.run([DAMONFS, *words], capture_output=True, text=True, timeout=30,
                           check=False, **rest)
 
@@ -193,13 +191,17 @@ class Quickstart(unittest.TestCase):
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for a mount namespace')
 class Exec(unittest.TestCase):
     TREE = '/sys/kernel/mm/damon'
+    EXEC = 'exec', '-o', 'sandbox=trap'
+
+    def exec(self, *words, **rest):
+        return run(*self.EXEC, *words, **rest)
 
     def outside(self):
         return os.stat('/sys/kernel/mm').st_dev, sorted(os.listdir('/sys/kernel/mm'))
 
     def test_the_tree_stands_for_the_kernels(self):
         before = self.outside()
-        done = run('exec', '--', 'sh', '-c',
+        done = self.exec('--', 'sh', '-c',
                    'stat -f -c %%T %s; cat %s/admin/kdamonds/nr_kdamonds; '
                    'cat /sys/kernel/mm/transparent_hugepage/enabled' % (self.TREE, self.TREE))
         self.assertEqual(done.stdout.split('\n')[:2], ['fuseblk', '0'], done.stderr)
@@ -208,7 +210,7 @@ class Exec(unittest.TestCase):
         self.assertEqual(self.outside(), before)
 
     def test_its_copy_in_memory_cannot_be_changed(self):
-        done = run('exec', '--', sys.executable, '-c', """if True:
+        done = self.exec('--', sys.executable, '-c', """if True:
             import fcntl, os
             exe = '/proc/%d/exe' % os.getppid()
             assert 'memfd' in os.readlink(exe)
@@ -221,7 +223,7 @@ class Exec(unittest.TestCase):
         for number in signal.SIGTERM, signal.SIGKILL:
             with tempfile.NamedTemporaryFile('r') as file:
                 process = subprocess.Popen(
-                    [DAMONFS, 'exec', '--', 'sh', '-c',
+                    [DAMONFS, *self.EXEC, '--', 'sh', '-c',
                      'setsid sh -c "sleep 2; cd /sys/kernel; ls mm/damon debug/damon; echo end" > %s 2>&1 '
                      '& exec sleep 20' % file.name])
                 time.sleep(1)
@@ -239,22 +241,22 @@ class Exec(unittest.TestCase):
 
     def test_exit_statuses(self):
         for script, status in (('exit 7', 7), ('kill -9 $$', 137), ('true', 0)):
-            self.assertEqual(run('exec', 'sh', '-c', script).returncode, status)
-        self.assertEqual(run('exec', '--', '/no/such/program').returncode, 127)
-        self.assertEqual(run('exec', '--', '/etc/passwd').returncode, 126)
-        self.assertEqual(run('exec', '--nosuch').returncode, 125)
-        self.assertEqual(run('exec', '-o', 'nosuch', 'true').returncode, 125)
+            self.assertEqual(self.exec('sh', '-c', script).returncode, status)
+        self.assertEqual(self.exec('--', '/no/such/program').returncode, 127)
+        self.assertEqual(self.exec('--', '/etc/passwd').returncode, 126)
+        self.assertEqual(self.exec('--nosuch').returncode, 125)
+        self.assertEqual(self.exec('-o', 'nosuch', 'true').returncode, 125)
 
     def test_without_a_command_it_is_a_shell(self):
         for shell in '/bin/sh', '/bin/bash', '':
-            done = subprocess.run([DAMONFS, 'exec'], input='stat -f -c %%T %s; exit 6\n' % self.TREE,
+            done = subprocess.run([DAMONFS, *self.EXEC], input='stat -f -c %%T %s; exit 6\n' % self.TREE,
                                   env=dict(os.environ, SHELL=shell), capture_output=True, text=True,
                                   check=False)
             self.assertEqual((done.returncode, done.stdout), (6, 'fuseblk\n'), done.stderr)
             self.assertIn('damonfs: in this shell', done.stderr)
 
     def test_options_and_their_tree(self):
-        done = run('exec', '-o', 'abi=6.1', '--', 'sh', '-c',
+        done = self.exec('-o', 'abi=6.1', '--', 'sh', '-c',
                    'cd %s/admin/kdamonds && echo 1 > nr_kdamonds && '
                    'echo 1 > 0/contexts/nr_contexts && '
                    'echo 1 > 0/contexts/0/schemes/nr_schemes && ls 0/contexts/0/schemes/0' %
@@ -282,7 +284,7 @@ class Exec(unittest.TestCase):
         self.assertEqual(run('exec', '--at', '/tmp', 'true').returncode, 125)
 
     def test_nothing_is_left_behind(self):
-        process = subprocess.Popen([DAMONFS, 'exec', 'sleep', '1000'])
+        process = subprocess.Popen([DAMONFS, *self.EXEC, 'sleep', '1000'])
         time.sleep(0.5)
         children = subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True, text=True,
                                   check=False).stdout.split()
@@ -291,3 +293,41 @@ class Exec(unittest.TestCase):
         self.assertNotEqual(children, [])
         for child in children:
             self.assertTrue(until(lambda: not is_running(child), 2), child)
+
+
+class ExecSurvives(Exec):
+    """The same with a keeper; and its daemon is killed."""
+    EXEC = *Exec.EXEC, '-o', 'survive'
+
+    def test_the_daemon_is_killed(self):
+        script = """if True:
+            import os, signal, time
+            keeper, = (pid for pid in os.popen('pgrep -P %d' % os.getppid()).read().split()
+                       if open('/proc/%s/comm' % pid).read() == 'damonfs:keeper\\n')
+            os.chdir('/sys/kernel/mm/damon/admin/kdamonds')
+            with open('nr_kdamonds', 'w') as file:
+                file.write('3')
+            for _ in range(2):
+                os.kill(int(os.popen('pgrep -P ' + keeper).read().split()[0]), signal.SIGKILL)
+                print(open('nr_kdamonds').read().strip(), sorted(os.listdir('.')))
+            """
+        done = self.exec(sys.executable, '-c', script)
+        self.assertEqual(done.stdout, "3 ['0', '1', '2', 'nr_kdamonds']\n" * 2, done.stderr)
+        self.assertEqual(done.returncode, 0)
+
+    def test_the_keeper_is_killed(self):
+        """The command goes on without the mount."""
+        done = self.exec('sh', '-c', 'kill -9 $(pgrep -P $PPID damonfs:keeper); sleep 1; '
+                        'cat %s/admin/kdamonds/nr_kdamonds; exit 4' % self.TREE)
+        self.assertEqual((done.returncode, done.stdout), (4, ''))
+
+    def test_a_terminal_does_not_end_it(self):
+        """Ctrl-C is for the command."""
+        done = self.exec('sh', '-c', 'trap "" INT; kill -INT 0; sleep 0.3; cat %s/admin/kdamonds/nr_kdamonds' % self.TREE,
+                        start_new_session=True)
+        self.assertEqual((done.returncode, done.stdout), (0, '0\n'), done.stderr)
+
+    def test_who_mounts_is_told(self):
+        done = self.exec('-o', 'method=simulated:/no/such/script', 'true')
+        self.assertEqual(done.returncode, 125)
+        self.assertIn('damonfs', done.stderr)

@@ -202,9 +202,51 @@ class Survival(unittest.TestCase):
             first = next(name for name in os.listdir(tried) if name.isdigit())
             fd = os.open('%s%s/start' % (tried, first), os.O_RDONLY)
             self.mount.kill()
+            self.assertEqual(os.pread(fd, 100, 0).decode().strip(), read('%s%s/start' % (tried, first)))
+            self.kdamond.state('update_schemes_tried_regions')
+            self.mount.kill()
             write(self.kdamond.context + '/targets/0/regions/nr_regions', 500)
             self.assertEqual(error_of(lambda: os.pread(fd, 100, 0)), errno.ENODEV)
             os.close(fd)
+
+    def test_tried_regions_stay(self):
+        """As they were shown, of two schemes; also if there is a new journal, and once the kdamond is off."""
+        with Workload() as w:
+            self.kdamond.target(w.pid)
+            self.kdamond.stat_scheme()
+            write(self.kdamond.context + '/schemes/nr_schemes', 2)
+            for scheme in '01':
+                for name in ('sz', 'nr_accesses', 'age'):
+                    write('%s/schemes/%s/access_pattern/%s/max' % (self.kdamond.context, scheme, name), 2 ** 64 - 1)
+            self.kdamond.state('on')
+            self.assertTrue(until(self.kdamond.snapshot, 5))
+            os.chmod(self.kdamond.scheme + '/tried_regions/total_bytes', 0o444)
+            first = next(name for name in os.listdir(self.kdamond.scheme + '/tried_regions') if name.isdigit())
+            os.chmod('%s/tried_regions/%s/age' % (self.kdamond.scheme, first), 0o444)
+
+            def shown():
+                places = ['%s/schemes/%s/tried_regions' % (self.kdamond.context, scheme) for scheme in '01']
+                return {path: (os.lstat(path).st_ino, os.lstat(path).st_mode, read(path))
+                        for place in places for top, _, names in os.walk(place)
+                        for path in (os.path.join(top, name) for name in names)}
+            before = shown()
+            self.assertGreater(len(before), 2 * 5 * 2)
+            self.mount.kill()
+            self.assertEqual(shown(), before)
+            self.mount.kill()
+            self.assertEqual(shown(), before)
+            self.kdamond.state('off')
+            self.mount.kill()
+            self.assertEqual(shown(), before)
+            self.kdamond.state('on')
+            self.kdamond.state('update_schemes_tried_bytes')
+            total = read(self.kdamond.scheme + '/tried_regions/total_bytes')
+            self.mount.kill()
+            self.assertEqual(os.listdir(self.kdamond.scheme + '/tried_regions'), ['total_bytes'])
+            self.assertEqual(read(self.kdamond.scheme + '/tried_regions/total_bytes'), total)
+            self.kdamond.state('clear_schemes_tried_regions')
+            self.mount.kill()
+            self.assertEqual(read(self.kdamond.scheme + '/tried_regions/total_bytes'), '0')
 
     def test_what_was_emptied_stays_empty(self):
         self.kdamond.target(os.getpid(), os.getpid())
@@ -284,6 +326,30 @@ class Survival(unittest.TestCase):
             self.mount.kill()
             self.assertEqual(self.kdamond.state(), 'on')
             self.assertTrue(until(lambda: found(self.kdamond, w), 60 if SANITIZED else 5))
+
+    def test_it_goes_on_with_what_was_reported(self):
+        """Of regions that were reported, it knows at once what is hot, and how old they are; twice."""
+        def age(regions, start, end):
+            """Of the mean byte; regions that are merged have the mean age of both."""
+            return sum(overlap([r], start, end) * r[3] for r in regions) / (end - start)
+
+        with Workload('--size', '256M', '--hot', '32M', '--at', '96M') as w:
+            self.kdamond.target(w.pid)
+            self.kdamond.attrs(aggr=200000)
+            self.kdamond.regions((w.start, w.end))
+            self.kdamond.stat_scheme()
+            self.kdamond.state('on')
+            self.assertTrue(until(lambda: found(self.kdamond, w) and age(self.kdamond.snapshot(), w.start, w.hot_start) > 20, 60))
+            before = self.kdamond.snapshot()
+            for _ in range(2):
+                self.mount.kill()
+                self.assertEqual(self.kdamond.state(), 'on')
+                now = self.kdamond.snapshot()
+                # A region that is found anew is 0 aggregations old, and all memory is one.
+                self.assertGreater(age(now, w.start, w.hot_start), 0.6 * age(before, w.start, w.hot_start))
+                hot = [r for r in now if r[2] > 20]
+                self.assertGreater(overlap(hot, w.hot_start, w.hot_end), 25 * MIB, now)
+                before = now
 
     def test_a_held_write_is_answered(self):
         with Workload() as w:

@@ -282,6 +282,99 @@ START_TEST(a_number_is_given_once)
 }
 END_TEST
 
+/* What a kdamond found: two schemes are tried on two regions, with the hits of two probes. */
+static void find_regions(struct tree *tree)
+{
+	static struct damos_tried_region tried[] = {
+		{ 0, 0x1000, 0x3000, 5, 6, 0x800, { 1, 2 } },
+		{ 1, 0x1000, 0x3000, 5, 6, 0, { 1, 2 } },
+		{ 0, 0x4000, UINT64_MAX, UINT32_MAX, 9, 0, { 255, 0 } },
+	};
+	const struct damon_command command = { .tried = tried,
+					       .nr_tried = ARRAY_SIZE(tried),
+					       .nr_probes = 2 };
+	struct node node;
+
+	ck_assert(find(tree, C "operations", &node));
+	tree_lock(tree);
+	ck_assert_int_eq(tried_regions_take((struct context_dir *)node.dir, &command), 0);
+	tree_unlock(tree);
+}
+
+START_TEST(what_was_found_comes_back)
+{
+	struct tree *tree = new_kept_tree();
+	char *before, *after;
+	size_t length;
+
+	populate(tree);
+	ck_assert_int_eq(store(tree, C "schemes/nr_schemes", "2"), 0);
+	keep(tree);
+	/* By a record of its own, and by one of many. */
+	find_regions(tree);
+	if (_i)
+		keep(tree);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	assert_shows(tree, S "tried_regions/total_bytes", "18446744073709543423\n");
+	assert_shows(tree, S "tried_regions/0/probes/1/hits", "2\n");
+	assert_shows(tree, S "tried_regions/2/nr_accesses", "4294967295\n");
+	length = all_records(tree, &before);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	ck_assert_uint_eq(all_records(tree, &after), length);
+	ck_assert_mem_eq(before, after, length);
+	free(before);
+	free(after);
+	tree_free(tree);
+}
+END_TEST
+
+/* The words of a list: bytes, how many, and of one: number, serial, five values, no hits. */
+START_TEST(what_was_found_may_be_anything)
+{
+	static const struct {
+		uint64_t words[18];
+		size_t nr;
+		bool fails;
+	} cases[] = {
+		{ { 4096, 1, 0, 900, 4096, 8192, 1, 2, 3, 0 }, 10, false },
+		{ { 0 }, 0, false }, /* emptied */
+		{ { 4096, 1, 0, 900, 4096, 8192, 1, 2, 3 }, 9, true },
+		{ { 4096, 1, 0, 900, 4096, 8192, 1, 2, 3, 0, 0 }, 11, true },
+		{ { 4096 }, 1, true },
+		{ { 4096, UINT64_MAX, 0, 900, 4096, 8192, 1, 2, 3, 0 }, 10, true },
+		{ { 4096, 1, 1ULL << 32, 900, 4096, 8192, 1, 2, 3, 0 }, 10, true },
+		{ { 4096, 1, 0, 0, 4096, 8192, 1, 2, 3, 0 }, 10, true }, /* the root's */
+		{ { 4096, 1, 0, UINT64_MAX, 4096, 8192, 1, 2, 3, 0 }, 10, true },
+		{ { 4096, 1, 0, 1ULL << INO_SERIAL_BITS, 0, 0, 1, 2, 3, 0 }, 10, true },
+		{ { 4096, 1, 0, 900, 4096, 8192, 1ULL << 32, 2, 3, 0 }, 10, true },
+		{ { 0, 2, 4, 900, 0, 0, 0, 0, 0, 0, 4, 901, 0, 0, 0, 0, 0, 0 }, 18, true },
+		{ { 0, 2, 4, 900, 0, 0, 0, 0, 0, 0, 5, 900, 0, 0, 0, 0, 0, 0 }, 18, true },
+	};
+	struct tree *tree = new_kept_tree();
+	struct record record = { .kind = RECORD_MEASURED };
+	struct node node;
+
+	populate(tree);
+	find_regions(tree);
+	keep(tree);
+	ck_assert(find(tree, S "tried_regions", &node));
+	record.ino = node_ino(node);
+	record.length = (uint32_t)(cases[_i].nr * sizeof(uint64_t));
+	ck_assert_int_eq(journal_add(&shared->journal, &record, cases[_i].words), 0);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, cases[_i].fails);
+	assert_shows(tree, S "tried_regions/total_bytes", _i ? "0\n" : "4096\n");
+	ck_assert(find(tree, S "tried_regions/0", &node) == !_i);
+	ck_assert(!find(tree, S "tried_regions/4", &node));
+	tree_free(tree);
+}
+END_TEST
+
 /* ---- requests ---- */
 
 /* The daemon was killed as it came. */
@@ -405,6 +498,8 @@ int main(void)
 	tcase_add_test(tree, a_tree_comes_back);
 	tcase_add_test(tree, commands_and_what_is_measured_are_not_stored);
 	tcase_add_test(tree, a_number_is_given_once);
+	tcase_add_loop_test(tree, what_was_found_comes_back, 0, 2);
+	tcase_add_loop_test(tree, what_was_found_may_be_anything, 0, 13);
 	tcase_add_test(requests, what_was_held_is_answered);
 	tcase_add_test(requests, what_was_carried_out_is_not_done_again);
 	tcase_add_test(requests, what_kills_is_not_tried_for_ever);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a kdamond found of its targets, for another one that goes on when this one was killed. */
+#ifndef DAMONFS_ENGINE_FOUND_H
+#define DAMONFS_ENGINE_FOUND_H
+
+#include "engine/types.h"
+
+/* Gives COMMAND the regions of all targets of CTX; none if there is no memory. */
+void damon_found_fill(const struct damon_ctx *ctx, struct damon_command *command);
+
+/*
+ * Makes the regions of TARGET, which has none, those that DESC says were found, unless they are not
+ * regions, or more than MOST: then it still has none.
+ * Return: 0 or -ENOMEM.
+ */
+int damon_found_take(const struct damon_ctx *ctx, struct damon_target *target,
+		     const struct damon_target_desc *desc, size_t most);
+
+#endif
