@@ -88,7 +88,6 @@ int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, str
 
 		r = damon_target_init(ctx, &ctx->targets[ctx->nr_targets++], &desc->targets[t],
 				      most);
-		ctx->goes_on |= desc->targets[t].nr_found != 0;
 		if (!r && stop_asked())
 			r = -ECANCELED;
 	}
@@ -106,9 +105,6 @@ void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 {
 	if (ctx->ops->init)
 		ctx->ops->init(ctx);
-	/* The mappings may have changed since. */
-	if (ctx->goes_on && ctx->ops->update)
-		ctx->ops->update(ctx);
 	damon_update_size_limit(ctx);
 	damon_enforce_min_regions(ctx);
 	damon_restart_intervals(ctx);

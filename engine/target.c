@@ -99,7 +99,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 	if (desc->as_they_stand)
 		return take_ranges(target, desc);
 	r = damon_found_take(ctx, target, desc, most);
-	/* Those of mappings are fitted to them at the start: damon_ctx_start(). */
+	/* Updates may have replaced the user's ranges since. */
 	if (r || (target->nr_regions && ctx->ops->update))
 		return r;
 	return damon_target_set_ranges(ctx, target, desc, most);

@@ -99,7 +99,6 @@ struct damon_ctx {
 	struct damos *schemes;
 	size_t nr_schemes;
 	bool paused; /* by its user */
-	bool goes_on; /* with regions that another kdamond found */
 	bool summarises; /* reports have a summary */
 	size_t next_split; /* which of the regions is split next, of more than half the maximum */
 	struct damon_probe probes[DAMON_MAX_PROBES];

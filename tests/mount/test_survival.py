@@ -347,6 +347,8 @@ class Survival(unittest.TestCase):
                 now = self.kdamond.snapshot()
                 # A region that is found anew is 0 aggregations old, and all memory is one.
                 self.assertGreater(age(now, w.start, w.hot_start), 0.6 * age(before, w.start, w.hot_start))
+                # Its regions are updated when that is due, as they would have been.
+                self.assertEqual(overlap(now, w.start, w.end), sum(r[1] - r[0] for r in now))
                 hot = [r for r in now if r[2] > 20]
                 self.assertGreater(overlap(hot, w.hot_start, w.hot_end), 25 * MIB, now)
                 before = now
