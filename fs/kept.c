@@ -15,10 +15,12 @@
 #include "fs/keep/keeper.h"
 #include "fs/kept.h"
 #include "fs/keep/shared.h"
+#include "fs/keep/store.h"
 #include "fs/keep/successor.h"
 #include "fs/serve.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/notify.h"
 
 /* A daemon of the keeper's. */
 struct kept {
@@ -70,6 +72,7 @@ static int keeper_begun(void *argument)
 	const struct starter *starter = argument;
 
 	log_setup(starter->options->log_level, !starter->options->foreground);
+	notify_manager("READY=1", NULL, 0);
 	return daemon_is_ready(starter->daemon);
 }
 
@@ -99,62 +102,176 @@ static int execute_program(const struct keeper *keeper, void *argument)
 static const struct keeper_programs programs = { choose_program, go_back_to_program,
 						 execute_program };
 
-/* Keeps a mount, by its descriptor FD: starts daemons that serve it. */
-static int keep_mount(struct options *options, struct daemon *daemon, int fd)
+/* A mount, and what its daemons share. */
+struct place {
+	struct mountpoint mountpoint;
+	int fuse_fd, memory_fd;
+	struct shared *shared;
+	bool again; /* another keeper had it before us */
+	bool served; /* by a daemon of ours */
+};
+
+/* Lets go of it; its mount goes on as it is. */
+static void place_close(struct place *place)
+{
+	shared_free(place->shared);
+	if (place->memory_fd >= 0)
+		close(place->memory_fd);
+	if (place->fuse_fd >= 0)
+		close(place->fuse_fd);
+	*place = (struct place){ .fuse_fd = -1, .memory_fd = -1 };
+}
+
+/* Takes the mount away. */
+static void place_leave(const struct options *options, struct place *place)
+{
+	struct mountpoint mountpoint = place->mountpoint;
+
+	if (options->fdstore)
+		store_drop();
+	mountpoint_leave(&mountpoint, place->fuse_fd);
+	place_close(place);
+	mountpoint_clear(&mountpoint);
+}
+
+/* Takes what the keeper before us left in the service manager's store.  Return: whether it did. */
+static bool place_take(const struct options *options, struct place *out)
+{
+	int r;
+
+	if (!options->fdstore || !store_take(&out->fuse_fd, &out->memory_fd))
+		return false;
+	r = mountpoint_find(options->mountpoint, out->fuse_fd, &out->mountpoint);
+	out->shared = shared_open(out->memory_fd);
+	if (!r && !out->shared)
+		r = -errno;
+	out->again = true;
+	if (!r)
+		return true;
+	log_info("%s begins anew: what was left of it cannot be used: %s", options->mountpoint,
+		 strerror(-r));
+	/* The manager has copies of the descriptors: the old mount would wait for answers. */
+	place_leave(options, out);
+	return false;
+}
+
+/* Mounts.  Return: 0 or a negative errno, after saying why. */
+static int place_mount(struct options *options, struct place *out)
+{
+	_cleanup_free_ char *for_mount = options_for_mount(options);
+	int r;
+
+	if (!for_mount)
+		return -ENOMEM;
+	out->fuse_fd = mountpoint_mount(options->mountpoint, for_mount, options->fdstore,
+					&out->mountpoint);
+	if (out->fuse_fd < 0) {
+		log_error("cannot mount damonfs on %s: %s", options->mountpoint,
+			  strerror(-out->fuse_fd));
+		return out->fuse_fd;
+	}
+	out->shared = shared_new(&out->memory_fd);
+	r = out->shared ? 0 : -errno;
+	if (r)
+		log_error("cannot keep %s: %s", options->mountpoint, strerror(-r));
+	if (r || !options->fdstore)
+		return r;
+	if (!out->mountpoint.janitor)
+		return store_put(out->fuse_fd, out->memory_fd);
+	log_error("-o fdstore needs CAP_SYS_ADMIN");
+	return -EPERM;
+}
+
+/* Whether the mount outlives us: we were told to end, and the service manager has it. */
+static bool stays(const struct options *options, const struct place *place, int status)
+{
+	return options->fdstore && !status && !mountpoint_is_gone(place->fuse_fd);
+}
+
+/*
+ * Keeps a mount: starts daemons that serve it.
+ * Return: KEEPER_ENDED and its *STATUS; in a daemon, or if it failed, 0 or a negative errno.
+ */
+static int keep_mount(struct options *options, struct daemon *daemon, struct place *place,
+		      int *status)
 {
 	static const int more[] = { SIGCHLD, SIGUSR2 };
 	__attribute__((cleanup(starter_clear))) struct starter starter = { .options = options,
 									   .daemon = daemon };
-	_cleanup_close_ int memory_fd = -1;
 	struct keeper keeper = { .signals = serve_open_signals(more, ARRAY_SIZE(more)),
 				 .active = KEEPER_NO_DAEMON,
 				 .standby = KEEPER_NO_DAEMON,
+				 .leaves = options->fdstore,
 				 .programs = &programs };
-	struct shared *shared = shared_new(&memory_fd);
-	int status = EXIT_FAILURE, r = shared ? 0 : -errno;
+	int r;
 
 	if (keeper.signals < 0)
 		return keeper.signals;
+	/* No number of a daemon before comes again. */
+	if (place->again)
+		keeper.generation = place->shared->generation + 1;
+	r = successor_init(&starter.successor, options, place->fuse_fd, place->memory_fd);
 	if (!r)
-		r = successor_init(&starter.successor, options, fd, memory_fd);
-	if (r) {
+		r = keeper_run(&keeper, keeper_begun, &starter, status);
+	else
 		log_error("cannot keep %s: %s", options->mountpoint, strerror(-r));
-		return r;
-	}
-	r = keeper_run(&keeper, keeper_begun, &starter, &status);
 	if (r == KEEPER_DAEMON)
-		return serve_for(&keeper, daemon, options, fd, shared);
-	shared_free(shared);
+		return serve_for(&keeper, daemon, options, place->fuse_fd, place->shared);
+	place->served = keeper.begun;
 	close(keeper.signals);
-	if (r == KEEPER_ENDED)
-		return status ? -EIO : 0;
 	return r;
+}
+
+/*
+ * The same, but what the keeper before us left may be of no use to our daemons: then the mount
+ * begins anew.
+ */
+static int keep(struct options *options, struct daemon *daemon, struct place *place, int *status)
+{
+	pid_t self = getpid();
+	int r = keep_mount(options, daemon, place, status);
+
+	if (getpid() != self || r != KEEPER_ENDED || !*status || !place->again || place->served)
+		return r;
+	log_info("%s begins anew: see the line above", options->mountpoint);
+	place_leave(options, place);
+	r = place_mount(options, place);
+	return r ? r : keep_mount(options, daemon, place, status);
+}
+
+/* Whether OPTIONS can be had here.  Return: 0 or -EINVAL, after saying why. */
+static int check_store(const struct options *options)
+{
+	if (!options->fdstore || options->foreground)
+		return 0;
+	log_error("-o fdstore needs -f: the service manager knows us by our pid");
+	return -EINVAL;
 }
 
 int kept_serve(struct options *options, struct daemon *daemon)
 {
-	_cleanup_free_ char *for_mount = options_for_mount(options);
-	struct mountpoint mountpoint;
+	struct place place = { .fuse_fd = -1, .memory_fd = -1 };
+	int status = EXIT_FAILURE, r = check_store(options);
 	pid_t self = getpid();
-	int r, fd;
 
-	if (!for_mount)
-		return -ENOMEM;
-	fd = mountpoint_mount(options->mountpoint, for_mount, false, &mountpoint);
-	if (fd < 0) {
-		log_error("cannot mount damonfs on %s: %s", options->mountpoint, strerror(-fd));
-		return fd;
-	}
-	r = keep_mount(options, daemon, fd);
+	if (r)
+		return r;
+	if (!place_take(options, &place))
+		r = place_mount(options, &place);
+	if (!r)
+		r = keep(options, daemon, &place, &status);
 	/* In a daemon: the rest is the keeper's. */
 	if (getpid() != self) {
-		close(fd);
-		janitor_forget(mountpoint.janitor);
+		janitor_forget(place.mountpoint.janitor);
+		place_close(&place);
 		return r;
 	}
-	mountpoint_leave(&mountpoint, fd);
-	close(fd);
-	mountpoint_clear(&mountpoint);
+	if (r == KEEPER_ENDED && stays(options, &place, status))
+		place_close(&place);
+	else
+		place_leave(options, &place);
+	if (r == KEEPER_ENDED)
+		return status ? -EIO : 0;
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include "fs/status/status.h"
 #include "fs/status/upgrade.h"
 #include "util/cleanup.h"
+#include "util/notify.h"
 #include "util/title.h"
 
 /* Commands, by the first word; a mount has none. */
@@ -31,6 +32,7 @@ static const struct {
 
 static int say_ready(void *daemon)
 {
+	notify_manager("READY=1", NULL, 0);
 	return daemon_is_ready(daemon);
 }
 

@@ -29,6 +29,7 @@ static const struct fuse_opt table[] = {
 	OPTION("max_read=%s", max_read_text),
 	OPTION("sandbox=%s", sandbox_name),
 	OPTION("survive", survive),
+	OPTION("fdstore", fdstore),
 	OPTION("max_objects=%s", limit_text[ACCOUNT_OBJECTS]),
 	OPTION("max_kdamonds=%s", limit_text[ACCOUNT_KDAMONDS]),
 	OPTION("max_regions=%s", limit_text[ACCOUNT_REGIONS]),
@@ -81,6 +82,8 @@ static const char help[] =
 	"    -o max_objects=N,max_kdamonds=N,max_regions=N,max_handles=N,max_bytes=N\n"
 	"                           the most that one user may have; defaults: damonfs(8)\n"
 	"    -o survive             if damonfs is killed, another one goes on where it was\n"
+	"    -o fdstore             the same, also if the service is restarted (systemd's\n"
+	"                           FileDescriptorStoreMax=)\n"
 	"    -o sandbox=MODE        a system call that damonfs never makes fails (errno,\n"
 	"                           default), kills it (trap), or works (off)\n"
 	"\n"
@@ -340,6 +343,7 @@ int options_parse(int argc, char **argv, struct options *out)
 	}
 	if (fuse_opt_parse(&out->args, out, table, NULL))
 		return -EINVAL;
+	out->survive |= out->fdstore;
 	r = options_check(out);
 	if (!r)
 		r = note_words(argc, argv, out);

@@ -18,6 +18,7 @@ struct options {
 	char *absolute_method; /* the last of them, if it is needed */
 	int foreground, debug;
 	int survive; /* another daemon takes over from one that is killed */
+	int fdstore; /* and another keeper, from the service manager's store of descriptors */
 	char *abi_name, *method, *log_name, *sandbox_name, *user_name, *group_name, *max_read_text;
 	unsigned int abi; /* DAMON_ABI() */
 	uid_t uid;

@@ -157,8 +157,7 @@ static bool is_dead(int fd)
 	return probe < 0 && (errno == ENOTCONN || errno == ECONNABORTED);
 }
 
-/* Whether the kernel has given up the file system that descriptor FD of /dev/fuse serves. */
-static bool is_given_up(int fd)
+bool mountpoint_is_gone(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd };
 
@@ -314,6 +313,20 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 	return steal_fd(fd);
 }
 
+int mountpoint_find(const char *path, int fuse_fd, struct mountpoint *out)
+{
+	struct mount_line line;
+	_cleanup_close_ int place = open_place(path, &line);
+
+	*out = (struct mountpoint){ 0 };
+	if (place < 0)
+		return place;
+	if (mountpoint_is_gone(fuse_fd) || !line.id.number || strcmp(line.type, MOUNTS_TYPE))
+		return -ENOTCONN;
+	out->id = line.id;
+	return 0;
+}
+
 void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
 {
 	struct mount_line line;
@@ -322,12 +335,12 @@ void mountpoint_leave(const struct mountpoint *mountpoint, int fuse_fd)
 	if (!mountpoint->id.number || mountpoint->janitor)
 		return;
 	fd = open_mount(&mountpoint->id, &line);
-	for (int i = 0; fd < 0 && i < FIND_TRIES && !is_given_up(fuse_fd); i++) {
+	for (int i = 0; fd < 0 && i < FIND_TRIES && !mountpoint_is_gone(fuse_fd); i++) {
 		usleep(1000);
 		fd = open_mount(&mountpoint->id, &line);
 	}
 	/* A number is not reused while its mount exists: so it is still the same. */
-	if (fd >= 0 && !is_given_up(fuse_fd))
+	if (fd >= 0 && !mountpoint_is_gone(fuse_fd))
 		detach(fd, line.point);
 }
 

@@ -34,6 +34,15 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 		     struct mountpoint *out);
 
 /*
+ * The mount at the absolute PATH, which FUSE_FD, a descriptor of /dev/fuse that is left from before,
+ * serves.  Return: 0 and *OUT, or a negative errno: it is not there any more.
+ */
+int mountpoint_find(const char *path, int fuse_fd, struct mountpoint *out);
+
+/* Whether the kernel has given up the file system that descriptor FUSE_FD of /dev/fuse serves. */
+bool mountpoint_is_gone(int fuse_fd);
+
+/*
  * Takes the mount away, if it is still there.  Call it before FUSE_FD, its descriptor of /dev/fuse,
  * is closed; nobody has to answer its requests for that.
  */

@@ -134,6 +134,7 @@ static int share(struct session *session, struct shared *shared, unsigned int ge
 	shared->mounted_since = session->requests.damonfs.mounted_since;
 	session->shared = shared;
 	session->generation = generation;
+	shared->generation = generation;
 	session->requests.outstanding = &shared->outstanding;
 	/* No daemon before us gave the same numbers. */
 	session->requests.handles.next = (uint64_t)generation << 40;

@@ -193,7 +193,7 @@ static void keeper_on_signal(struct keeper *keeper)
 	}
 	/* If the daemon dies of something else first, no other is started. */
 	keeper->ending = true;
-	kill(keeper->active.pid, (int)info.ssi_signo);
+	kill(keeper->active.pid, keeper->leaves ? SIGUSR2 : (int)info.ssi_signo);
 }
 
 /*

@@ -45,6 +45,7 @@ struct keeper {
 	unsigned int generation; /* of the next daemon */
 	bool begun; /* a daemon has served */
 	bool ending; /* it was told to end */
+	bool leaves; /* the mount outlives us: told to end, the daemon hands over */
 	const struct keeper_programs *programs;
 	void *argument; /* of keeper_run() */
 	bool upgrading; /* to the one that stands by */

@@ -19,6 +19,7 @@ struct shared {
 	struct timespec created; /* of the tree; tv_sec 0: not yet */
 	uint64_t mounted_since; /* ns of clock_ns(); 0: not yet */
 	uint32_t served; /* how many daemons have served */
+	uint32_t generation; /* of the last one */
 	struct outstanding outstanding;
 	struct journal journal;
 };
