@@ -35,7 +35,7 @@ int notify_manager(const char *text, const int *fds, size_t nr)
 	struct iovec data = { (char *)text, strlen(text) };
 	struct sockaddr_un address;
 	struct msghdr message = { .msg_name = &address, .msg_iov = &data, .msg_iovlen = 1 };
-	const char *path = getenv("NOTIFY_SOCKET");
+	const char *path = secure_getenv("NOTIFY_SOCKET");
 	_cleanup_close_ int fd = -1;
 	int length = path ? address_of(path, &address) : 0;
 

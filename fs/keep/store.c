@@ -22,7 +22,7 @@ static const char *const names[] = { "damonfs-fuse", "damonfs-memory" };
 /* The number in the environment variable NAME, or 0. */
 static long number_of(const char *name)
 {
-	const char *text = getenv(name);
+	const char *text = secure_getenv(name);
 
 	return text ? strtol(text, NULL, 10) : 0;
 }
@@ -43,7 +43,7 @@ static void take(int fd, const char *name, int *const out[])
 bool store_take(int *fuse_fd, int *memory_fd)
 {
 	int *const out[] = { fuse_fd, memory_fd };
-	const char *listed = getenv("LISTEN_FDNAMES");
+	const char *listed = secure_getenv("LISTEN_FDNAMES");
 	_cleanup_free_ char *copy = strdup(listed ? listed : "");
 	char *rest = copy, *name;
 	long nr = number_of("LISTEN_FDS");

@@ -65,6 +65,17 @@ class LentPrivileges(unittest.TestCase):
         self.assertEqual(out, '1\n0\n')
 
 
+    def test_no_service_manager_is_heard(self):
+        """Nor does it hear anything: whoever starts the program made the environment."""
+        out = self.run_inside(
+            'python3 -c "import socket\n'
+            's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\ns.bind(\'notify\'); s.settimeout(5)\n'
+            'print(*[s.recv(99) for _ in range(1)])" 2> told & sleep 1; chmod 666 notify\n'
+            '$U env NOTIFY_SOCKET=$PWD/notify LISTEN_FDS=1 LISTEN_FDNAMES=damonfs-fuse ./damonfs -f -o fdstore own 2> said\n'
+            'echo status=$?; cat said; wait; tail -n 1 told; grep -c " $PWD/own " /proc/mounts\n')
+        self.assertRegex(out, r'^status=1\n(.*\n)*.*(there is none|needs CAP_SYS_ADMIN)(.*\n)*.*TimeoutError.*(.*\n)*0\n$', out)
+
+
 class LentByOwner(LentPrivileges):
     LEND = 'chmod u+s damonfs'
 
@@ -73,3 +84,4 @@ class NothingLent(LentPrivileges):
     """An ordinary user, whose mounts fusermount3 makes and takes away."""
     LEND = 'true'
     test_what_is_refused = None
+    test_no_service_manager_is_heard = None
