@@ -38,7 +38,7 @@ int daemon_fork(struct daemon *daemon, pid_t *child)
 	if (*child < 0)
 		return -errno;
 	if (*child) {
-		writing = (close(writing), -1);
+		close(steal_fd(writing));
 		return wait_for(*child, reading);
 	}
 	daemon->waits = steal_fd(writing);

@@ -34,8 +34,8 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 		     struct mountpoint *out);
 
 /*
- * The mount at the absolute PATH, which FUSE_FD, a descriptor of /dev/fuse that is left from before,
- * serves.  Return: 0 and *OUT, or a negative errno: it is not there any more.
+ * The mount at the absolute PATH, which FUSE_FD, a descriptor of /dev/fuse that is left from
+ * before, serves.  Return: 0 and *OUT, or a negative errno: it is not there any more.
  */
 int mountpoint_find(const char *path, int fuse_fd, struct mountpoint *out);
 

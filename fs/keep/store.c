@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "fs/keep/store.h"
-#include "util/cleanup.h"
 #include "util/log.h"
+#include "util/macros.h"
 #include "util/notify.h"
 
 /* As sd_listen_fds(3) has it: they begin with this one. */
@@ -27,11 +27,11 @@ static long number_of(const char *name)
 	return text ? strtol(text, NULL, 10) : 0;
 }
 
-/* Takes FD, of which the manager says that it is called NAME. */
-static void take(int fd, const char *name, int *const out[])
+/* Takes FD, of which the manager says that it is called NAME, LENGTH bytes. */
+static void take(int fd, const char *name, size_t length, int *const out[])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(name, names[i]) || *out[i] >= 0)
+		if (strlen(names[i]) != length || memcmp(name, names[i], length) || *out[i] >= 0)
 			continue;
 		*out[i] = fd;
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -43,17 +43,17 @@ static void take(int fd, const char *name, int *const out[])
 bool store_take(int *fuse_fd, int *memory_fd)
 {
 	int *const out[] = { fuse_fd, memory_fd };
-	const char *listed = secure_getenv("LISTEN_FDNAMES");
-	_cleanup_free_ char *copy = strdup(listed ? listed : "");
-	char *rest = copy, *name;
+	const char *name = secure_getenv("LISTEN_FDNAMES");
 	long nr = number_of("LISTEN_FDS");
 
 	*fuse_fd = *memory_fd = -1;
-	if (!copy || number_of("LISTEN_PID") != getpid() || nr <= 0 || nr > MAX_FDS)
+	if (!name || number_of("LISTEN_PID") != getpid() || nr <= 0 || nr > MAX_FDS)
 		return false;
 	for (int i = 0; i < nr; i++) {
-		name = strsep(&rest, ":");
-		take(FIRST_FD + i, name ? name : "", out);
+		size_t length = strcspn(name, ":");
+
+		take(FIRST_FD + i, name, length, out);
+		name += length + (name[length] == ':');
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
