@@ -47,7 +47,8 @@ WITH_LOCK(tree_role) static void state_on_started(struct run *run)
 	if (run->result && run->resumed)
 		log_error("kdamond.%u, which was on, does not start again: %s", run->number,
 			  strerror(-run->result));
-	if (!run->result)
+	/* One that was on before is kept already, with what it had found. */
+	if (!run->result && !run->resumed)
 		save_on(run);
 }
 
