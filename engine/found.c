@@ -21,7 +21,7 @@ void damon_found_fill(const struct damon_ctx *ctx, struct damon_command *command
 
 			found[nr++] = (struct damon_found_region){
 				.target = (uint32_t)t,
-				.pid = target->process ? target->process->pid : 0,
+				.pid = target->process ? target->process->given_pid : 0,
 				.start = region->start,
 				.end = region->end,
 				.nr_accesses = region->last_nr_accesses,

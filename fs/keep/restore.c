@@ -257,21 +257,28 @@ static int take_apart(const struct resumed *resumed, struct on *out)
 	return 0;
 }
 
+/* Whether target I of DESC is there no more: a commit removed it. */
+static bool is_removed(const struct damon_desc *desc, size_t i, const struct on *on)
+{
+	return on->header.committed && desc->targets[i].obsolete;
+}
+
 /*
  * Gives the targets of DESC what was found of them.  Those that were left out then have nothing, so
  * what comes next belongs to the next target with that pid.
  * Return: 0 or -ENOMEM.
  */
-static int attach_found(struct damon_desc *desc, const struct resumed *resumed)
+static int attach_found(struct damon_desc *desc, const struct resumed *resumed, const struct on *on)
 {
 	const struct damon_found_region *found = (const void *)resumed->found_data;
 	size_t nr = resumed->found.length / sizeof(*found), at = 0;
 
 	for (size_t i = 0; i < desc->nr_targets && at < nr; i++) {
 		struct damon_target_desc *target = &desc->targets[i];
+		pid_t pid = desc->ops == DAMON_OPS_PADDR ? 0 : target->pid;
 		size_t end = at;
 
-		if (found[at].pid != target->pid)
+		if (found[at].pid != pid || is_removed(desc, i, on))
 			continue;
 		while (end < nr && found[end].target == found[at].target)
 			end++;
@@ -316,7 +323,7 @@ static int leave_out_gone(struct damon_desc *desc, const struct on *on)
 	if (before != on->header.nr_targets)
 		return -EINVAL;
 	for (size_t i = 0; i < before; i++) {
-		bool removed = on->header.committed && desc->targets[i].obsolete;
+		bool removed = is_removed(desc, i, on);
 
 		if (!removed && is_same(desc, i, on->started)) {
 			desc->targets[nr++] = desc->targets[i];
@@ -355,7 +362,7 @@ static int describe_in(struct tree *scratch, const struct resumed *resumed, cons
 	r = node_row(node)->file->resumption->describe(node.dir, caller, out);
 	if (r)
 		return r;
-	r = attach_found(*out, resumed);
+	r = attach_found(*out, resumed, on);
 	if (!r)
 		r = leave_out_gone(*out, on);
 	if (r)

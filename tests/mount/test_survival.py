@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -353,6 +354,30 @@ class Survival(unittest.TestCase):
                 hot = [r for r in now if r[2] > 20]
                 self.assertGreater(overlap(hot, w.hot_start, w.hot_end), 25 * MIB, now)
                 before = now
+
+    def test_it_goes_on_whatever_named_the_target(self):
+        """The id of a thread; or a pid that a target had too, which was removed."""
+        kdamonds = self.mount.kdamonds(2)
+        script = ('import threading, time\n'
+                  'def say(): print(threading.get_native_id(), flush=True); time.sleep(1000)\n'
+                  'threading.Thread(target=say).start()')
+        process = subprocess.Popen([sys.executable, '-c', script], stdout=subprocess.PIPE, text=True)
+        for cleanup in process.wait, process.kill, process.stdout.close:
+            self.addCleanup(cleanup)
+        kdamonds[0].target(int(process.stdout.readline()))
+        kdamonds[1].target(process.pid, process.pid)
+        for kdamond in kdamonds:
+            kdamond.attrs(aggr=50000)
+            kdamond.stat_scheme()
+            kdamond.state('on')
+        write(kdamonds[1].context + '/targets/0/obsolete_target', 'Y')
+        kdamonds[1].state('commit')
+        ages = [lambda k=k: max(age for _, _, _, age in k.snapshot()) for k in kdamonds]
+        for oldest in ages:
+            self.assertTrue(until(lambda: oldest() > 30, 30))
+        self.mount.kill()
+        for oldest in ages:
+            self.assertGreater(oldest(), 30)
 
     def test_a_held_write_is_answered(self):
         with Workload() as w:
