@@ -161,14 +161,34 @@ static int put_measured(struct text *out, struct dir *dir, unsigned int row, str
 	return put(out, &record, room->data);
 }
 
-/* The list in row ROW of DIR that goes on, or NULL; what a kdamond found only if MEASURED. */
-static const struct dir_list *kept_list(struct dir *dir, unsigned int row, bool measured)
+/* The modes in DIR, which is in a list that put_measured() has put. */
+static int put_modes(struct text *out, struct dir *dir)
 {
-	const struct file_type *list = dir->layout->rows[row].list;
+	int r = 0;
 
-	if (!list)
-		return NULL;
-	return measured && list->measured ? dir_list_of(dir, list) : counted(dir, list);
+	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
+		const struct file_type *type = dir->layout->rows[i].list;
+		const struct dir_list *list = type ? dir_list_of(dir, type) : NULL;
+
+		r = put_mode(out, (struct node){ dir, i });
+		for (size_t k = 0; !r && list && k < list->nr; k++)
+			r = put_modes(out, list->dirs[k]);
+	}
+	return r;
+}
+
+/* What a kdamond found, in row ROW of DIR, with the modes. */
+static int put_found(struct text *out, struct dir *dir, unsigned int row, struct text *room)
+{
+	const struct dir_list *list = dir_list_of(dir, dir->layout->rows[row].list);
+	int r;
+
+	if (measured_is_empty(dir, row))
+		return 0;
+	r = put_measured(out, dir, row, room);
+	for (size_t k = 0; !r && k < list->nr && room->length <= MAX_MEASURED; k++)
+		r = put_modes(out, list->dirs[k]);
+	return r;
 }
 
 /* What is in DIR, and in the directories that its files made; what kdamonds found if MEASURED. */
@@ -177,11 +197,11 @@ static int put_dir(struct text *out, struct dir *dir, bool measured, struct text
 	int r = put_rows(out, dir, room);
 
 	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
-		const struct dir_list *list = kept_list(dir, i, measured);
+		const struct file_type *type = dir->layout->rows[i].list;
+		const struct dir_list *list = type ? counted(dir, type) : NULL;
 
-		if (measured && measured_is(dir, i) && !measured_is_empty(dir, i))
-			r = put_measured(out, dir, i, room);
-		/* Of measured ones, these are only the modes. */
+		if (measured && measured_is(dir, i))
+			r = put_found(out, dir, i, room);
 		for (size_t k = 0; !r && list && k < list->nr; k++)
 			r = put_dir(out, list->dirs[k], measured, room);
 	}

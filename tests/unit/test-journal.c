@@ -282,7 +282,19 @@ START_TEST(a_number_is_given_once)
 }
 END_TEST
 
-/* What a kdamond found: two schemes are tried on two regions, with the hits of two probes. */
+/* A kdamond found the NR regions of TRIED, with the hits of two probes. */
+static void find_these(struct tree *tree, struct damos_tried_region *tried, size_t nr)
+{
+	const struct damon_command command = { .tried = tried, .nr_tried = nr, .nr_probes = 2 };
+	struct node node;
+
+	ck_assert(find(tree, C "operations", &node));
+	tree_lock(tree);
+	ck_assert_int_eq(tried_regions_take((struct context_dir *)node.dir, &command), 0);
+	tree_unlock(tree);
+}
+
+/* Two schemes are tried on two regions. */
 static void find_regions(struct tree *tree)
 {
 	static struct damos_tried_region tried[] = {
@@ -290,15 +302,20 @@ static void find_regions(struct tree *tree)
 		{ 1, 0x1000, 0x3000, 5, 6, 0, { 1, 2 } },
 		{ 0, 0x4000, UINT64_MAX, UINT32_MAX, 9, 0, { 255, 0 } },
 	};
-	const struct damon_command command = { .tried = tried,
-					       .nr_tried = ARRAY_SIZE(tried),
-					       .nr_probes = 2 };
-	struct node node;
 
-	ck_assert(find(tree, C "operations", &node));
-	tree_lock(tree);
-	ck_assert_int_eq(tried_regions_take((struct context_dir *)node.dir, &command), 0);
-	tree_unlock(tree);
+	find_these(tree, tried, ARRAY_SIZE(tried));
+}
+
+/* How many lists of what was found are in the journal. */
+static size_t nr_measured(void)
+{
+	struct record record;
+	const char *data;
+	size_t position = 0, nr = 0;
+
+	while (journal_next(&shared->journal, &position, &record, &data))
+		nr += record.kind == RECORD_MEASURED;
+	return nr;
 }
 
 START_TEST(what_was_found_comes_back)
@@ -314,6 +331,8 @@ START_TEST(what_was_found_comes_back)
 	find_regions(tree);
 	if (_i)
 		keep(tree);
+	/* One of each scheme: that has the hits in it. */
+	ck_assert_uint_eq(nr_measured(), 2);
 	tree_free(tree);
 	tree = new_kept_tree();
 	come_back(tree, 0);
@@ -328,6 +347,27 @@ START_TEST(what_was_found_comes_back)
 	ck_assert_mem_eq(before, after, length);
 	free(before);
 	free(after);
+	tree_free(tree);
+}
+END_TEST
+
+/* More than what is kept is as if it had been cleared. */
+START_TEST(too_much_that_was_found_is_left)
+{
+	static struct damos_tried_region tried[50000];
+	struct tree *tree = new_kept_tree();
+	struct node node;
+
+	populate(tree);
+	for (size_t i = 0; i < ARRAY_SIZE(tried); i++)
+		tried[i] = (struct damos_tried_region){ .start = i << 12, .end = (i + 1) << 12 };
+	find_these(tree, tried, ARRAY_SIZE(tried));
+	keep(tree);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	assert_shows(tree, S "tried_regions/total_bytes", "0\n");
+	ck_assert(!find(tree, S "tried_regions/0", &node));
 	tree_free(tree);
 }
 END_TEST
@@ -499,6 +539,7 @@ int main(void)
 	tcase_add_test(tree, commands_and_what_is_measured_are_not_stored);
 	tcase_add_test(tree, a_number_is_given_once);
 	tcase_add_loop_test(tree, what_was_found_comes_back, 0, 2);
+	tcase_add_test(tree, too_much_that_was_found_is_left);
 	tcase_add_loop_test(tree, what_was_found_may_be_anything, 0, 13);
 	tcase_add_test(requests, what_was_held_is_answered);
 	tcase_add_test(requests, what_was_carried_out_is_not_done_again);
