@@ -198,7 +198,7 @@ static int run_on_kept(struct options *options, const char *only, char **argv, i
 	int r = surviving_start(options, place_of_mount(only), &keeper);
 
 	if (r)
-		return fail("mount", r);
+		return r == -ECHILD ? EXIT_OURS : fail("mount", r);
 	isolate_tools(options->abi, &janitor);
 	command.pid = start_command(place_of_mount(only), only, argv, before);
 	if (command.pid < 0) {

@@ -10,7 +10,8 @@
 /*
  * Mounts damonfs on PLACE, and has a keeper serve it, a child of ours in a session of its own, so
  * that a terminal's signals do not reach it.  It ends with us.
- * Return: 0 and *KEEPER, or a negative errno, after saying why.
+ * Return: 0 and *KEEPER; -ECHILD if the keeper could not, and has said why; or another negative
+ * errno.
  */
 int surviving_start(struct options *options, const char *place, pid_t *keeper);
 
