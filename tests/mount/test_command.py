@@ -225,9 +225,10 @@ class Exec(unittest.TestCase):
                 process = subprocess.Popen(
                     [DAMONFS, *self.EXEC, '--', 'sh', '-c',
                      'setsid sh -c "sleep 2; cd /sys/kernel; ls mm/damon debug/damon; echo end" > %s 2>&1 '
-                     '& exec sleep 20' % file.name])
-                time.sleep(1)
+                     '& echo begun; exec sleep 20' % file.name], stdout=subprocess.PIPE, text=True)
+                self.assertEqual(process.stdout.readline(), 'begun\n')
                 process.send_signal(number)
+                process.stdout.close()
                 process.wait(10)
                 end = time.monotonic() + 10
                 while 'end\n' not in file.read() and time.monotonic() < end:
