@@ -72,6 +72,21 @@ START_TEST(it_is_fitted_to_the_ranges)
 }
 END_TEST
 
+/* A region that reaches over two ranges becomes two, which may be one too many. */
+START_TEST(what_does_not_fit_is_left)
+{
+	static const struct span ranges[] = { { 0, 50 }, { 50, 100 }, { 0 } };
+	static const struct span found[] = { { 0, 25 }, { 25, 30 }, { 30, 100 }, { 0 } };
+	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
+	struct damon_ctx *ctx;
+
+	desc->max_total_regions = 3;
+	ctx = begin(desc);
+	assert_spans(&ctx->targets[0], ranges);
+	damon_ctx_free(ctx);
+}
+END_TEST
+
 /* Whoever got hold of the journal wrote it: then the target begins anew. */
 START_TEST(what_are_no_regions_is_left)
 {
@@ -130,6 +145,7 @@ int main(void)
 
 	tcase_add_test(found, what_was_found_is_gone_on_with);
 	tcase_add_test(found, it_is_fitted_to_the_ranges);
+	tcase_add_test(found, what_does_not_fit_is_left);
 	tcase_add_loop_test(found, what_are_no_regions_is_left, 0, 4);
 	tcase_add_test(found, odd_numbers);
 	tcase_add_test(found, more_than_there_may_be);
