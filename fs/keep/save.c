@@ -501,11 +501,11 @@ void save_found(struct run *run, const struct damon_found_region *found, size_t 
 	struct record record = run_record(run);
 	size_t size = nr * sizeof(*found);
 
-	if (!saver_of(run->tree) || run->state != RUN_ON || !run->kept.length || size > MAX_FOUND)
+	if (!saver_of(run->tree) || run->state != RUN_ON || !run->kept.length)
 		return;
 	run->kept.length = record_size(record.length);
 	record.kind = RECORD_FOUND;
-	record.length = (uint32_t)size;
+	record.length = size <= MAX_FOUND ? (uint32_t)size : 0;
 	/* Without them, it begins anew. */
 	if (!put(&run->kept, &record, found))
 		change(run->tree, &record, found);

@@ -11,6 +11,7 @@
 
 #include "fs/keep/restore.h"
 #include "fs/keep/shared.h"
+#include "fs/run.h"
 #include "tests/unit/tree.h"
 
 static struct shared *shared;
@@ -372,6 +373,34 @@ START_TEST(too_much_that_was_found_is_left)
 }
 END_TEST
 
+/* It would go on with what it had found before. */
+START_TEST(more_than_a_kdamond_can_keep_is_nothing)
+{
+	static struct damon_found_region found[100000];
+	struct tree *tree = new_kept_tree();
+	const struct record on = { .kind = RECORD_ON, .ino = 5 };
+	struct run run = { .tree = tree, .state = RUN_ON };
+	struct record record;
+	const char *data;
+	size_t position = 0;
+
+	ck_assert_int_eq(text_reserve(&run.kept, sizeof(on)), 0);
+	record_put(run.kept.data, &on, NULL);
+	run.kept.length = sizeof(on);
+	tree_lock(tree);
+	save_found(&run, found, 2);
+	save_found(&run, found, ARRAY_SIZE(found));
+	tree_unlock(tree);
+	ck_assert(journal_next(&shared->journal, &position, &record, &data));
+	ck_assert_uint_eq(record.length, 2 * sizeof(*found));
+	ck_assert(journal_next(&shared->journal, &position, &record, &data));
+	ck_assert_uint_eq(record.kind, RECORD_FOUND);
+	ck_assert_uint_eq(record.length, 0);
+	text_clear(&run.kept);
+	tree_free(tree);
+}
+END_TEST
+
 /* The words of a list: bytes, how many, and of one: number, serial, five values, no hits. */
 START_TEST(what_was_found_may_be_anything)
 {
@@ -540,6 +569,7 @@ int main(void)
 	tcase_add_test(tree, a_number_is_given_once);
 	tcase_add_loop_test(tree, what_was_found_comes_back, 0, 2);
 	tcase_add_test(tree, too_much_that_was_found_is_left);
+	tcase_add_test(tree, more_than_a_kdamond_can_keep_is_nothing);
 	tcase_add_loop_test(tree, what_was_found_may_be_anything, 0, 13);
 	tcase_add_test(requests, what_was_held_is_answered);
 	tcase_add_test(requests, what_was_carried_out_is_not_done_again);
