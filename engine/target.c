@@ -102,7 +102,7 @@ int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
 	/* Updates may have replaced the user's ranges since. */
 	if (r || (target->nr_regions && ctx->ops->update))
 		return r;
-	/* Else it begins anew. */
+	/* If they do not fit to the ranges, it begins anew. */
 	if (target->nr_regions && damon_set_regions(target, desc->ranges, desc->nr_ranges,
 						    ctx->min_sz_region, most) == -ENOSPC)
 		target->nr_regions = 0;
