@@ -2,6 +2,7 @@
 /* A kdamond as the files see it: see run.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "fs/run.h"
@@ -101,6 +102,9 @@ static void run_started(struct event *event)
 
 	run->result = run->start_result;
 	run->state = run->result ? RUN_FAILED : RUN_ON;
+	if (run->result && run->resumed)
+		log_error("kdamond.%u, which was on, does not start again: %s", run->number,
+			  strerror(-run->result));
 	if (run->started)
 		run->started(run);
 }

@@ -422,8 +422,7 @@ WITH_LOCK(tree_role) static size_t resume_all(struct restoring *job, bool sure)
 		nr += !r;
 		if (r)
 			log_error("a kdamond that was on stays off (%s): turn it on again",
-				  r == -EOPNOTSUPP ? "of the debugfs files, a module or another "
-						     "namespace" :
+				  r == -EOPNOTSUPP ? "of the debugfs files or another namespace" :
 						     strerror(-r));
 	}
 	free(job->resumed);

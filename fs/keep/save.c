@@ -42,6 +42,19 @@ bool save_covers(const struct file_type *file)
 	return file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST;
 }
 
+/* The file at PATH of DIR.  Return: whether there is one. */
+static bool file_at(struct dir *dir, const char *path, struct node *out)
+{
+	for (unsigned int i = 0; i < dir->layout->nr_rows; i++) {
+		const struct file_type *file = dir->layout->rows[i].file;
+
+		*out = (struct node){ dir, i };
+		if (file && !strcmp(file->path, path))
+			return true;
+	}
+	return false;
+}
+
 /* ---- records into a text ---- */
 
 static int put(struct text *out, const struct record *record, const void *data)
@@ -125,7 +138,15 @@ static int put_mode(struct text *out, struct node node)
 	return put(out, &record, NULL);
 }
 
-static int put_rows(struct text *out, struct dir *dir, struct text *room)
+/* Whether row I of LAYOUT is the sub-directory TOP or below it; all is below row 0. */
+static bool is_below(const struct layout *layout, unsigned int i, unsigned int top)
+{
+	while (i && i != top)
+		i = layout->rows[i].parent;
+	return i == top;
+}
+
+static int put_rows(struct text *out, struct dir *dir, unsigned int top, struct text *room)
 {
 	const struct layout *layout = dir->layout;
 	int r = 0;
@@ -133,6 +154,8 @@ static int put_rows(struct text *out, struct dir *dir, struct text *room)
 	for (unsigned int i = 0; !r && i < layout->nr_rows; i++) {
 		struct node node = { dir, i };
 
+		if (!is_below(layout, i, top))
+			continue;
 		if (layout->rows[i].file && save_covers(layout->rows[i].file))
 			r = put_file(out, node, room);
 		if (!r)
@@ -191,19 +214,25 @@ static int put_found(struct text *out, struct dir *dir, unsigned int row, struct
 	return r;
 }
 
-/* What is in DIR, and in the directories that its files made; what kdamonds found if MEASURED. */
-static int put_dir(struct text *out, struct dir *dir, bool measured, struct text *room)
+/*
+ * What is below TOP of DIR, and in the directories that its files made; what kdamonds found if
+ * MEASURED.
+ */
+static int put_dir(struct text *out, struct dir *dir, unsigned int top, bool measured,
+		   struct text *room)
 {
-	int r = put_rows(out, dir, room);
+	int r = put_rows(out, dir, top, room);
 
 	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
 		const struct file_type *type = dir->layout->rows[i].list;
 		const struct dir_list *list = type ? counted(dir, type) : NULL;
 
+		if (!is_below(dir->layout, i, top))
+			continue;
 		if (measured && measured_is(dir, i))
 			r = put_found(out, dir, i, room);
 		for (size_t k = 0; !r && list && k < list->nr; k++)
-			r = put_dir(out, list->dirs[k], measured, room);
+			r = put_dir(out, list->dirs[k], 0, measured, room);
 	}
 	return r;
 }
@@ -285,6 +314,20 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 		save_all(tree);
 	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
 	atomic_store(&saver_of(tree)->journal->last_request, request);
+}
+
+void save_file(struct dir *dir, const char *path)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 }, room = { 0 };
+	struct node node;
+
+	if (!saver_of(dir->tree) || !file_at(dir, path, &node))
+		return;
+	if (put_file(&text, node, &room))
+		journal_failed(-ENOMEM);
+	else if (text.length)
+		change(dir->tree, (const struct record *)text.data,
+		       text.data + sizeof(struct record));
 }
 
 void save_serial(struct tree *tree)
@@ -431,9 +474,10 @@ static int put_bytes(struct text *out, const void *bytes, size_t size)
 	return 0;
 }
 
-/* What follows a RECORD_ON.  Return: 0, -EOPNOTSUPP, or another negative errno. */
-static int put_on(struct text *out, struct dir *dir, const struct damon_desc *desc, bool committed)
+/* What follows the RECORD_ON of a file.  Return: 0, -EOPNOTSUPP, or another negative errno. */
+static int put_on(struct text *out, struct node file, const struct damon_desc *desc, bool committed)
 {
+	struct dir *dir = file.dir;
 	__attribute__((cleanup(text_clear))) struct text room = { 0 };
 	struct on_header header = { .nr_targets = (uint32_t)desc->nr_targets,
 				    .committed = committed };
@@ -449,7 +493,7 @@ static int put_on(struct text *out, struct dir *dir, const struct damon_desc *de
 		r = put_bytes(out, caller, header.caller_size);
 	if (!r)
 		r = put_parents(out, dir, &room);
-	return r ? r : put_dir(out, dir, false, &room);
+	return r ? r : put_dir(out, dir, node_row(file)->parent, false, &room);
 }
 
 void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
@@ -457,15 +501,16 @@ void save_block(struct dir *dir, const char *path, const struct damon_desc *desc
 {
 	__attribute__((cleanup(text_clear))) struct text on = { 0 };
 	struct record record = { .kind = RECORD_ON };
-	int r, row = layout_find(dir->layout, 0, path, strlen(path));
+	struct node node;
+	int r;
 
 	*out = (struct text){ 0 };
-	if (!saver_of(dir->tree) || row < 0)
+	if (!saver_of(dir->tree) || !file_at(dir, path, &node))
 		return;
-	r = put_on(&on, dir, desc, committed);
+	r = put_on(&on, node, desc, committed);
 	if (!r && on.length > MAX_KEPT)
 		r = -E2BIG;
-	record.ino = node_ino((struct node){ dir, (unsigned int)row });
+	record.ino = node_ino(node);
 	record.length = (uint32_t)on.length;
 	if (!r)
 		r = put(out, &record, on.data);
@@ -519,6 +564,17 @@ void save_on(struct run *run)
 		change_runs(run->tree, &record, run_data(run));
 }
 
+void save_on_anew(struct run *run, struct text *kept)
+{
+	/* It would be known by another name. */
+	if (!run->kept.length != !kept->length)
+		save_off(run);
+	text_clear(&run->kept);
+	run->kept = *kept;
+	*kept = (struct text){ 0 };
+	save_on(run);
+}
+
 void save_off(struct run *run)
 {
 	struct record record = run_record(run);
@@ -555,7 +611,7 @@ WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, boo
 	int r = put_runs(out, tree);
 
 	if (!r)
-		r = put_dir(out, tree->root, measured, &room);
+		r = put_dir(out, tree->root, 0, measured, &room);
 	if (!r)
 		r = put(out, &serial, NULL);
 	HASH_ITER(hh, saver_of(tree)->openers, opener, next)

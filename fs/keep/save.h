@@ -45,6 +45,9 @@ WITH_LOCK(tree_role)
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
 		struct account *account, uint64_t request, size_t size);
 
+/* Saves what the file at PATH of DIR holds now, which nobody wrote; there may be no such file. */
+WITH_LOCK(tree_role) void save_file(struct dir *dir, const char *path);
+
 /* Saves what a kdamond has found: the list at PATH of DIR. */
 WITH_LOCK(tree_role) void save_measured(struct dir *dir, const char *path);
 
@@ -63,8 +66,8 @@ WITH_LOCK(tree_role) struct caller *save_opener(struct tree *tree, uint64_t hand
 WITH_LOCK(tree_role) void save_serial(struct tree *tree);
 
 /*
- * What turns on again what the file at PATH of DIR turns on, as it is now and is described by DESC,
- * which is turned on, or COMMITTED to what is on.
+ * What turns on again what the file at PATH of DIR turns on, as the directory that it is in is now
+ * and is described by DESC, which is turned on, or COMMITTED to what is on.
  * *OUT stays empty if nobody keeps the tree, or the caller cannot be saved, which is logged.
  */
 WITH_LOCK(tree_role)
@@ -78,8 +81,13 @@ void save_block(struct dir *dir, const char *path, const struct damon_desc *desc
 WITH_LOCK(tree_role)
 void save_found(struct run *run, const struct damon_found_region *found, size_t nr);
 
-/* Saves that RUN is on, by run->kept, also again; that it has ended. */
+/* Saves that RUN is on, by run->kept, also again. */
 WITH_LOCK(tree_role) void save_on(struct run *run);
+
+/* Saves that RUN was committed to: from now on it is on by KEPT, which it takes over. */
+WITH_LOCK(tree_role) void save_on_anew(struct run *run, struct text *kept);
+
+/* Saves that RUN has ended. */
 WITH_LOCK(tree_role) void save_off(struct run *run);
 
 /* Saves all again, instead of what was saved.  Return: 0, or a negative errno, which is logged. */

@@ -10,7 +10,7 @@
 
 #define MODULE_ENABLED(module, ...)                                                            \
 	OWN(PARAMETER(module, "enabled"), 0600, module##_show_enabled, module##_store_enabled, \
-	    .commands = true, __VA_ARGS__)
+	    .commands = true, .resumption = &module##_resumption, __VA_ARGS__)
 
 /* ULONG and BOOL, of MODULE's struct in TYPE. */
 #define ULONG(module, name, type, member, ...) \

@@ -50,7 +50,6 @@ static int describe_one(struct module_lru_sort *lru_sort, unsigned int abi,
 	scheme->quota.weight_nr_accesses = 1;
 	scheme->quota.weight_age = abi_lru_sort_weighs_age(abi);
 	scheme->wmarks = module_wmarks(&lru_sort->wmarks);
-	scheme->live = hot ? &lru_sort->hot : &lru_sort->cold;
 	return add_wishes(lru_sort, scheme, hot);
 }
 
@@ -75,6 +74,12 @@ static int lru_sort_describe(struct modules *modules, unsigned int abi, struct d
 	return r;
 }
 
+static void lru_sort_count(struct modules *modules, struct damon_desc *desc)
+{
+	desc->schemes[0].live = &modules->lru_sort.hot;
+	desc->schemes[1].live = &modules->lru_sort.cold;
+}
+
 static void lru_sort_reset(struct modules *modules, unsigned int abi)
 {
 	if (!abi_module_counters_go_on(abi))
@@ -85,6 +90,7 @@ const struct module_type module_lru_sort_type = {
 	.name = "damon_lru_sort",
 	.of = lru_sort_of,
 	.describe = lru_sort_describe,
+	.count = lru_sort_count,
 	.reset = lru_sort_reset,
 };
 

@@ -75,6 +75,8 @@ struct module_type {
 	 * Return: 0 and *OUT, or a negative errno.
 	 */
 	int (*describe)(struct modules *modules, unsigned int abi, struct damon_desc **out);
+	/* Has the schemes of DESC count in what the files show.  May be NULL. */
+	void (*count)(struct modules *modules, struct damon_desc *desc);
 	/* Before it starts anew.  May be NULL. */
 	void (*reset)(struct modules *modules, unsigned int abi);
 	uint64_t report_ms; /* how often its kdamond reports; 0: never */
@@ -102,6 +104,13 @@ int module_store_commit(struct dir *dir, const struct module_type *type, struct 
 			const char *text);
 int module_show_pid(struct dir *dir, const struct module_type *type, struct text *out);
 
+/* How `enabled' of TYPE turns it on again: of struct resumption. */
+int module_describe_again(struct dir *dir, const struct module_type *type, struct caller *caller,
+			  struct damon_desc **out);
+WITH_LOCK(tree_role)
+int module_start_again(struct dir *dir, const struct module_type *type, struct damon_desc *desc,
+		       struct text *kept);
+
 /* The same as functions of their own, by the module's NAME. */
 #define MODULE_FUNCTIONS(name)                                                            \
 	int name##_show_enabled(struct dir *dir, const struct process_caller *reader,     \
@@ -112,39 +121,51 @@ int module_show_pid(struct dir *dir, const struct module_type *type, struct text
 			       struct text *out);                                         \
 	WITH_LOCK(tree_role)                                                              \
 	int name##_store_commit(struct dir *dir, struct write *write, const char *text);  \
+	extern const struct resumption name##_resumption;                                 \
 	int name##_show_pid(struct dir *dir, const struct process_caller *reader, struct text *out)
 
 MODULE_FUNCTIONS(reclaim);
 MODULE_FUNCTIONS(lru_sort);
 MODULE_FUNCTIONS(stat);
 
-#define MODULE_DEFINE(name)                                                              \
-	int name##_show_enabled(struct dir *dir, const struct process_caller *reader,    \
-				struct text *out)                                        \
-	{                                                                                \
-		(void)reader;                                                            \
-		return module_show_enabled(dir, &module_##name##_type, out);             \
-	}                                                                                \
-	int name##_store_enabled(struct dir *dir, struct write *write, const char *text) \
-	{                                                                                \
-		return module_store_enabled(dir, &module_##name##_type, write, text);    \
-	}                                                                                \
-	int name##_show_commit(struct dir *dir, const struct process_caller *reader,     \
-			       struct text *out)                                         \
-	{                                                                                \
-		(void)reader;                                                            \
-		return module_show_commit(dir, &module_##name##_type, out);              \
-	}                                                                                \
-	int name##_store_commit(struct dir *dir, struct write *write, const char *text)  \
-	{                                                                                \
-		return module_store_commit(dir, &module_##name##_type, write, text);     \
-	}                                                                                \
-	int name##_show_pid(struct dir *dir, const struct process_caller *reader,        \
-			    struct text *out)                                            \
-	{                                                                                \
-		(void)reader;                                                            \
-		return module_show_pid(dir, &module_##name##_type, out);                 \
-	}
+#define MODULE_DEFINE(name)                                                                        \
+	int name##_show_enabled(struct dir *dir, const struct process_caller *reader,              \
+				struct text *out)                                                  \
+	{                                                                                          \
+		(void)reader;                                                                      \
+		return module_show_enabled(dir, &module_##name##_type, out);                       \
+	}                                                                                          \
+	int name##_store_enabled(struct dir *dir, struct write *write, const char *text)           \
+	{                                                                                          \
+		return module_store_enabled(dir, &module_##name##_type, write, text);              \
+	}                                                                                          \
+	int name##_show_commit(struct dir *dir, const struct process_caller *reader,               \
+			       struct text *out)                                                   \
+	{                                                                                          \
+		(void)reader;                                                                      \
+		return module_show_commit(dir, &module_##name##_type, out);                        \
+	}                                                                                          \
+	int name##_store_commit(struct dir *dir, struct write *write, const char *text)            \
+	{                                                                                          \
+		return module_store_commit(dir, &module_##name##_type, write, text);               \
+	}                                                                                          \
+	int name##_show_pid(struct dir *dir, const struct process_caller *reader,                  \
+			    struct text *out)                                                      \
+	{                                                                                          \
+		(void)reader;                                                                      \
+		return module_show_pid(dir, &module_##name##_type, out);                           \
+	}                                                                                          \
+	static int name##_describe_again(struct dir *dir, struct caller *caller,                   \
+					 struct damon_desc **out)                                  \
+	{                                                                                          \
+		return module_describe_again(dir, &module_##name##_type, caller, out);             \
+	}                                                                                          \
+	WITH_LOCK(tree_role)                                                                       \
+	static int name##_start_again(struct dir *dir, struct damon_desc *desc, struct text *kept) \
+	{                                                                                          \
+		return module_start_again(dir, &module_##name##_type, desc, kept);                 \
+	}                                                                                          \
+	const struct resumption name##_resumption = { name##_describe_again, name##_start_again };
 
 /* The file memory_idle_ms_percentiles: of file_type.show. */
 int stat_show_percentiles(struct dir *dir, const struct process_caller *reader, struct text *out);

@@ -48,11 +48,15 @@ static int reclaim_describe(struct modules *modules, unsigned int abi, struct da
 	scheme->quota.reset_interval_ms = reclaim->quota_reset_interval_ms;
 	scheme->quota.weight_age = 1;
 	scheme->wmarks = module_wmarks(&reclaim->wmarks);
-	scheme->live = &reclaim->stat;
 	r = add_wishes(reclaim, scheme);
 	if (r)
 		*out = damon_desc_free(*out);
 	return r;
+}
+
+static void reclaim_count(struct modules *modules, struct damon_desc *desc)
+{
+	desc->schemes[0].live = &modules->reclaim.stat;
 }
 
 /* Before Linux 6.18, the schemes were made anew each time. */
@@ -66,6 +70,7 @@ const struct module_type module_reclaim_type = {
 	.name = "damon_reclaim",
 	.of = reclaim_of,
 	.describe = reclaim_describe,
+	.count = reclaim_count,
 	.reset = reclaim_reset,
 };
 

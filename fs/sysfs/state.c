@@ -44,9 +44,6 @@ WITH_LOCK(tree_role) static void state_on_started(struct run *run)
 	run->on.result = run->result;
 	if (run->kdamond)
 		damon_set_refresh(run->kdamond, dir->refresh_ms);
-	if (run->result && run->resumed)
-		log_error("kdamond.%u, which was on, does not start again: %s", run->number,
-			  strerror(-run->result));
 	/* One that was on before is kept already, with what it had found. */
 	if (!run->result && !run->resumed)
 		save_on(run);
@@ -207,13 +204,7 @@ WITH_LOCK(tree_role) static void was_committed(struct command_run *c)
 
 	if (c->nr_regions)
 		account_hold(&run->regions, run->regions.account, ACCOUNT_REGIONS, c->nr_regions);
-	/* It would be known by another name. */
-	if (!run->kept.length != !c->kept.length)
-		save_off(run);
-	text_clear(&run->kept);
-	run->kept = c->kept;
-	c->kept = (struct text){ 0 };
-	save_on(run);
+	save_on_anew(run, &c->kept);
 }
 
 WITH_LOCK(tree_role) static void run_command_done(struct event *event)

@@ -44,7 +44,7 @@ static size_t put_caller(char *out, size_t room)
 	return size;
 }
 
-/* Files that make directories, and the one that turns on what they make: as a tree has them. */
+/* Files that make directories, and those that turn something on: as a tree has them. */
 static struct {
 	const char *path;
 	uint64_t ino, serial; /* of what it makes */
@@ -54,10 +54,11 @@ static struct {
 	{ "admin/kdamonds/0/contexts/0/targets/nr_targets", 0, 0 },
 	{ "admin/kdamonds/0/contexts/0/schemes/nr_schemes", 0, 0 },
 	{ "admin/kdamonds/0/state", 0, 0 },
+	{ "modules/damon_reclaim/parameters/enabled", 0, 0 },
 };
 
-#define NR_MAKING (ARRAY_SIZE(files) - 1)
-#define STATE	  (&files[NR_MAKING])
+#define NR_MAKING 4
+#define NR_ON	  (ARRAY_SIZE(files) - NR_MAKING)
 
 static uint64_t tried_ino; /* of the first scheme's tried_regions */
 
@@ -181,7 +182,7 @@ static void put_piece(const struct piece *piece)
 	size_t size;
 
 	if (record.kind == RECORD_ON || record.kind == RECORD_FOUND)
-		record.ino = STATE->ino;
+		record.ino = files[NR_MAKING + piece->text[1] % NR_ON].ino;
 	if (record.kind == RECORD_MEASURED && piece->text[0] & 1)
 		record.ino = tried_ino;
 	size = record.kind == RECORD_ON	      ? put_on(bytes, sizeof(bytes), piece) :

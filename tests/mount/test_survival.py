@@ -19,7 +19,8 @@ from damon import (DAMONFS, LIBC, Kdamond, MIB, Mount, SANITIZED, Workload, chil
                    read, until, write)
 
 # Measured or named anew: not configuration.
-MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|pid$)')
+MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|pid$|kdamond_pid$|(nr|bytes)_[a-z_]*'
+                      r'_(regions|exceeds)$|damon_stat/)(?<!nr_regions)')
 
 
 # A shell in a bind mount of the directory that follows, in a mount namespace of its own.
@@ -451,6 +452,81 @@ class Survival(unittest.TestCase):
         print('the keeper: %d KiB of its own' % private)
         if not SANITIZED:
             self.assertLess(private, 1024)
+
+
+class OtherTrees(unittest.TestCase):
+    """modules/ and damon/; a script is played, so that no memory is watched."""
+    abi = '7.2'
+
+    def setUp(self):
+        with tempfile.NamedTemporaryFile('w', suffix='.script', delete=False) as script:
+            script.write('map 0x10000000 64M\naccess 0x10000000 8M 100%\n')
+        self.addCleanup(os.unlink, script.name)
+        self.mount = Survivor('method=simulated:' + script.name, 'abi=' + self.abi)
+
+    def tearDown(self):
+        self.assertEqual(self.mount.close(), 0, self.mount.logged())
+
+
+@unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for whom all of memory is watched')
+class Modules(OtherTrees):
+    REGION = {'monitor_region_start': 0x10000000, 'monitor_region_end': 0x14000000, 'wmarks_high': 1000,
+              'wmarks_mid': 999, 'wmarks_low': 0}
+    # With these, a scheme is tried on what is there, or is not.
+    TRIED = {'reclaim': ({'min_age': 100000}, {'min_age': 2 ** 60}, 'nr_reclaim_tried_regions'),
+             'lru_sort': ({'cold_min_age': 100000, 'hot_thres_access_freq': 0},
+                          {'cold_min_age': 2 ** 60, 'hot_thres_access_freq': 2000}, 'nr_lru_sort_tried_cold_regions')}
+
+    def path(self, module, name):
+        return '%s/modules/damon_%s/parameters/%s' % (self.mount.dir, module, name)
+
+    def get(self, module, name):
+        return read(self.path(module, name))
+
+    def set(self, module, **values):
+        for name, value in values.items():
+            write(self.path(module, name), value)
+
+    def test_on_again_by_what_was_committed(self):
+        for module, (tried, untried, counter) in self.TRIED.items():
+            self.set(module, **self.REGION, **tried)
+            self.set(module, enabled='Y')
+            self.set(module, **untried)
+            before = configuration(self.mount.dir + '/modules')
+            self.mount.kill()
+            self.assertEqual(self.get(module, 'enabled'), 'Y', self.mount.logged())
+            self.assertEqual(configuration(self.mount.dir + '/modules'), before)
+            self.assertTrue(until(lambda: int(self.get(module, counter)), 10))
+            self.set(module, commit_inputs='Y')
+            self.mount.kill()
+            self.assertEqual(self.get(module, 'enabled'), 'Y', self.mount.logged())
+            time.sleep(0.5)
+            self.assertEqual(self.get(module, counter), '0')
+            # Others are kept off.
+            self.assertEqual(error_of(lambda: self.set('stat', enabled='Y')), errno.EBUSY)
+            kdamond, = self.mount.kdamonds(1)
+            kdamond.target(os.getpid())
+            self.assertEqual(error_of(lambda: kdamond.state('on')), errno.EBUSY)
+            self.set(module, enabled='N')
+            self.mount.kill()
+            self.assertEqual(self.get(module, 'enabled'), 'N')
+        self.assertNotIn('stays off', self.mount.logged())
+
+    def test_stat(self):
+        self.set('stat', enabled='Y')
+        self.mount.kill()
+        self.assertEqual(self.get('stat', 'enabled'), 'Y', self.mount.logged())
+        self.assertTrue(until(lambda: int(self.get('stat', 'aggr_interval_us')), 10))
+        self.set('stat', enabled='N')
+        self.mount.kill()
+        self.assertEqual(self.get('stat', 'enabled'), 'N')
+
+    def test_what_it_filled_in_stays(self):
+        self.set('reclaim', min_age=2 ** 60, enabled='Y')
+        region = [self.get('reclaim', 'monitor_region_' + end) for end in ('start', 'end')]
+        self.assertNotEqual(region[1], '0')
+        self.mount.kill()
+        self.assertEqual([self.get('reclaim', 'monitor_region_' + end) for end in ('start', 'end')], region)
 
 
 class Deaths(unittest.TestCase):
