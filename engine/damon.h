@@ -194,6 +194,8 @@ struct damon_found_region {
 struct damon_target_desc {
 	/* The process, as the description's caller numbers it; for damon_desc_open(). */
 	pid_t pid;
+	/* Unless 0, by process_started(): another process with that pid is -ESRCH. */
+	uint64_t started;
 	struct process *process; /* a reference; NULL for paddr */
 	/* A commit removes the target of this number. */
 	bool obsolete;

@@ -38,8 +38,14 @@ static int open_process(struct damon_target_desc *target, struct caller *caller)
 	int r = target->process ? process_for(target->process, caller, &process) :
 				  process_open(target->pid, caller, &process);
 
-	if (r)
+	/* The one that was opened may not be who it was when it was named. */
+	if (!r && !target->process && target->started &&
+	    process_started(process->tid) != target->started)
+		r = -ESRCH;
+	if (r) {
+		process_put(process);
 		return r;
+	}
 	process_put(target->process);
 	target->process = process;
 	return 0;

@@ -2,10 +2,12 @@
 /* The files of a context but `schemes': attrs, target_ids, init_regions, kdamond_pid. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 
+#include "fs/keep/save.h"
 #include "fs/root.h"
 #include "fs/tree/parse.h"
 #include "util/array.h"
@@ -58,6 +60,19 @@ static void clear_regions(struct debugfs_context *context)
 	account_hold(&context->regions_held, NULL, ACCOUNT_BYTES, 0);
 }
 
+void debugfs_path(const struct dir *dir, const char *name, char out[static DEBUGFS_PATH_ROOM])
+{
+	snprintf(out, DEBUGFS_PATH_ROOM, "%s%s", dir->parent ? "" : "damon/", name);
+}
+
+void debugfs_save(struct dir *dir, const char *name)
+{
+	char path[DEBUGFS_PATH_ROOM];
+
+	debugfs_path(dir, name, path);
+	save_file(dir, path);
+}
+
 void debugfs_context_ended(struct debugfs_context *context)
 {
 	if (context->desc.ops == DAMON_OPS_PADDR)
@@ -108,13 +123,34 @@ int debugfs_show_target_ids(struct dir *dir, const struct process_caller *reader
 	int r = 0;
 
 	for (size_t i = 0; !r && i < nr; i++) {
-		const struct process *process = context->desc.targets[i].process;
+		const struct damon_target_desc *target = &context->desc.targets[i];
 
 		/* A target without a process is called 42. */
 		r = text_add(out, i + 1 < nr ? "%d " : "%d",
-			     process ? process_pid_for(process, reader) : 42);
+			     target->process ? process_pid_for(target->process, reader) :
+			     target->pid     ? target->pid :
+					       42);
 	}
 	return r ? r : text_add(out, "\n");
+}
+
+/* Pids, as our pid namespace counts, and when each process was started. */
+int debugfs_keep_target_ids(struct dir *dir, const struct process_caller *reader, struct text *out)
+{
+	const struct debugfs_context *context = debugfs_context_of(dir);
+	size_t nr = context->desc.nr_targets;
+	int r = 0;
+
+	(void)reader;
+	if (nr && context->desc.ops == DAMON_OPS_PADDR)
+		return text_add(out, "paddr\n");
+	for (size_t i = 0; !r && i < nr; i++) {
+		const struct damon_target_desc *target = &context->desc.targets[i];
+
+		r = text_add(out, "%d %" PRIu64 "\n",
+			     target->process ? target->process->tid : target->pid, target->started);
+	}
+	return r;
 }
 
 /* What is written ends in NUL for strncmp(), and need not be all of the word. */
@@ -178,6 +214,13 @@ static void open_named(struct errand *errand)
 	struct naming *naming = container_of(errand, struct naming, errand);
 	int r = damon_desc_open(naming->targets);
 
+	for (size_t i = 0; !r && i < naming->targets->nr_targets; i++) {
+		struct damon_target_desc *target = &naming->targets->targets[i];
+
+		/* Of one that has gone by now it is unknown: no other is taken for it. */
+		if (target->process)
+			target->started = max_ul(process_started(target->process->tid), 1);
+	}
 	/* The kernel says ENOMEM to any error with a pid. */
 	naming->result = r == -EPERM ? r : r ? -ENOMEM : 0;
 }
@@ -206,6 +249,8 @@ WITH_LOCK(tree_role) static void opened_named(struct errand *errand)
 	naming->result = tree_find(errand->tree, naming->dir, &node) ?
 				 take_named(debugfs_context_of(node.dir), naming->targets) :
 				 -EIO;
+	if (!naming->result)
+		debugfs_save(node.dir, "target_ids");
 }
 
 static void finish_naming(struct errand *errand)
@@ -247,13 +292,46 @@ int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *t
 	return STORE_HELD;
 }
 
+/* Their processes are opened when they are watched, in the name of who turns that on. */
+int debugfs_restore_target_ids(struct dir *dir, struct write *write, const char *text)
+{
+	struct damon_desc *named = damon_desc_new(MAX_PIDS, 0);
+	size_t nr = 0;
+	uint64_t started;
+	int pid, r;
+
+	(void)write;
+	if (!named)
+		return -ENOMEM;
+	named->ops = strcmp(text, "paddr\n") ? DAMON_OPS_VADDR : DAMON_OPS_PADDR;
+	if (named->ops == DAMON_OPS_PADDR)
+		named->targets[nr++].as_they_stand = true;
+	while (nr < MAX_PIDS && scan_int(&text, &pid) && scan_unsigned(&text, &started) &&
+	       pid > 0 && started)
+		named->targets[nr++] = (struct damon_target_desc){ .as_they_stand = true,
+								   .pid = pid,
+								   .started = started };
+	named->nr_targets = nr;
+	r = take_named(debugfs_context_of(dir), named);
+	damon_desc_free(named);
+	return r;
+}
+
 /* ---- init_regions ---- */
 
 int debugfs_show_init_regions(struct dir *dir, const struct process_caller *reader,
 			      struct text *out)
 {
+	return debugfs_is_running(debugfs_context_of(dir)) ?
+		       -EBUSY :
+		       debugfs_keep_init_regions(dir, reader, out);
+}
+
+int debugfs_keep_init_regions(struct dir *dir, const struct process_caller *reader,
+			      struct text *out)
+{
 	const struct debugfs_context *context = debugfs_context_of(dir);
-	int r = debugfs_is_running(context) ? -EBUSY : 0;
+	int r = 0;
 
 	(void)reader;
 	for (size_t i = 0; !r && i < context->desc.nr_targets; i++) {

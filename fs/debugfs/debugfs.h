@@ -15,7 +15,9 @@
 #include "fs/tree/node.h"
 
 struct debugfs_context {
-	struct damon_desc desc; /* targets as written: no regions are derived */
+	/* Targets as written: no regions are derived.  What a daemon before us held has no process.
+	 */
+	struct damon_desc desc;
 	struct damos_stat *stats; /* of each scheme: the kdamond adds to them */
 	struct run *run; /* of the last `on'; NULL: never */
 	/* Bytes of schemes and of regions, charged to who wrote them. */
@@ -54,6 +56,16 @@ static inline bool debugfs_is_running(const struct debugfs_context *context)
 	return run_has_thread(context->run);
 }
 
+/* Saves what the file NAME of the context in DIR holds now, which nobody wrote. */
+WITH_LOCK(tree_role) void debugfs_save(struct dir *dir, const char *name);
+
+/* Each context's kdamond is turned on again by itself: kdamond_pid stands for it. */
+extern const struct resumption debugfs_resumption;
+
+/* Room for the path of a context's file. */
+#define DEBUGFS_PATH_ROOM 32
+void debugfs_path(const struct dir *dir, const char *name, char out[static DEBUGFS_PATH_ROOM]);
+
 /* Leaves the context as the kernel does when its kdamond has ended. */
 void debugfs_context_ended(struct debugfs_context *context);
 
@@ -65,6 +77,11 @@ WITH_LOCK(tree_role)
 int debugfs_store_target_ids(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_init_regions(struct dir *dir, const struct process_caller *reader,
 			      struct text *out);
+int debugfs_keep_target_ids(struct dir *dir, const struct process_caller *reader, struct text *out);
+int debugfs_restore_target_ids(struct dir *dir, struct write *write, const char *text);
+int debugfs_keep_init_regions(struct dir *dir, const struct process_caller *reader,
+			      struct text *out);
+int debugfs_keep_schemes(struct dir *dir, const struct process_caller *reader, struct text *out);
 int debugfs_store_init_regions(struct dir *dir, struct write *write, const char *text);
 int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, struct text *out);
 int debugfs_store_schemes(struct dir *dir, struct write *write, const char *text);
@@ -83,13 +100,16 @@ int debugfs_store_rm_contexts(struct dir *dir, struct write *write, const char *
 /* Reading without SHOW or writing without STORE is EINVAL, whatever the mode. */
 #define DEBUGFS(path, show, store, ...) OWN(path, 0600, show, store, .stream = true, __VA_ARGS__)
 
-#define DEBUGFS_CONTEXT_FILES(dir)                                                           \
-	DEBUGFS(dir "attrs", debugfs_show_attrs, debugfs_store_attrs),                       \
-		DEBUGFS(dir "target_ids", debugfs_show_target_ids, debugfs_store_target_ids, \
-			.commands = true),                                                   \
-		DEBUGFS(dir "init_regions", debugfs_show_init_regions,                       \
-			debugfs_store_init_regions),                                         \
-		DEBUGFS(dir "schemes", debugfs_show_schemes, debugfs_store_schemes),         \
-		DEBUGFS(dir "kdamond_pid", debugfs_show_kdamond_pid, NULL)
+#define DEBUGFS_CONTEXT_FILES(dir)                                                                 \
+	DEBUGFS(dir "attrs", debugfs_show_attrs, debugfs_store_attrs, .kept = true),               \
+		DEBUGFS(dir "target_ids", debugfs_show_target_ids, debugfs_store_target_ids,       \
+			.commands = true, .kept = true, .keep = debugfs_keep_target_ids,           \
+			.restore = debugfs_restore_target_ids),                                    \
+		DEBUGFS(dir "init_regions", debugfs_show_init_regions, debugfs_store_init_regions, \
+			.kept = true, .keep = debugfs_keep_init_regions),                          \
+		DEBUGFS(dir "schemes", debugfs_show_schemes, debugfs_store_schemes, .kept = true,  \
+			.keep = debugfs_keep_schemes),                                             \
+		DEBUGFS(dir "kdamond_pid", debugfs_show_kdamond_pid, NULL,                         \
+			.resumption = &debugfs_resumption)
 
 #endif

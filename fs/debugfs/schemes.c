@@ -57,8 +57,9 @@ static int code_of(enum damos_action action)
 	return -EINVAL;
 }
 
+/* As it can be read back if WRITTEN: nothing negative is. */
 static int add_column(struct text *out, const struct damos_desc *scheme,
-		      const struct column *column)
+		      const struct column *column, bool written)
 {
 	const void *field = (const char *)scheme + column->offset;
 
@@ -68,11 +69,37 @@ static int add_column(struct text *out, const struct damos_desc *scheme,
 	case NUMBER_32:
 		return text_add(out, "%" PRIu32 " ", *(const uint32_t *)field);
 	case SIGNED_32:
+		if (written)
+			return text_add(out, "%" PRIu32 " ", *(const uint32_t *)field);
 		return text_add(out, "%" PRId32 " ", *(const int32_t *)field);
 	case ACTION:
 		break;
 	}
 	return text_add(out, "%d ", code_of(scheme->action));
+}
+
+static int add_columns(struct text *out, const struct damos_desc *scheme, bool written)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(columns); i++)
+		r = add_column(out, scheme, &columns[i], written);
+	return r;
+}
+
+/* Without the counters. */
+int debugfs_keep_schemes(struct dir *dir, const struct process_caller *reader, struct text *out)
+{
+	const struct debugfs_context *context = debugfs_context_of(dir);
+	int r = 0;
+
+	(void)reader;
+	for (size_t s = 0; !r && s < context->desc.nr_schemes; s++) {
+		r = add_columns(out, &context->desc.schemes[s], true);
+		if (!r)
+			r = text_add(out, "\n");
+	}
+	return r;
 }
 
 int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, struct text *out)
@@ -84,8 +111,7 @@ int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, s
 	for (size_t s = 0; !r && s < context->desc.nr_schemes; s++) {
 		struct damos_stat stat = damos_stat_read(&context->stats[s]);
 
-		for (size_t i = 0; !r && i < ARRAY_SIZE(columns); i++)
-			r = add_column(out, &context->desc.schemes[s], &columns[i]);
+		r = add_columns(out, &context->desc.schemes[s], false);
 		if (!r)
 			r = text_add(out,
 				     "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64

@@ -474,6 +474,31 @@ static int requests_store_text(struct requests *requests, struct node node, stru
 	return r;
 }
 
+/* The same of a stream, which is saved as it is then: a write that fails may empty it. */
+WITH_LOCK(tree_role)
+static int requests_store_stream(struct requests *requests, struct handle *handle, struct node node,
+				 struct write *write, const char *data, size_t size, off_t offset,
+				 int flags)
+{
+	uint64_t serial = requests->tree->next_serial, request;
+	char text[MAX_WRITE + 1];
+	int r = stream_store(&handle->stream, node, write, data, size, offset, flags);
+
+	if (!requests->outstanding || r == STORE_HELD)
+		return r;
+	request = r ? 0 : outstanding_at_hand(requests->outstanding);
+	if (node_row(node)->file->show) {
+		save_held(requests->tree, node, request, size);
+	} else if (!r && size <= MAX_WRITE) {
+		memcpy(text, data, size);
+		text[size] = '\0';
+		save_store(requests->tree, node, text, serial, write->account, request, size);
+	} else if (!r) {
+		save_all(requests->tree);
+	}
+	return r;
+}
+
 /*
  * Notes who writes, and who is charged for it.
  * Return: 0, or -ENOMEM and then OUT has nothing to give back.
@@ -530,7 +555,8 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	if (!tree_find(requests->tree, ino, &node) || node_is_dir(node))
 		r = -handle->gone;
 	else if (node_row(node)->file->stream)
-		r = stream_store(&handle->stream, node, &write, data, size, offset, fi->flags);
+		r = requests_store_stream(requests, handle, node, &write, data, size, offset,
+					  fi->flags);
 	else
 		r = requests_store_text(requests, node, &write, data, size);
 	changed = requests->tree->nr_changes != nr_changes;

@@ -14,8 +14,11 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-/* The longest text that a file takes. */
+/* The longest text that a file takes that is no stream. */
 #define MAX_TEXT 4096
+
+/* The same of a stream: a number that was written in hexadecimal may have grown. */
+#define MAX_STREAM (2 * STREAM_MAX)
 
 /* The most kdamonds that are turned on again. */
 #define MAX_RUNS 4096
@@ -34,6 +37,7 @@ struct resumed {
 	struct record found; /* the RECORD_FOUND that came since; all zeros if there is none */
 	const char *found_data;
 	struct damon_desc *desc;
+	int result; /* of describing it */
 };
 
 struct restoring {
@@ -64,11 +68,12 @@ static int restore_text(struct restoring *job, struct node node, const struct re
 
 	if (r)
 		return r;
-	if (file->format == FILE_COUNT) {
-		size_t count = strtoul(text, NULL, 0);
+	if (file->format == FILE_COUNT || file->makes) {
+		size_t count = file->makes ? 1 : strtoul(text, NULL, 0);
 
 		/* Those that are there give theirs back. */
-		r = file_store(file, node.dir, &write, "0");
+		if (!file->makes)
+			r = file_store(file, node.dir, &write, "0");
 		job->nr_made += min_ul(count, MAX_COUNT);
 		if (!r && (job->nr_made > MAX_MADE || count > MAX_COUNT ||
 			   !tree_serials_are_free(tree, record->serial, count)))
@@ -77,7 +82,8 @@ static int restore_text(struct restoring *job, struct node node, const struct re
 			tree->next_serial = record->serial;
 	}
 	if (!r)
-		r = file_store(file, node.dir, &write, text);
+		r = file->restore ? file->restore(node.dir, &write, text) :
+				    file_store(file, node.dir, &write, text);
 	job->serial = max_ul(job->serial, tree->next_serial);
 	tree->next_serial = job->serial;
 	account_put(write.account);
@@ -87,13 +93,16 @@ static int restore_text(struct restoring *job, struct node node, const struct re
 WITH_LOCK(tree_role)
 static int restore_write(struct restoring *job, const struct record *record, const char *data)
 {
-	char text[MAX_TEXT + 1];
+	_cleanup_free_ char *text = NULL;
 	struct node node;
 	int r;
 
-	if (record->length > MAX_TEXT || !find_file(job->tree, record->ino, &node) ||
-	    !save_covers(node_row(node)->file))
+	if (!find_file(job->tree, record->ino, &node) || !save_covers(node_row(node)->file) ||
+	    record->length > (node_row(node)->file->stream ? MAX_STREAM : MAX_TEXT))
 		return -EINVAL;
+	text = malloc(record->length + 1);
+	if (!text)
+		return -ENOMEM;
 	memcpy(text, data, record->length);
 	text[record->length] = '\0';
 	if (record->request) {
@@ -410,11 +419,17 @@ WITH_LOCK(tree_role) static size_t resume_all(struct restoring *job, bool sure)
 {
 	size_t nr = 0;
 
+	/* While one runs, some of their files cannot be made. */
 	for (size_t i = 0; i < job->nr_resumed; i++) {
 		struct resumed *resumed = &job->resumed[i];
-		int r = !sure			? -ENOSPC :
-			!resumed->record.length ? -EOPNOTSUPP :
-						  describe(job->tree, resumed);
+
+		resumed->result = !sure			  ? -ENOSPC :
+				  !resumed->record.length ? -EOPNOTSUPP :
+							    describe(job->tree, resumed);
+	}
+	for (size_t i = 0; i < job->nr_resumed; i++) {
+		struct resumed *resumed = &job->resumed[i];
+		int r = resumed->result;
 
 		if (!r)
 			r = start(job->tree, resumed);
@@ -422,8 +437,7 @@ WITH_LOCK(tree_role) static size_t resume_all(struct restoring *job, bool sure)
 		nr += !r;
 		if (r)
 			log_error("a kdamond that was on stays off (%s): turn it on again",
-				  r == -EOPNOTSUPP ? "of the debugfs files or another namespace" :
-						     strerror(-r));
+				  r == -EOPNOTSUPP ? "of another namespace" : strerror(-r));
 	}
 	free(job->resumed);
 	return nr;

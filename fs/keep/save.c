@@ -39,7 +39,8 @@ bool save_is_on(const struct tree *tree)
 
 bool save_covers(const struct file_type *file)
 {
-	return file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST;
+	return file->kept ||
+	       (file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST);
 }
 
 /* The file at PATH of DIR.  Return: whether there is one. */
@@ -112,9 +113,11 @@ static int put_file(struct text *out, struct node node, struct text *room)
 	int r;
 
 	room->length = 0;
-	if (is_shown_only(file, node.dir))
+	/* What others made shows what was written to these. */
+	if (is_shown_only(file, node.dir) || (file->format == FILE_OWN && !file->show))
 		return 0;
-	r = file_show(file, node.dir, &nobody, room);
+	r = file->keep ? file->keep(node.dir, &nobody, room) :
+			 file_show(file, node.dir, &nobody, room);
 	if (r)
 		return r;
 	/* Texts are shown with a newline of ours; one that was never written is empty. */
@@ -214,25 +217,64 @@ static int put_found(struct text *out, struct dir *dir, unsigned int row, struct
 	return r;
 }
 
-/*
- * What is below TOP of DIR, and in the directories that its files made; what kdamonds found if
- * MEASURED.
- */
-static int put_dir(struct text *out, struct dir *dir, unsigned int top, bool measured,
+/* How much: of one kdamond, to turn it on again; all that was written; and what was found, too. */
+enum extent { OF_ONE, WRITTEN, ALL };
+
+/* The list in row ROW of DIR that was written, or NULL. */
+static const struct dir_list *kept_list(struct dir *dir, unsigned int row, enum extent extent)
+{
+	const struct file_type *list = dir->layout->rows[row].list;
+
+	if (!list || list->measured)
+		return NULL;
+	return list->format == FILE_COUNT || extent >= WRITTEN ? dir_list_of(dir, list) : NULL;
+}
+
+/* The file of DIR that makes directories with names.  Return: whether there is one. */
+static bool file_that_makes(struct dir *dir, struct node *out)
+{
+	for (unsigned int i = 0; i < dir->layout->nr_rows; i++) {
+		*out = (struct node){ dir, i };
+		if (dir->layout->rows[i].file && dir->layout->rows[i].file->makes)
+			return true;
+	}
+	return false;
+}
+
+/* Says that DIR, which has a name, was made. */
+static int put_made(struct text *out, const struct dir *dir)
+{
+	struct record record = { .kind = RECORD_WRITE,
+				 .length = (uint32_t)strlen(dir->name),
+				 .serial = dir->serial,
+				 .uid = account_uid(dir->account) };
+	struct node file;
+
+	if (!file_that_makes(dir->parent, &file))
+		return -EINVAL;
+	record.ino = node_ino(file);
+	return put(out, &record, dir->name);
+}
+
+/* What is below TOP of DIR, and in the directories that its files made, to that EXTENT. */
+static int put_dir(struct text *out, struct dir *dir, unsigned int top, enum extent extent,
 		   struct text *room)
 {
 	int r = put_rows(out, dir, top, room);
 
 	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
-		const struct file_type *type = dir->layout->rows[i].list;
-		const struct dir_list *list = type ? counted(dir, type) : NULL;
+		const struct dir_list *list = kept_list(dir, i, extent);
 
 		if (!is_below(dir->layout, i, top))
 			continue;
-		if (measured && measured_is(dir, i))
+		if (extent == ALL && measured_is(dir, i))
 			r = put_found(out, dir, i, room);
-		for (size_t k = 0; !r && list && k < list->nr; k++)
-			r = put_dir(out, list->dirs[k], 0, measured, room);
+		for (size_t k = 0; !r && list && k < list->nr; k++) {
+			if (list->dirs[k]->name)
+				r = put_made(out, list->dirs[k]);
+			if (!r)
+				r = put_dir(out, list->dirs[k], 0, extent, room);
+		}
 	}
 	return r;
 }
@@ -294,6 +336,12 @@ static void change_runs(struct tree *tree, const struct record *record, const vo
 	}
 }
 
+static void was_carried_out(struct tree *tree, uint64_t request, size_t size)
+{
+	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
+	atomic_store(&saver_of(tree)->journal->last_request, request);
+}
+
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
 		struct account *account, uint64_t request, size_t size)
 {
@@ -312,22 +360,36 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 	/* Else the next daemon might have to make them again and again. */
 	if (list && list->nr > MANY)
 		save_all(tree);
-	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
-	atomic_store(&saver_of(tree)->journal->last_request, request);
+	was_carried_out(tree, request, size);
+}
+
+void save_held(struct tree *tree, struct node node, uint64_t request, size_t size)
+{
+	__attribute__((cleanup(text_clear))) struct text text = { 0 }, room = { 0 };
+	struct record record;
+
+	if (!saver_of(tree) || !save_covers(node_row(node)->file))
+		return;
+	if (put_file(&text, node, &room)) {
+		journal_failed(-ENOMEM);
+		return;
+	}
+	if (!text.length)
+		return;
+	memcpy(&record, text.data, sizeof(record));
+	record.request = request;
+	record.mode = (uint32_t)size;
+	change(tree, &record, text.data + sizeof(record));
+	if (request)
+		was_carried_out(tree, request, size);
 }
 
 void save_file(struct dir *dir, const char *path)
 {
-	__attribute__((cleanup(text_clear))) struct text text = { 0 }, room = { 0 };
 	struct node node;
 
-	if (!saver_of(dir->tree) || !file_at(dir, path, &node))
-		return;
-	if (put_file(&text, node, &room))
-		journal_failed(-ENOMEM);
-	else if (text.length)
-		change(dir->tree, (const struct record *)text.data,
-		       text.data + sizeof(struct record));
+	if (file_at(dir, path, &node))
+		save_held(dir->tree, node, 0, 0);
 }
 
 void save_serial(struct tree *tree)
@@ -453,6 +515,8 @@ static int put_parents(struct text *out, struct dir *dir, struct text *room)
 
 	if (r || !parent)
 		return r;
+	if (dir->name)
+		return put_made(out, dir);
 	file = parent->layout->rows[dir->parent_row].list;
 	for (unsigned int i = 0; i < parent->layout->nr_rows; i++)
 		if (parent->layout->rows[i].file == file)
@@ -485,7 +549,8 @@ static int put_on(struct text *out, struct node file, const struct damon_desc *d
 	int r = caller ? put_bytes(out, &header, sizeof(header)) : -EOPNOTSUPP;
 
 	for (size_t i = 0; !r && i < desc->nr_targets; i++) {
-		uint64_t started = process_started(desc->targets[i].pid);
+		const struct damon_target_desc *target = &desc->targets[i];
+		uint64_t started = target->started ? target->started : process_started(target->pid);
 
 		r = put_bytes(out, &started, sizeof(started));
 	}
@@ -493,7 +558,7 @@ static int put_on(struct text *out, struct node file, const struct damon_desc *d
 		r = put_bytes(out, caller, header.caller_size);
 	if (!r)
 		r = put_parents(out, dir, &room);
-	return r ? r : put_dir(out, dir, node_row(file)->parent, false, &room);
+	return r ? r : put_dir(out, dir, node_row(file)->parent, OF_ONE, &room);
 }
 
 void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
@@ -603,7 +668,7 @@ static int put_runs(struct text *out, struct tree *tree)
 	return r;
 }
 
-WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, bool measured)
+WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, enum extent extent)
 {
 	__attribute__((cleanup(text_clear))) struct text room = { 0 };
 	const struct record serial = { .kind = RECORD_SERIAL, .serial = tree->next_serial };
@@ -611,7 +676,7 @@ WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, boo
 	int r = put_runs(out, tree);
 
 	if (!r)
-		r = put_dir(out, tree->root, 0, measured, &room);
+		r = put_dir(out, tree->root, 0, extent, &room);
 	if (!r)
 		r = put(out, &serial, NULL);
 	HASH_ITER(hh, saver_of(tree)->openers, opener, next)
@@ -628,11 +693,11 @@ int save_all(struct tree *tree)
 
 	if (!saver || saver->restoring || damonfs_of_tree(tree)->stopping)
 		return 0;
-	r = put_all(&text, tree, true);
+	r = put_all(&text, tree, ALL);
 	/* What was found can be found again; what was written cannot. */
 	if (!r && text.length > JOURNAL_HALF) {
 		text.length = 0;
-		r = put_all(&text, tree, false);
+		r = put_all(&text, tree, WRITTEN);
 	}
 	if (!r)
 		r = journal_replace(saver->journal, text.data, text.length);

@@ -45,6 +45,10 @@ WITH_LOCK(tree_role)
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
 		struct account *account, uint64_t request, size_t size);
 
+/* Saves what the file NODE holds now: request number REQUEST, or none, asked for it by SIZE bytes. */
+WITH_LOCK(tree_role)
+void save_held(struct tree *tree, struct node node, uint64_t request, size_t size);
+
 /* Saves what the file at PATH of DIR holds now, which nobody wrote; there may be no such file. */
 WITH_LOCK(tree_role) void save_file(struct dir *dir, const char *path);
 

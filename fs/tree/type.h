@@ -78,6 +78,10 @@ struct file_type {
 	 */
 	bool stream;
 	bool positioned;
+	/* A stream or a command file that goes on in another daemon, as others do: fs/keep/save.h. */
+	bool kept;
+	/* Makes a directory of the name that it is given, in the list of named ones beside it. */
+	bool makes;
 	/* Its writes act in the name of who opens it and who writes. */
 	bool commands;
 	/* Who has it open to read and write may have the status of the mount: fs/status/report.h. */
@@ -90,6 +94,9 @@ struct file_type {
 	/* FILE_OWN; a missing one answers EINVAL.  READER is who reads. */
 	int (*show)(struct dir *dir, const struct process_caller *reader, struct text *out);
 	int (*store)(struct dir *dir, struct write *write, const char *text);
+	/* FILE_OWN: what another daemon stores to have the same, if not what it shows, and how. */
+	int (*keep)(struct dir *dir, const struct process_caller *reader, struct text *out);
+	int (*restore)(struct dir *dir, struct write *write, const char *text);
 	/* FILE_COUNT and FILE_LIST: what the directories are. */
 	const struct dir_kind *children;
 	/* FILE_COUNT: may refuse a non-negative count with a negative errno; or NULL. */

@@ -55,12 +55,15 @@ static struct {
 	{ "admin/kdamonds/0/contexts/0/schemes/nr_schemes", 0, 0 },
 	{ "admin/kdamonds/0/state", 0, 0 },
 	{ "modules/damon_reclaim/parameters/enabled", 0, 0 },
+	{ "damon/kdamond_pid", 0, 0 },
 };
 
 #define NR_MAKING 4
 #define NR_ON	  (ARRAY_SIZE(files) - NR_MAKING)
 
 static uint64_t tried_ino; /* of the first scheme's tried_regions */
+static uint64_t names_ino; /* of damon/mk_contexts */
+static uint64_t targets_ino; /* of damon/target_ids */
 
 static struct node find(struct tree *tree, const char *path)
 {
@@ -94,6 +97,8 @@ ALONE static void learn_files(void)
 			REQUIRE(!file_store(node_row(node)->file, node.dir, &write, "1"));
 	}
 	tried_ino = node_ino(find(tree, "admin/kdamonds/0/contexts/0/schemes/0/tried_regions"));
+	names_ino = node_ino(find(tree, "damon/mk_contexts"));
+	targets_ino = node_ino(find(tree, "damon/target_ids"));
 	tree_free(tree);
 }
 
@@ -136,6 +141,10 @@ static size_t put_on(char *out, size_t room, const struct piece *piece)
 		record_put(out + size, &record, "1");
 		size += record_size(record.length);
 	}
+	const struct record targets = { .kind = RECORD_WRITE, .length = 6, .ino = targets_ino };
+
+	record_put(out + size, &targets, piece->text[2] & 1 ? "1 9999" : "paddr\n");
+	size += record_size(targets.length);
 	return size;
 }
 
@@ -185,6 +194,8 @@ static void put_piece(const struct piece *piece)
 		record.ino = files[NR_MAKING + piece->text[1] % NR_ON].ino;
 	if (record.kind == RECORD_MEASURED && piece->text[0] & 1)
 		record.ino = tried_ino;
+	if (record.kind == RECORD_WRITE && piece->directory >= 192)
+		record.ino = piece->directory & 1 ? names_ino : targets_ino;
 	size = record.kind == RECORD_ON	      ? put_on(bytes, sizeof(bytes), piece) :
 	       record.kind == RECORD_OPENED   ? put_caller(bytes, sizeof(bytes)) :
 	       record.kind == RECORD_FOUND    ? put_found(bytes, piece) :

@@ -529,6 +529,103 @@ class Modules(OtherTrees):
         self.assertEqual([self.get('reclaim', 'monitor_region_' + end) for end in ('start', 'end')], region)
 
 
+class Debugfs(OtherTrees):
+    abi = '6.12'
+    EVERYTHING = '0 18446744073709551615 0 4294967295 0 4294967295 5 0 0 0 0 0 0 0 0 0 0 0'
+    ON = 'monitor_on_DEPRECATED'
+
+    def setUp(self):
+        super().setUp()
+        self.damon = self.mount.dir + '/damon/'
+
+    def set(self, **values):
+        for name, value in values.items():
+            write(self.damon + name.replace('__', '/'), value)
+
+    def on(self):
+        return read(self.damon + self.ON)
+
+    def kept(self):
+        """What goes on: not how often schemes were applied."""
+        files = configuration(self.damon)
+        return {path: (mode, inode, re.sub(r'( \d+){5}$', '', text, flags=re.M) if path.endswith('schemes') else text)
+                for path, (mode, inode, text) in files.items()}
+
+    def test_what_was_written(self):
+        self.set(mk_contexts='foo', attrs='1000 2000 3000 20 30')
+        self.set(mk_contexts='bar')
+        self.set(mk_contexts='baz')
+        self.set(rm_contexts='bar', target_ids='%d %d' % (os.getpid(), os.getppid()), schemes=self.EVERYTHING,
+                 foo__target_ids='paddr\n', foo__init_regions='0 4096 8192\n0 8192 16384',
+                 baz__target_ids=os.getpid())
+        # An unknown metric is shown as a negative number.
+        self.set(foo__schemes='0 9 0 9 0 9 5 1 2 3 4 5 6 4294967290 7 9 8 7\n' + self.EVERYTHING)
+        os.chmod(self.damon + 'foo/attrs', 0o640)
+        before = self.kept()
+        self.assertIn('-6', before[self.damon + 'foo/schemes'][2])
+        for _ in range(2):
+            self.mount.kill()
+            self.assertEqual(self.kept(), before)
+        # What a write that fails empties is empty; names and numbers are free or taken as before.
+        self.assertEqual(error_of(lambda: self.set(foo__init_regions='0 1 2 x')), 0)
+        self.assertEqual(error_of(lambda: self.set(foo__init_regions='0 5 3')), errno.EINVAL)
+        self.assertEqual(error_of(lambda: self.set(mk_contexts='foo')), errno.EEXIST)
+        self.set(mk_contexts='bar', rm_contexts='baz')
+        self.assertNotIn(os.stat(self.damon + 'bar').st_ino, [inode for _, inode, _ in before.values()])
+        before = self.kept()
+        self.assertEqual(before[self.damon + 'foo/init_regions'][2], '')
+        self.mount.kill()
+        self.assertEqual(self.kept(), before)
+        self.assertNotIn('could not be restored', self.mount.logged())
+
+    def test_on_again(self):
+        with Workload() as w:
+            self.set(mk_contexts='foo')
+            for name in '', 'foo__':
+                self.set(**{name + 'target_ids': w.pid, name + 'init_regions': '0 268435456 335544320',
+                            name + 'schemes': self.EVERYTHING})
+            self.set(**{self.ON: 'on'})
+            before = self.kept()
+            for _ in range(2):
+                self.mount.kill()
+                self.assertEqual(self.on(), 'on', self.mount.logged())
+                self.assertEqual(self.kept(), before)
+                self.assertTrue(until(lambda: all(int(read(self.damon + name + 'schemes').split()[18])
+                                                  for name in ('', 'foo/')), 10))
+                for name in '', 'foo/':
+                    self.assertIn('kdamond', read('/proc/%s/comm' % read(self.damon + name + 'kdamond_pid')))
+            self.assertEqual(error_of(lambda: self.set(mk_contexts='bar')), errno.EBUSY)
+            kdamond, = self.mount.kdamonds(1)
+            kdamond.target(w.pid)
+            self.assertEqual(error_of(lambda: kdamond.state('on')), errno.EBUSY)
+            self.set(**{self.ON: 'off'})
+            self.mount.kill()
+            self.assertEqual(self.on(), 'off')
+            # As in the kernel, processes are forgotten then.
+            self.assertEqual((read(self.damon + 'target_ids'), read(self.damon + 'foo/target_ids')), ('', ''))
+            self.assertEqual(read(self.damon + 'foo/kdamond_pid'), 'none')
+            self.set(target_ids=w.pid, foo__target_ids=w.pid)
+            self.mount.kill()
+            # They were named before.
+            self.set(**{self.ON: 'on'})
+            self.assertEqual(self.on(), 'on')
+            self.set(**{self.ON: 'off'})
+        self.assertNotIn('stays off', self.mount.logged())
+
+    def test_of_a_process_that_ended(self):
+        with Workload() as w:
+            self.set(target_ids=w.pid)
+            self.set(**{self.ON: 'on'})
+            daemon = self.mount.daemon()
+            os.kill(daemon, signal.SIGSTOP)
+            w.close()
+            os.kill(daemon, signal.SIGKILL)
+            self.assertEqual(self.on(), 'off')
+            self.assertIn('stays off (No such process)', self.mount.logged())
+            self.assertEqual(error_of(lambda: self.set(**{self.ON: 'on'})), errno.ESRCH)
+            self.assertEqual(self.on(), 'off')
+
+
 class Deaths(unittest.TestCase):
     def gone(self, mount_):
         """Whether damonfs gave up and took the mount away."""

@@ -244,11 +244,82 @@ START_TEST(a_tree_comes_back)
 }
 END_TEST
 
+/* Contexts with names, and the files of debugfs that are streams. */
+START_TEST(debugfs_comes_back)
+{
+	static const struct {
+		const char *path, *text;
+	} writes[] = {
+		{ "damon/mk_contexts", "foo" },
+		{ "damon/mk_contexts", "bar" },
+		{ "damon/rm_contexts", "foo" },
+		{ "damon/mk_contexts", "foo" },
+		{ "damon/attrs", "1000 2000 3000 20 30" },
+		{ "damon/foo/init_regions", "0 4096 8192\n" },
+		{ "damon/bar/schemes", "0 9 0 9 0 9 5 1 2 3 4 5 6 4294967290 7 9 8 7\n0 1 0 1 0 1 "
+				       "2 0 0 0 0 0 0 0 0 0 0 0" },
+	};
+	struct tree *tree = new_kept_tree();
+	char *before, *after, ids[32];
+	size_t length;
+
+	snprintf(ids, sizeof(ids), "%d\n", start_child());
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		if (i == 4)
+			ck_assert_int_eq(store(tree, "damon/foo/target_ids", ids), 0);
+		ck_assert_int_eq(store(tree, writes[i].path, writes[i].text), 0);
+	}
+	length = all_records(tree, &before);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	assert_shows(tree, "damon/foo/target_ids", ids);
+	assert_shows(tree, "damon/foo/init_regions", "0 4096 8192\n");
+	assert_shows(tree, "damon/attrs", "1000 2000 3000 20 30\n");
+	ck_assert_uint_eq(all_records(tree, &after), length);
+	ck_assert_mem_eq(before, after, length);
+	free(before);
+	free(after);
+	tree_free(tree);
+}
+END_TEST
+
+/* Names that mk_contexts does not take, or a number that is in use. */
+START_TEST(a_context_may_be_called_anything)
+{
+	static const struct {
+		const char *name;
+		uint64_t serial;
+		size_t nr_failed;
+	} cases[] = {
+		{ "foo", 900, 0 },   { "..", 900, 1 }, { "a/b", 900, 1 }, { "", 900, 1 },
+		{ "attrs", 900, 1 }, { "foo", 0, 1 },  { "foo", 1, 1 },	  { "foo", UINT64_MAX, 1 },
+	};
+	struct tree *tree = new_kept_tree();
+	struct record record = { .kind = RECORD_WRITE,
+				 .length = (uint32_t)strlen(cases[_i].name),
+				 .serial = cases[_i].serial };
+	struct node node;
+
+	ck_assert_int_eq(store(tree, "damon/mk_contexts", "there"), 0);
+	keep(tree);
+	ck_assert(find(tree, "damon/mk_contexts", &node));
+	record.ino = node_ino(node);
+	ck_assert_int_eq(journal_add(&shared->journal, &record, cases[_i].name), 0);
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, cases[_i].nr_failed);
+	ck_assert_int_eq(exists(tree, "damon/foo"), !cases[_i].nr_failed);
+	tree_free(tree);
+}
+END_TEST
+
 START_TEST(commands_and_what_is_measured_are_not_stored)
 {
-	static const char *const paths[] = { K "state", S "stats/nr_tried",
-					     "modules/damon_stat/parameters/enabled", "damon/attrs",
-					     C "avail_operations" };
+	static const char *const paths[] = {
+		K "state",	    S "stats/nr_tried",	 "modules/damon_stat/parameters/enabled",
+		"damon/monitor_on", "damon/kdamond_pid", C "avail_operations"
+	};
 	struct tree *tree = new_kept_tree();
 
 	populate(tree);
@@ -553,6 +624,8 @@ int main(void)
 	      *requests = tcase_create("requests");
 	TCase *cases[] = { list, tree, requests };
 
+	if (caller_prepare())
+		return EXIT_FAILURE;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		tcase_add_checked_fixture(cases[i], begin, end);
 		suite_add_tcase(suite, cases[i]);
@@ -565,6 +638,8 @@ int main(void)
 	tcase_add_test(list, a_full_list_says_so);
 	tcase_add_test(list, lengths_that_lie);
 	tcase_add_test(tree, a_tree_comes_back);
+	tcase_add_test(tree, debugfs_comes_back);
+	tcase_add_loop_test(tree, a_context_may_be_called_anything, 0, 8);
 	tcase_add_test(tree, commands_and_what_is_measured_are_not_stored);
 	tcase_add_test(tree, a_number_is_given_once);
 	tcase_add_loop_test(tree, what_was_found_comes_back, 0, 2);
