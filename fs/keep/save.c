@@ -8,7 +8,7 @@
 
 #include "access/proc/process.h"
 #include "access/rights/caller.h"
-#include "fs/keep/measured.h"
+#include "fs/keep/records.h"
 #include "fs/keep/save.h"
 #include "fs/run.h"
 #include "fs/tree/file.h"
@@ -20,9 +20,6 @@
 
 /* The most that is kept of its regions (bytes): 32768 of them. */
 #define MAX_FOUND (1UL << 20)
-
-/* The most of what a kdamond found for one scheme (bytes): some 70,000 regions. */
-#define MAX_MEASURED (4UL << 20)
 
 /* So many directories that a file makes are worth a new journal. */
 #define MANY 1024
@@ -54,229 +51,6 @@ static bool file_at(struct dir *dir, const char *path, struct node *out)
 			return true;
 	}
 	return false;
-}
-
-/* ---- records into a text ---- */
-
-static int put(struct text *out, const struct record *record, const void *data)
-{
-	int r = text_reserve(out, record_size(record->length));
-
-	if (r)
-		return r;
-	record_put(out->data + out->length, record, data);
-	out->length += record_size(record->length);
-	return 0;
-}
-
-/* The list of directories that the file in row I of DIR counts, or NULL. */
-static const struct dir_list *counted(struct dir *dir, const struct file_type *file)
-{
-	return file->format == FILE_COUNT ? dir_list_of(dir, file) : NULL;
-}
-
-/* Says that the file NODE holds TEXT, with the serial numbers and the account of what it made. */
-static struct record store_record(struct node node, const struct text *text)
-{
-	const struct dir_list *list = counted(node.dir, node_row(node)->file);
-	struct record record = { .kind = RECORD_WRITE,
-				 .length = (uint32_t)text->length,
-				 .ino = node_ino(node),
-				 .uid = account_uid(node.dir->account) };
-
-	if (!list || !list->nr)
-		return record;
-	record.serial = list->dirs[0]->serial;
-	record.uid = account_uid(list->dirs[0]->account);
-	return record;
-}
-
-/* Whether a word is shown that nobody can write: it is there from the beginning. */
-static bool is_shown_only(const struct file_type *file, struct dir *dir)
-{
-	const struct keyword *word = file->words;
-	int value;
-
-	if (file->format != FILE_KEYWORD)
-		return false;
-	memcpy(&value, (char *)dir + file->offset, sizeof(value));
-	while (word->name && word->value != value)
-		word++;
-	return !word->name || word->since > dir->tree->abi;
-}
-
-static int put_file(struct text *out, struct node node, struct text *room)
-{
-	const struct process_caller nobody = { 0 };
-	const struct file_type *file = node_row(node)->file;
-	struct record record;
-	int r;
-
-	room->length = 0;
-	/* What others made shows what was written to these. */
-	if (is_shown_only(file, node.dir) || (file->format == FILE_OWN && !file->show))
-		return 0;
-	r = file->keep ? file->keep(node.dir, &nobody, room) :
-			 file_show(file, node.dir, &nobody, room);
-	if (r)
-		return r;
-	/* Texts are shown with a newline of ours; one that was never written is empty. */
-	if (file->format == FILE_TEXT && !--room->length)
-		return 0;
-	record = store_record(node, room);
-	return put(out, &record, room->data);
-}
-
-static int put_mode(struct text *out, struct node node)
-{
-	struct record record = { .kind = RECORD_MODE, .ino = node_ino(node) };
-	struct stat st;
-
-	if (!node.dir->overrides || !node.dir->overrides[node.row].set)
-		return 0;
-	node_stat(node, &st);
-	record.mode = st.st_mode & 07777;
-	record.uid = st.st_uid;
-	record.gid = st.st_gid;
-	return put(out, &record, NULL);
-}
-
-/* Whether row I of LAYOUT is the sub-directory TOP or below it; all is below row 0. */
-static bool is_below(const struct layout *layout, unsigned int i, unsigned int top)
-{
-	while (i && i != top)
-		i = layout->rows[i].parent;
-	return i == top;
-}
-
-static int put_rows(struct text *out, struct dir *dir, unsigned int top, struct text *room)
-{
-	const struct layout *layout = dir->layout;
-	int r = 0;
-
-	for (unsigned int i = 0; !r && i < layout->nr_rows; i++) {
-		struct node node = { dir, i };
-
-		if (!is_below(layout, i, top))
-			continue;
-		if (layout->rows[i].file && save_covers(layout->rows[i].file))
-			r = put_file(out, node, room);
-		if (!r)
-			r = put_mode(out, node);
-	}
-	return r;
-}
-
-/* What a kdamond found, in row ROW of DIR. */
-static int put_measured(struct text *out, struct dir *dir, unsigned int row, struct text *room)
-{
-	struct record record = { .kind = RECORD_MEASURED,
-				 .ino = node_ino((struct node){ dir, row }) };
-	int r;
-
-	room->length = 0;
-	r = measured_put(room, dir, row);
-	if (r)
-		return r;
-	if (room->length <= MAX_MEASURED)
-		record.length = (uint32_t)room->length;
-	else
-		log_info("the %zu regions of a scheme are more than what is kept for a daemon that "
-			 "takes over",
-			 dir_list_of(dir, dir->layout->rows[row].list)->nr);
-	return put(out, &record, room->data);
-}
-
-/* The modes in DIR, which is in a list that put_measured() has put. */
-static int put_modes(struct text *out, struct dir *dir)
-{
-	int r = 0;
-
-	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
-		const struct file_type *type = dir->layout->rows[i].list;
-		const struct dir_list *list = type ? dir_list_of(dir, type) : NULL;
-
-		r = put_mode(out, (struct node){ dir, i });
-		for (size_t k = 0; !r && list && k < list->nr; k++)
-			r = put_modes(out, list->dirs[k]);
-	}
-	return r;
-}
-
-/* What a kdamond found, in row ROW of DIR, with the modes. */
-static int put_found(struct text *out, struct dir *dir, unsigned int row, struct text *room)
-{
-	const struct dir_list *list = dir_list_of(dir, dir->layout->rows[row].list);
-	int r;
-
-	if (measured_is_empty(dir, row))
-		return 0;
-	r = put_measured(out, dir, row, room);
-	for (size_t k = 0; !r && k < list->nr && room->length <= MAX_MEASURED; k++)
-		r = put_modes(out, list->dirs[k]);
-	return r;
-}
-
-/* How much: of one kdamond, to turn it on again; all that was written; and what was found, too. */
-enum extent { OF_ONE, WRITTEN, ALL };
-
-/* The list in row ROW of DIR that was written, or NULL. */
-static const struct dir_list *kept_list(struct dir *dir, unsigned int row, enum extent extent)
-{
-	const struct file_type *list = dir->layout->rows[row].list;
-
-	if (!list || list->measured)
-		return NULL;
-	return list->format == FILE_COUNT || extent >= WRITTEN ? dir_list_of(dir, list) : NULL;
-}
-
-/* The file of DIR that makes directories with names.  Return: whether there is one. */
-static bool file_that_makes(struct dir *dir, struct node *out)
-{
-	for (unsigned int i = 0; i < dir->layout->nr_rows; i++) {
-		*out = (struct node){ dir, i };
-		if (dir->layout->rows[i].file && dir->layout->rows[i].file->makes)
-			return true;
-	}
-	return false;
-}
-
-/* Says that DIR, which has a name, was made. */
-static int put_made(struct text *out, const struct dir *dir)
-{
-	struct record record = { .kind = RECORD_WRITE,
-				 .length = (uint32_t)strlen(dir->name),
-				 .serial = dir->serial,
-				 .uid = account_uid(dir->account) };
-	struct node file;
-
-	if (!file_that_makes(dir->parent, &file))
-		return -EINVAL;
-	record.ino = node_ino(file);
-	return put(out, &record, dir->name);
-}
-
-/* What is below TOP of DIR, and in the directories that its files made, to that EXTENT. */
-static int put_dir(struct text *out, struct dir *dir, unsigned int top, enum extent extent,
-		   struct text *room)
-{
-	int r = put_rows(out, dir, top, room);
-
-	for (unsigned int i = 0; !r && i < dir->layout->nr_rows; i++) {
-		const struct dir_list *list = kept_list(dir, i, extent);
-
-		if (!is_below(dir->layout, i, top))
-			continue;
-		if (extent == ALL && measured_is(dir, i))
-			r = put_found(out, dir, i, room);
-		for (size_t k = 0; !r && list && k < list->nr; k++) {
-			if (list->dirs[k]->name)
-				r = put_made(out, list->dirs[k]);
-			if (!r)
-				r = put_dir(out, list->dirs[k], 0, extent, room);
-		}
-	}
-	return r;
 }
 
 /* ---- the caller ---- */
@@ -352,7 +126,7 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 				 .request = request,
 				 .uid = account_uid(account),
 				 .mode = (uint32_t)size };
-	const struct dir_list *list = counted(node.dir, node_row(node)->file);
+	const struct dir_list *list = records_counted(node.dir, node_row(node)->file);
 
 	if (!saver_of(tree) || !save_covers(node_row(node)->file))
 		return;
@@ -370,7 +144,7 @@ void save_held(struct tree *tree, struct node node, uint64_t request, size_t siz
 
 	if (!saver_of(tree) || !save_covers(node_row(node)->file))
 		return;
-	if (put_file(&text, node, &room)) {
+	if (records_put_file(&text, node, &room)) {
 		journal_failed(-ENOMEM);
 		return;
 	}
@@ -410,7 +184,7 @@ void save_measured(struct dir *dir, const char *path)
 
 	if (!saver_of(dir->tree) || row < 0)
 		return;
-	if (put_measured(&text, dir, (unsigned int)row, &room))
+	if (records_put_measured(&text, dir, (unsigned int)row, &room))
 		journal_failed(-ENOMEM);
 	else
 		change(dir->tree, (const struct record *)text.data,
@@ -421,7 +195,7 @@ void save_mode(struct tree *tree, struct node node)
 {
 	__attribute__((cleanup(text_clear))) struct text text = { 0 };
 
-	if (saver_of(tree) && !put_mode(&text, node) && text.length)
+	if (saver_of(tree) && !records_put_mode(&text, node) && text.length)
 		change(tree, (const struct record *)text.data, NULL);
 }
 
@@ -432,7 +206,7 @@ static int put_opener(struct text *out, const struct opener *opener)
 	struct record record = { .kind = RECORD_OPENED, .ino = opener->handle };
 	_cleanup_free_ char *bytes = caller_bytes(opener->caller, &record.length);
 
-	return bytes ? put(out, &record, bytes) : 0;
+	return bytes ? records_put(out, &record, bytes) : 0;
 }
 
 WITH_LOCK(tree_role)
@@ -506,38 +280,6 @@ void saver_clear(struct saver *saver)
 
 /* ---- all of it ---- */
 
-/* The files that made DIR and those above it. */
-static int put_parents(struct text *out, struct dir *dir, struct text *room)
-{
-	struct dir *parent = dir->parent;
-	const struct file_type *file;
-	int r = parent ? put_parents(out, parent, room) : 0;
-
-	if (r || !parent)
-		return r;
-	if (dir->name)
-		return put_made(out, dir);
-	file = parent->layout->rows[dir->parent_row].list;
-	for (unsigned int i = 0; i < parent->layout->nr_rows; i++)
-		if (parent->layout->rows[i].file == file)
-			return put_file(out, (struct node){ parent, i }, room);
-	return -EINVAL;
-}
-
-/* Puts SIZE bytes, and fills up to a multiple of 8. */
-static int put_bytes(struct text *out, const void *bytes, size_t size)
-{
-	size_t whole = record_whole(size);
-
-	if (text_reserve(out, whole))
-		return -ENOMEM;
-	memset(out->data + out->length, 0, whole);
-	if (size)
-		memcpy(out->data + out->length, bytes, size);
-	out->length += whole;
-	return 0;
-}
-
 /* What follows the RECORD_ON of a file.  Return: 0, -EOPNOTSUPP, or another negative errno. */
 static int put_on(struct text *out, struct node file, const struct damon_desc *desc, bool committed)
 {
@@ -546,19 +288,19 @@ static int put_on(struct text *out, struct node file, const struct damon_desc *d
 	struct on_header header = { .nr_targets = (uint32_t)desc->nr_targets,
 				    .committed = committed };
 	_cleanup_free_ char *caller = caller_bytes(desc->caller, &header.caller_size);
-	int r = caller ? put_bytes(out, &header, sizeof(header)) : -EOPNOTSUPP;
+	int r = caller ? records_put_bytes(out, &header, sizeof(header)) : -EOPNOTSUPP;
 
 	for (size_t i = 0; !r && i < desc->nr_targets; i++) {
 		const struct damon_target_desc *target = &desc->targets[i];
 		uint64_t started = target->started ? target->started : process_started(target->pid);
 
-		r = put_bytes(out, &started, sizeof(started));
+		r = records_put_bytes(out, &started, sizeof(started));
 	}
 	if (!r)
-		r = put_bytes(out, caller, header.caller_size);
+		r = records_put_bytes(out, caller, header.caller_size);
 	if (!r)
-		r = put_parents(out, dir, &room);
-	return r ? r : put_dir(out, dir, node_row(file)->parent, OF_ONE, &room);
+		r = records_put_parents(out, dir, &room);
+	return r ? r : records_put_dir(out, dir, node_row(file)->parent, RECORDS_OF_ONE, &room);
 }
 
 void save_block(struct dir *dir, const char *path, const struct damon_desc *desc, bool committed,
@@ -578,7 +320,7 @@ void save_block(struct dir *dir, const char *path, const struct damon_desc *desc
 	record.ino = node_ino(node);
 	record.length = (uint32_t)on.length;
 	if (!r)
-		r = put(out, &record, on.data);
+		r = records_put(out, &record, on.data);
 	if (r == -E2BIG)
 		log_info("a kdamond with so many schemes and regions stays off if damonfs is "
 			 "killed: more than %lu KiB of files",
@@ -617,7 +359,7 @@ void save_found(struct run *run, const struct damon_found_region *found, size_t 
 	record.kind = RECORD_FOUND;
 	record.length = size <= MAX_FOUND ? (uint32_t)size : 0;
 	/* Without them, it begins anew. */
-	if (!put(&run->kept, &record, found))
+	if (!records_put(&run->kept, &record, found))
 		change(run->tree, &record, found);
 }
 
@@ -662,13 +404,14 @@ static int put_runs(struct text *out, struct tree *tree)
 		/* One that is being turned on again was on. */
 		if (r || !(run->state == RUN_ON || (run->state == RUN_STARTING && run->resumed)))
 			continue;
-		r = run->kept.length ? put_bytes(out, run->kept.data, run->kept.length) :
-				       put(out, &record, NULL);
+		r = run->kept.length ? records_put_bytes(out, run->kept.data, run->kept.length) :
+				       records_put(out, &record, NULL);
 	}
 	return r;
 }
 
-WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, enum extent extent)
+WITH_LOCK(tree_role)
+static int put_all(struct text *out, struct tree *tree, enum records_extent extent)
 {
 	__attribute__((cleanup(text_clear))) struct text room = { 0 };
 	const struct record serial = { .kind = RECORD_SERIAL, .serial = tree->next_serial };
@@ -676,9 +419,9 @@ WITH_LOCK(tree_role) static int put_all(struct text *out, struct tree *tree, enu
 	int r = put_runs(out, tree);
 
 	if (!r)
-		r = put_dir(out, tree->root, 0, extent, &room);
+		r = records_put_dir(out, tree->root, 0, extent, &room);
 	if (!r)
-		r = put(out, &serial, NULL);
+		r = records_put(out, &serial, NULL);
 	HASH_ITER(hh, saver_of(tree)->openers, opener, next)
 		if (!r)
 			r = put_opener(out, opener);
@@ -693,11 +436,11 @@ int save_all(struct tree *tree)
 
 	if (!saver || saver->restoring || damonfs_of_tree(tree)->stopping)
 		return 0;
-	r = put_all(&text, tree, ALL);
+	r = put_all(&text, tree, RECORDS_ALL);
 	/* What was found can be found again; what was written cannot. */
 	if (!r && text.length > JOURNAL_HALF) {
 		text.length = 0;
-		r = put_all(&text, tree, WRITTEN);
+		r = put_all(&text, tree, RECORDS_WRITTEN);
 	}
 	if (!r)
 		r = journal_replace(saver->journal, text.data, text.length);
