@@ -19,8 +19,9 @@
 #include "fs/janitor.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/sanitizer.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if HAS_ADDRESS_SANITIZER
 #include <sanitizer/lsan_interface.h>
 #else
 #define __lsan_disable() (void)0

@@ -5,12 +5,17 @@
 
 #include "fs/keep/measured.h"
 #include "fs/keep/records.h"
-#include "fs/keep/save.h"
 #include "fs/tree/file.h"
 #include "util/log.h"
 
 /* The most of what a kdamond found for one scheme (bytes): some 70,000 regions. */
 #define MAX_MEASURED (4UL << 20)
+
+bool records_cover(const struct file_type *file)
+{
+	return file->kept ||
+	       (file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST);
+}
 
 int records_put(struct text *out, const struct record *record, const void *data)
 {
@@ -113,7 +118,7 @@ static int put_rows(struct text *out, struct dir *dir, unsigned int top, struct 
 
 		if (!is_below(layout, i, top))
 			continue;
-		if (layout->rows[i].file && save_covers(layout->rows[i].file))
+		if (layout->rows[i].file && records_cover(layout->rows[i].file))
 			r = records_put_file(out, node, room);
 		if (!r)
 			r = records_put_mode(out, node);

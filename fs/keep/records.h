@@ -6,6 +6,9 @@
 #include "fs/keep/journal.h"
 #include "fs/tree/node.h"
 
+/* Whether FILE has a record. */
+bool records_cover(const struct file_type *file);
+
 /* All of these return 0, -ENOMEM, or another negative errno of what shows a file. */
 
 /* Puts a record and DATA, of record->length bytes. */

@@ -8,6 +8,7 @@
 #include "access/rights/caller.h"
 #include "fs/damonfs.h"
 #include "fs/keep/measured.h"
+#include "fs/keep/records.h"
 #include "fs/keep/restore.h"
 #include "fs/tree/answer.h"
 #include "fs/tree/file.h"
@@ -97,7 +98,7 @@ static int restore_write(struct restoring *job, const struct record *record, con
 	struct node node;
 	int r;
 
-	if (!find_file(job->tree, record->ino, &node) || !save_covers(node_row(node)->file) ||
+	if (!find_file(job->tree, record->ino, &node) || !records_cover(node_row(node)->file) ||
 	    record->length > (node_row(node)->file->stream ? MAX_STREAM : MAX_TEXT))
 		return -EINVAL;
 	text = malloc(record->length + 1);

@@ -34,12 +34,6 @@ bool save_is_on(const struct tree *tree)
 	return saver_of(tree);
 }
 
-bool save_covers(const struct file_type *file)
-{
-	return file->kept ||
-	       (file->mode & 0222 && !file->stream && !file->commands && file->format != FILE_LIST);
-}
-
 /* The file at PATH of DIR.  Return: whether there is one. */
 static bool file_at(struct dir *dir, const char *path, struct node *out)
 {
@@ -128,7 +122,7 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 				 .mode = (uint32_t)size };
 	const struct dir_list *list = records_counted(node.dir, node_row(node)->file);
 
-	if (!saver_of(tree) || !save_covers(node_row(node)->file))
+	if (!saver_of(tree) || !records_cover(node_row(node)->file))
 		return;
 	change(tree, &record, text);
 	/* Else the next daemon might have to make them again and again. */
@@ -142,7 +136,7 @@ void save_held(struct tree *tree, struct node node, uint64_t request, size_t siz
 	__attribute__((cleanup(text_clear))) struct text text = { 0 }, room = { 0 };
 	struct record record;
 
-	if (!saver_of(tree) || !save_covers(node_row(node)->file))
+	if (!saver_of(tree) || !records_cover(node_row(node)->file))
 		return;
 	if (records_put_file(&text, node, &room)) {
 		journal_failed(-ENOMEM);

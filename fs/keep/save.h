@@ -97,7 +97,4 @@ WITH_LOCK(tree_role) void save_off(struct run *run);
 /* Saves all again, instead of what was saved.  Return: 0, or a negative errno, which is logged. */
 WITH_LOCK(tree_role) int save_all(struct tree *tree);
 
-/* Whether FILE is saved. */
-bool save_covers(const struct file_type *file);
-
 #endif

@@ -9,6 +9,7 @@
 #include <linux/fuse.h>
 #include <sys/mman.h>
 
+#include "fs/keep/records.h"
 #include "fs/keep/restore.h"
 #include "fs/keep/shared.h"
 #include "fs/run.h"
@@ -327,7 +328,7 @@ START_TEST(commands_and_what_is_measured_are_not_stored)
 		struct node node;
 
 		ck_assert_msg(find(tree, paths[i], &node), "%s", paths[i]);
-		ck_assert_msg(!save_covers(node_row(node)->file), "%s", paths[i]);
+		ck_assert_msg(!records_cover(node_row(node)->file), "%s", paths[i]);
 	}
 	tree_free(tree);
 }
