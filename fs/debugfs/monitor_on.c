@@ -192,14 +192,14 @@ WITH_LOCK(tree_role) static int monitor_turn_on(struct root_dir *root, struct wr
 /* ---- on again ---- */
 
 /* Whether all that run are those of debugfs. */
-WITH_LOCK(tree_role) static bool are_alone(struct root_dir *root)
+WITH_LOCK(tree_role) static bool are_alone(const struct tree *tree)
 {
 	unsigned int nr = 0;
 	struct dir *dir;
 
-	for (size_t i = 0; (dir = dir_at(root, i)); i++)
+	for (size_t i = 0; (dir = dir_at(root_of(tree), i)); i++)
 		nr += debugfs_is_running(debugfs_context_of(dir));
-	return nr == damonfs_of(&root->base)->nr_running;
+	return nr == damonfs_of_tree(tree)->nr_running;
 }
 
 /* Its counters are those of the context that it is turned on in. */
@@ -216,7 +216,7 @@ WITH_LOCK(tree_role)
 static int start_again(struct dir *dir, struct damon_desc *desc, struct text *kept)
 {
 	struct debugfs_context *context = debugfs_context_of(dir);
-	int r = debugfs_is_running(context) || !are_alone(root_of(dir->tree)) ? -EBUSY : 0;
+	int r = debugfs_is_running(context) || !are_alone(dir->tree) ? -EBUSY : 0;
 
 	if (!r)
 		r = count_in(context, desc);
