@@ -39,12 +39,14 @@ struct shared *shared_new(int *fd)
 struct shared *shared_open(int fd)
 {
 	struct shared *shared;
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 
-	if (fstat(fd, &st) || fcntl(fd, F_GET_SEALS) != SEALS)
+	if (seals < 0 || fstat(fd, &st))
 		return NULL;
 	errno = EPROTO;
-	if (st.st_size != sizeof(*shared))
+	/* Others do not matter: the kernel may add F_SEAL_EXEC (vm.memfd_noexec). */
+	if ((seals & SEALS) != SEALS || st.st_size != sizeof(*shared))
 		return NULL;
 	shared = map(fd);
 	if (!shared || shared->layout == LAYOUT)

@@ -52,6 +52,32 @@ START_TEST(memory_of_another_layout_is_refused)
 }
 END_TEST
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U /* Linux 6.3: also adds F_SEAL_EXEC */
+#endif
+
+/* With vm.memfd_noexec the kernel adds a seal; and what lacks ours is an error like any other. */
+START_TEST(memory_has_our_seals)
+{
+	int file = memfd_create("test", MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	struct shared *again;
+
+	if (file < 0)
+		file = memfd_create("test", MFD_ALLOW_SEALING);
+	ck_assert_int_eq(ftruncate(file, sizeof(*shared)), 0);
+	ck_assert_int_eq(pwrite(file, &shared->layout, sizeof(shared->layout), 0),
+			 sizeof(shared->layout));
+	errno = 0;
+	ck_assert_ptr_null(shared_open(file));
+	ck_assert_int_eq(errno, EPROTO);
+	ck_assert_int_eq(fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	again = shared_open(file);
+	ck_assert_ptr_nonnull(again);
+	shared_free(again);
+	close(file);
+}
+END_TEST
+
 /* ---- the list ---- */
 
 static int add(const char *text)
@@ -633,6 +659,7 @@ int main(void)
 	}
 	tcase_set_timeout(list, 60);
 	tcase_add_test(list, memory_of_another_layout_is_refused);
+	tcase_add_test(list, memory_has_our_seals);
 	tcase_add_test(list, records_come_in_order);
 	tcase_add_test(list, one_that_is_not_complete_does_not_count);
 	tcase_add_test(list, replacing_begins_anew);
