@@ -81,11 +81,11 @@ static void change(struct tree *tree, const struct record *record, const void *d
 
 	if (saver_of(tree)->restoring)
 		return;
-	/* That has the change already; storing it again makes the same. */
-	if (journal_is_long(journal))
-		save_all(tree);
 	if (journal_add(journal, record, data))
 		journal_failed(-ENOSPC);
+	/* Not before: it has the change, and what was made cannot be made again. */
+	if (journal_is_long(journal))
+		save_all(tree);
 }
 
 /* The same of a change to what is on: if that is not known, nothing is turned on again. */

@@ -341,6 +341,31 @@ START_TEST(a_context_may_be_called_anything)
 }
 END_TEST
 
+/* A context that is made just when all is saved again. */
+START_TEST(what_is_saved_with_all_is_saved_once)
+{
+	const struct record filler = { .kind = RECORD_SERIAL };
+	struct tree *tree = new_kept_tree();
+	uint64_t serial = tree->next_serial;
+	struct node node;
+
+	keep(tree);
+	while (!journal_is_long(&shared->journal))
+		ck_assert_int_eq(journal_add(&shared->journal, &filler, NULL), 0);
+	ck_assert_int_eq(store(tree, "damon/mk_contexts", "foo"), 0);
+	ck_assert(find(tree, "damon/mk_contexts", &node));
+	tree_lock(tree);
+	save_store(tree, node, "foo", serial, NULL, 0, 0);
+	tree_unlock(tree);
+	ck_assert(!journal_is_long(&shared->journal));
+	tree_free(tree);
+	tree = new_kept_tree();
+	come_back(tree, 0);
+	ck_assert(exists(tree, "damon/foo"));
+	tree_free(tree);
+}
+END_TEST
+
 START_TEST(commands_and_what_is_measured_are_not_stored)
 {
 	static const char *const paths[] = {
@@ -668,6 +693,7 @@ int main(void)
 	tcase_add_test(tree, a_tree_comes_back);
 	tcase_add_test(tree, debugfs_comes_back);
 	tcase_add_loop_test(tree, a_context_may_be_called_anything, 0, 8);
+	tcase_add_test(tree, what_is_saved_with_all_is_saved_once);
 	tcase_add_test(tree, commands_and_what_is_measured_are_not_stored);
 	tcase_add_test(tree, a_number_is_given_once);
 	tcase_add_loop_test(tree, what_was_found_comes_back, 0, 2);
