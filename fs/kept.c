@@ -108,7 +108,7 @@ struct place {
 	int fuse_fd, memory_fd;
 	struct shared *shared;
 	bool again; /* another keeper had it before us */
-	bool served; /* by a daemon of ours */
+	bool final; /* a daemon of ours has served it, or we were told to end */
 };
 
 /* Lets go of it; its mount goes on as it is. */
@@ -217,7 +217,7 @@ static int keep_mount(struct options *options, struct daemon *daemon, struct pla
 		log_error("cannot keep %s: %s", options->mountpoint, strerror(-r));
 	if (r == KEEPER_DAEMON)
 		return serve_for(&keeper, daemon, options, place->fuse_fd, place->shared);
-	place->served = keeper.begun;
+	place->final = keeper.begun || keeper.ending;
 	close(keeper.signals);
 	return r;
 }
@@ -231,7 +231,7 @@ static int keep(struct options *options, struct daemon *daemon, struct place *pl
 	pid_t self = getpid();
 	int r = keep_mount(options, daemon, place, status);
 
-	if (getpid() != self || r != KEEPER_ENDED || !*status || !place->again || place->served)
+	if (getpid() != self || r != KEEPER_ENDED || !*status || !place->again || place->final)
 		return r;
 	log_info("%s begins anew: see the line above", options->mountpoint);
 	place_leave(options, place);

@@ -27,14 +27,14 @@ class Manager:
         self.log = tempfile.TemporaryFile('w+')
         self.process = None
 
-    def start(self, *options, extra=()):
-        """Starts it, with what is in the store, and with descriptors of other names."""
+    def start(self, *options, extra=(), before=''):
+        """Starts it, after BEFORE in its process, with what is in the store, and with descriptors of other names."""
         fds = [(name, fd) for name, fd in self.store.items()] + [('other', fd) for fd in extra]
         env = dict(os.environ, NOTIFY_SOCKET=self.address, LISTEN_FDS=str(len(fds)),
                    LISTEN_FDNAMES=':'.join(name for name, _ in fds))
         command = [DAMONFS, *self.flags, '-o', ','.join(self.options + options), self.dir]
         # By a shell, which moves them to where they belong, and whose pid it keeps.
-        script = 'LISTEN_PID=$$ exec "$@" ' + ' '.join(
+        script = before + 'LISTEN_PID=$$ exec "$@" ' + ' '.join(
             ['%d<&%d' % (3 + i, fd) for i, (_, fd) in enumerate(fds)] + ['%d<&-' % fd for fd in {fd for _, fd in fds}])
         self.process = subprocess.Popen(['bash', '-c', script, 'sh', *command], env=env, stderr=self.log,
                                         pass_fds=[fd for _, fd in fds])
@@ -139,6 +139,30 @@ class Service(unittest.TestCase):
                 thread.join(20)
             os.close(fd)
             self.assertEqual(failed, [])
+
+    def test_it_is_stopped_as_it_begins(self):
+        """It leaves the mount as it is; if that is of no use to it, it does not go on with another one."""
+        self.assertTrue(self.manager.start(), self.manager.logged())
+        write(self.kdamonds + '/nr_kdamonds', 2)
+        self.assertEqual(self.manager.stop(), 0)
+        self.start_and_stop()
+        self.assertEqual(self.manager.stop(), 0)
+        self.assertTrue(self.manager.start(), self.manager.logged())
+        self.assertEqual(read(self.kdamonds + '/nr_kdamonds'), '2')
+        self.assertEqual(self.manager.stop(), 0)
+        self.start_and_stop('abi=6.1')
+        # It depends on what the keeper saw first: the signal, or that its daemon had failed.
+        self.assertIn(self.manager.stop(), (0, 1))
+        self.assertTrue(self.manager.start(), self.manager.logged())
+        self.assertEqual(read(self.kdamonds + '/nr_kdamonds'), '0')
+
+    def start_and_stop(self, *options):
+        """The signal waits until the keeper looks for it."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            self.assertFalse(self.manager.start(*options, before='kill -TERM $$; '))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def test_it_is_stopped(self):
         """Then its manager lets go of the descriptors, and the mount of the next one is new."""
