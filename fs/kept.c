@@ -260,10 +260,9 @@ int kept_serve(struct options *options, struct daemon *daemon)
 		r = place_mount(options, &place);
 	if (!r)
 		r = keep(options, daemon, &place, &status);
-	/* In a daemon: the rest is the keeper's. */
+	/* In a daemon: the rest is the keeper's; threads that do not end may still use the memory. */
 	if (getpid() != self) {
 		janitor_forget(place.mountpoint.janitor);
-		place_close(&place);
 		return r;
 	}
 	if (r == KEEPER_ENDED && stays(options, &place, status))
