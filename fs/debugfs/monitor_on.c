@@ -69,10 +69,10 @@ WITH_LOCK(tree_role) static void monitor_on_ended(struct run *run)
 	int r;
 
 	save_off(run);
-	/* One that could not start keeps what it has. */
+	/* One that could not start keeps what it has; the next daemon may go on with the others. */
 	if (run->result) {
 		start_is_over(run);
-	} else {
+	} else if (!damonfs_of_tree(run->tree)->stopping) {
 		debugfs_context_ended(debugfs_context_of(dir));
 		debugfs_save(dir, "target_ids");
 		debugfs_save(dir, "init_regions");

@@ -11,7 +11,7 @@ import threading
 import time
 import unittest
 
-from damon import DAMONFS, Workload, read, until, write
+from damon import DAMONFS, Workload, children_of, read, until, write
 
 
 class Manager:
@@ -139,6 +139,21 @@ class Service(unittest.TestCase):
                 thread.join(20)
             os.close(fd)
             self.assertEqual(failed, [])
+
+    def test_its_daemons_are_told_to_end_too(self):
+        """By a manager that tells all of its processes: KillMode=control-group."""
+        damon = self.manager.dir + '/damon/'
+        with Workload() as w:
+            self.assertTrue(self.manager.start('abi=6.12'), self.manager.logged())
+            write(damon + 'target_ids', w.pid)
+            write(damon + 'monitor_on_DEPRECATED', 'on')
+            for pid in children_of(self.manager.process.pid):
+                os.kill(pid, signal.SIGTERM)
+            self.assertTrue(until(lambda: self.manager.process.poll() is not None, 10))
+            self.assertEqual(self.manager.stop(), 0)
+            self.assertTrue(self.manager.start('abi=6.12'), self.manager.logged())
+            self.assertEqual(read(damon + 'monitor_on_DEPRECATED'), 'on', self.manager.logged())
+            self.assertEqual(read(damon + 'target_ids'), str(w.pid))
 
     def test_it_is_stopped_as_it_begins(self):
         """It leaves the mount as it is; if that is of no use to it, it does not go on with another one."""
