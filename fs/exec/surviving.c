@@ -30,6 +30,8 @@ int surviving_start(struct options *options, const char *place, pid_t *keeper)
 	/* Else it was too late for that. */
 	if (getppid() != self)
 		_exit(EXIT_FAILURE);
+	/* It is the command that the service manager is to hear of. */
+	unsetenv("NOTIFY_SOCKET");
 	_exit(kept_serve(options, &daemon) ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -327,6 +328,18 @@ class ExecSurvives(Exec):
         done = self.exec('sh', '-c', 'trap "" INT; kill -INT 0; sleep 0.3; cat %s/admin/kdamonds/nr_kdamonds' % self.TREE,
                         start_new_session=True)
         self.assertEqual((done.returncode, done.stdout), (0, '0\n'), done.stderr)
+
+    def test_a_service_manager_hears_of_the_command(self):
+        """Not that the mount is ready; nor does it get that."""
+        with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(place + '/notify')
+            env = dict(os.environ, NOTIFY_SOCKET=place + '/notify')
+            done = self.exec('sh', '-c', 'echo $NOTIFY_SOCKET', env=env)
+            self.assertEqual((done.returncode, done.stdout), (0, place + '/notify\n'), done.stderr)
+            done = run(*Exec.EXEC, '-o', 'fdstore', 'true', env=env)
+            self.assertEqual(done.returncode, 125)
+            self.assertIn('there is none', done.stderr)
+            self.assertRaises(BlockingIOError, manager.recv, 4096, socket.MSG_DONTWAIT)
 
     def test_who_mounts_is_told(self):
         """By the keeper, which has nothing to serve: this is not /dev/fuse."""
