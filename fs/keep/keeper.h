@@ -3,10 +3,10 @@
  * The keeper: the process that starts the daemon, and another one when it is killed.
  *
  * It holds what a daemon needs to go on where the last one was: the descriptor of /dev/fuse, and
- * memory that it does not look at.  SIGUSR2 has it change to the program file that is at its path
- * by now: the daemon that stands by is executed, and once it is ready the other one hands over.  It
- * has one thread, reads nothing but signals, and so has little to die of; if it is killed, its
- * daemon is killed, too, and the mount taken away.
+ * memory in which it does not look at what daemons keep.  SIGUSR2 has it change to the program file
+ * that is at its path by now: the daemon that stands by is executed, and once it is ready the other
+ * one hands over.  It has one thread, reads nothing but signals, and so has little to die of; if it
+ * is killed, its daemon is killed, too, and the mount taken away, unless a service manager has it.
  */
 #ifndef DAMONFS_FS_KEEP_KEEPER_H
 #define DAMONFS_FS_KEEP_KEEPER_H

@@ -2,8 +2,9 @@
 /*
  * What outlives a daemon: memory that the keeper shares with each daemon that it starts.
  *
- * Only the daemon that serves writes it (but `created', once), and the next one reads it: the keeper
- * never looks at it.  The layout is fixed and sealed; pages that nobody touched take no memory.
+ * Only the daemon that serves writes it (but `created', once), and the next one reads it.  The
+ * keeper reads `generation', if another one was before it, and nothing else.  The layout is fixed
+ * and sealed; pages that nobody touched take no memory.
  */
 #ifndef DAMONFS_FS_KEEP_SHARED_H
 #define DAMONFS_FS_KEEP_SHARED_H
