@@ -60,9 +60,13 @@ bool store_take(int *fuse_fd, int *memory_fd)
 	unsetenv("LISTEN_FDNAMES");
 	if (*fuse_fd >= 0 && *memory_fd >= 0)
 		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (*out[i] >= 0)
 			close(*out[i]);
+		*out[i] = -1;
+	}
+	/* While the manager has one of them, the old mount waits for answers. */
+	store_drop();
 	return false;
 }
 

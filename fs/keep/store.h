@@ -10,8 +10,8 @@
 
 /*
  * Takes the descriptors that the manager gave us, of /dev/fuse and of the memory, and closes what
- * else it gave us.
- * Return: whether both were there; they are the caller's.
+ * else it gave us.  One without the other is dropped.
+ * Return: whether both were there; they are the caller's, and else -1.
  */
 bool store_take(int *fuse_fd, int *memory_fd);
 

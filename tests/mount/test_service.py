@@ -58,7 +58,8 @@ class Manager:
             # Not into where the next one's are to be.
             self.store[names[0]] = os.dup2(fds[0], 50 + len(self.store))
         if 'FDSTOREREMOVE=1' in said:
-            os.close(self.store.pop(names[0]))
+            for fd in filter(None, [self.store.pop(names[0], None)]):
+                os.close(fd)
         for fd in fds:
             os.close(fd)
         return said
@@ -197,8 +198,8 @@ class Service(unittest.TestCase):
         self.assertEqual(self.manager.store, {})
 
     def test_what_is_left_is_of_no_use(self):
-        """Other files, no memory, a mount that is gone: it begins anew, in the same place."""
-        for spoil in self.other_files, self.other_memory, self.unmounted:
+        """Other files, other memory or none, a mount that is gone: it begins anew, in the same place."""
+        for spoil in self.other_files, self.other_memory, self.no_memory, self.unmounted:
             self.assertTrue(self.manager.start(), self.manager.logged())
             write(self.kdamonds + '/nr_kdamonds', 2)
             self.assertEqual(self.manager.stop(), 0)
@@ -215,6 +216,10 @@ class Service(unittest.TestCase):
     def other_memory(self):
         with open('/dev/null', 'rb') as null:
             os.dup2(null.fileno(), self.manager.store['damonfs-memory'])
+        return ()
+
+    def no_memory(self):
+        os.close(self.manager.store.pop('damonfs-memory'))
         return ()
 
     def unmounted(self):
