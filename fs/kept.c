@@ -139,18 +139,21 @@ static bool place_take(const struct options *options, struct place *out)
 {
 	int r;
 
-	if (!options->fdstore || !store_take(&out->fuse_fd, &out->memory_fd))
+	if (!store_take(&out->fuse_fd, &out->memory_fd))
 		return false;
 	r = mountpoint_find(options->mountpoint, out->fuse_fd, &out->mountpoint);
 	out->shared = shared_open(out->memory_fd);
 	if (!r && !out->shared)
 		r = -errno;
+	if (!r && !options->fdstore)
+		r = -EOPNOTSUPP;
 	out->again = true;
 	if (!r)
 		return true;
 	log_info("%s begins anew: what was left of it cannot be used: %s", options->mountpoint,
 		 strerror(-r));
 	/* The manager has copies of the descriptors: the old mount would wait for answers. */
+	store_drop();
 	place_leave(options, out);
 	return false;
 }
@@ -248,6 +251,15 @@ static int check_store(const struct options *options)
 	return -EINVAL;
 }
 
+void kept_forget(const struct options *options)
+{
+	struct place place = { .fuse_fd = -1, .memory_fd = -1 };
+
+	/* What stands for a mount may be among what the manager gave us. */
+	if (!mountpoint_is_passed(options->mountpoint))
+		place_take(options, &place);
+}
+
 int kept_serve(struct options *options, struct daemon *daemon)
 {
 	struct place place = { .fuse_fd = -1, .memory_fd = -1 };
@@ -256,7 +268,7 @@ int kept_serve(struct options *options, struct daemon *daemon)
 
 	if (r)
 		return r;
-	if (!place_take(options, &place))
+	if (!options->fdstore || !place_take(options, &place))
 		r = place_mount(options, &place);
 	if (!r)
 		r = keep(options, daemon, &place, &status);

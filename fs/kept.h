@@ -12,6 +12,12 @@
  */
 int kept_serve(struct options *options, struct daemon *daemon);
 
+/*
+ * Takes away what a keeper has left in the service manager's store, of a service that goes on
+ * without -o fdstore.
+ */
+void kept_forget(const struct options *options);
+
 /* A daemon that a keeper has executed: see successor.h.  Return: the exit status. */
 int kept_main(int argc, char **argv);
 

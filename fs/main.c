@@ -52,8 +52,11 @@ static int serve_once(struct options *options, struct daemon *daemon)
 static int main_serve(struct options *options)
 {
 	struct daemon daemon = { .waits = -1 };
-	int r = options->foreground ? 0 : daemon_begin(&daemon);
+	int r;
 
+	if (!options->fdstore)
+		kept_forget(options);
+	r = options->foreground ? 0 : daemon_begin(&daemon);
 	if (r) {
 		log_error("cannot start: %s", strerror(-r));
 		return r;

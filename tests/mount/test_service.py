@@ -210,6 +210,22 @@ class Service(unittest.TestCase):
             self.assertEqual(self.manager.stop(), 0)
             self.manager.forget()
 
+    def test_it_is_not_stored_any_more(self):
+        """The unit was changed: the mount of before does not wait for answers."""
+        self.assertTrue(self.manager.start(), self.manager.logged())
+        write(self.kdamonds + '/nr_kdamonds', 2)
+        self.assertEqual(self.manager.stop(), 0)
+        for options in ('survive',), ():
+            self.manager.options = self.manager.options[:2] + options
+            self.assertTrue(self.manager.start(), self.manager.logged())
+            self.assertEqual(self.manager.store, {})
+            self.assertEqual(read(self.kdamonds + '/nr_kdamonds'), '0')
+            self.assertEqual(self.manager.stop(), 0)
+            self.assertFalse(os.path.ismount(self.manager.dir))
+            self.manager.options = self.manager.options[:2] + ('fdstore',)
+            self.assertTrue(self.manager.start(), self.manager.logged())
+            self.assertEqual(self.manager.stop(), 0)
+
     def other_files(self):
         return 'abi=6.1',
 
