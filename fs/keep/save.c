@@ -74,6 +74,13 @@ static void journal_failed(int r)
 			  strerror(-r));
 }
 
+/* The write that REQUEST asked for, of SIZE bytes, was carried out. */
+static void was_carried_out(struct journal *journal, uint64_t request, uint32_t size)
+{
+	atomic_store(&journal->last_size, size);
+	atomic_store(&journal->last_request, request);
+}
+
 WITH_LOCK(tree_role)
 static void change(struct tree *tree, const struct record *record, const void *data)
 {
@@ -83,6 +90,9 @@ static void change(struct tree *tree, const struct record *record, const void *d
 		return;
 	if (journal_add(journal, record, data))
 		journal_failed(-ENOSPC);
+	/* Else it would be carried out again, if we are killed when the record is gone. */
+	if (record->request)
+		was_carried_out(journal, record->request, record->mode);
 	/* Not before: it has the change, and what was made cannot be made again. */
 	if (journal_is_long(journal))
 		save_all(tree);
@@ -104,12 +114,6 @@ static void change_runs(struct tree *tree, const struct record *record, const vo
 	}
 }
 
-static void was_carried_out(struct tree *tree, uint64_t request, size_t size)
-{
-	atomic_store(&saver_of(tree)->journal->last_size, (uint32_t)size);
-	atomic_store(&saver_of(tree)->journal->last_request, request);
-}
-
 void save_store(struct tree *tree, struct node node, const char *text, uint64_t serial,
 		struct account *account, uint64_t request, size_t size)
 {
@@ -128,7 +132,6 @@ void save_store(struct tree *tree, struct node node, const char *text, uint64_t 
 	/* Else the next daemon might have to make them again and again. */
 	if (list && list->nr > MANY)
 		save_all(tree);
-	was_carried_out(tree, request, size);
 }
 
 void save_held(struct tree *tree, struct node node, uint64_t request, size_t size)
@@ -148,8 +151,6 @@ void save_held(struct tree *tree, struct node node, uint64_t request, size_t siz
 	record.request = request;
 	record.mode = (uint32_t)size;
 	change(tree, &record, text.data + sizeof(record));
-	if (request)
-		was_carried_out(tree, request, size);
 }
 
 void save_file(struct dir *dir, const char *path)
