@@ -227,7 +227,7 @@ WITH_LOCK(tree_role) static void run_command_done(struct event *event)
 	}
 	if (c->apply && context && !c->result)
 		c->result = c->apply(context, &c->command);
-	if (c->command.found && c->dir->run)
+	if (c->command.found)
 		save_found(c->dir->run, c->command.found, c->command.nr_found);
 	if (c->command.kind == DAMON_COMMIT && !c->command.error)
 		was_committed(c);
