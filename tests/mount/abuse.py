@@ -137,6 +137,8 @@ class Watcher(Worker):
         set_schemes(self.kdamond, self.actions)
 
     def turn(self):
+        if not self.workload:               # what failed has been told
+            self.begin()
         self.check_target()
         self.rng.choice(self.turns)()
 

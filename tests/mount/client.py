@@ -33,7 +33,8 @@ class Ledger:
 
     def fail(self, text):
         with self.lock:
-            self.failures.append('%s: %s' % (time.strftime('%H:%M:%S'), text))
+            self.failures.append('%s, %.3f s after death %d: %s' % (
+                time.strftime('%H:%M:%S'), self.since_death(), self.deaths, text))
             if len(self.failures) <= 20:
                 print('FAILED: ' + self.failures[-1], flush=True)
 
