@@ -127,7 +127,8 @@ static void place_leave(const struct options *options, struct place *place)
 {
 	struct mountpoint mountpoint = place->mountpoint;
 
-	if (options->fdstore)
+	/* While the manager has copies of the descriptors, the old mount would wait for answers. */
+	if (options->fdstore || place->again)
 		store_drop();
 	mountpoint_leave(&mountpoint, place->fuse_fd);
 	place_close(place);
@@ -152,8 +153,6 @@ static bool place_take(const struct options *options, struct place *out)
 		return true;
 	log_info("%s begins anew: what was left of it cannot be used: %s", options->mountpoint,
 		 strerror(-r));
-	/* The manager has copies of the descriptors: the old mount would wait for answers. */
-	store_drop();
 	place_leave(options, out);
 	return false;
 }

@@ -15,8 +15,7 @@
 #include "fs/tree/node.h"
 
 struct debugfs_context {
-	/* Targets as written: no regions are derived.  What a daemon before us held has no process.
-	 */
+	/* Targets as written, without derived regions; of a daemon before us, without process. */
 	struct damon_desc desc;
 	struct damos_stat *stats; /* of each scheme: the kdamond adds to them */
 	struct run *run; /* of the last `on'; NULL: never */

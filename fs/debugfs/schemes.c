@@ -78,48 +78,41 @@ static int add_column(struct text *out, const struct damos_desc *scheme,
 	return text_add(out, "%d ", code_of(scheme->action));
 }
 
-static int add_columns(struct text *out, const struct damos_desc *scheme, bool written)
+static int add_counters(struct text *out, const struct damos_stat *live)
 {
-	int r = 0;
+	struct damos_stat stat = damos_stat_read(live);
 
-	for (size_t i = 0; !r && i < ARRAY_SIZE(columns); i++)
-		r = add_column(out, scheme, &columns[i], written);
-	return r;
+	return text_add(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64,
+			stat.nr_tried, stat.sz_tried, stat.nr_applied, stat.sz_applied,
+			stat.qt_exceeds);
 }
 
-/* Without the counters. */
-int debugfs_keep_schemes(struct dir *dir, const struct process_caller *reader, struct text *out)
+/* As they can be read back if WRITTEN, or with the counters. */
+static int add_schemes(struct text *out, const struct debugfs_context *context, bool written)
 {
-	const struct debugfs_context *context = debugfs_context_of(dir);
 	int r = 0;
 
-	(void)reader;
 	for (size_t s = 0; !r && s < context->desc.nr_schemes; s++) {
-		r = add_columns(out, &context->desc.schemes[s], true);
+		for (size_t i = 0; !r && i < ARRAY_SIZE(columns); i++)
+			r = add_column(out, &context->desc.schemes[s], &columns[i], written);
+		if (!r && !written)
+			r = add_counters(out, &context->stats[s]);
 		if (!r)
 			r = text_add(out, "\n");
 	}
 	return r;
 }
 
+int debugfs_keep_schemes(struct dir *dir, const struct process_caller *reader, struct text *out)
+{
+	(void)reader;
+	return add_schemes(out, debugfs_context_of(dir), true);
+}
+
 int debugfs_show_schemes(struct dir *dir, const struct process_caller *reader, struct text *out)
 {
-	const struct debugfs_context *context = debugfs_context_of(dir);
-	int r = 0;
-
 	(void)reader;
-	for (size_t s = 0; !r && s < context->desc.nr_schemes; s++) {
-		struct damos_stat stat = damos_stat_read(&context->stats[s]);
-
-		r = add_columns(out, &context->desc.schemes[s], false);
-		if (!r)
-			r = text_add(out,
-				     "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-				     "\n",
-				     stat.nr_tried, stat.sz_tried, stat.nr_applied, stat.sz_applied,
-				     stat.qt_exceeds);
-	}
-	return r;
+	return add_schemes(out, debugfs_context_of(dir), false);
 }
 
 /* ---- writing ---- */

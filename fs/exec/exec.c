@@ -175,6 +175,18 @@ static int serve(const struct options *options, struct session *session, int sig
 	return r;
 }
 
+/* Starts the command on the mount of OPTIONS.  Return: 0, or the exit status if it cannot. */
+static int begin(const struct options *options, const char *only, char **argv,
+		 const sigset_t *before, struct command *command, struct janitor **janitor)
+{
+	isolate_tools(options->abi, janitor);
+	command->pid = start_command(place_of_mount(only), only, argv, before);
+	if (command->pid < 0)
+		return fail("fork", -errno);
+	ignore_terminal();
+	return 0;
+}
+
 /* Waits until COMMAND has ended, and passes signals on to it. */
 static void wait_for_command(int signals, struct command *command)
 {
@@ -199,17 +211,12 @@ static int run_on_kept(struct options *options, const char *only, char **argv, i
 
 	if (r)
 		return r == -ECHILD ? EXIT_OURS : fail("mount", r);
-	isolate_tools(options->abi, &janitor);
-	command.pid = start_command(place_of_mount(only), only, argv, before);
-	if (command.pid < 0) {
-		r = fail("fork", -errno);
-	} else {
-		ignore_terminal();
+	r = begin(options, only, argv, before, &command, &janitor);
+	if (!r)
 		wait_for_command(signals, &command);
-	}
 	surviving_end(keeper);
 	janitor_end(janitor);
-	return command.pid < 0 ? r : status_of(&command);
+	return r ? r : status_of(&command);
 }
 
 /* Runs the command on a mount of its own, whose daemon we are. */
@@ -223,15 +230,12 @@ static int run_on_own(struct options *options, const char *only, char **argv, in
 
 	if (r)
 		return fail("mount", r);
-	isolate_tools(options->abi, &janitor);
-	command.pid = start_command(place_of_mount(only), only, argv, before);
-	if (command.pid < 0) {
-		r = fail("fork", -errno);
+	r = begin(options, only, argv, before, &command, &janitor);
+	if (r) {
 		session_end(session);
 		janitor_end(janitor);
 		return r;
 	}
-	ignore_terminal();
 	r = serve(options, session, signals, &command);
 	session_end(session);
 	agents_stop();

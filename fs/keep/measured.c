@@ -6,14 +6,11 @@
 #include "fs/keep/measured.h"
 #include "util/macros.h"
 
-/* The size of the field that FILE shows, or 0 if it is none of ours. */
-static size_t field_size(const struct file_type *file)
+/* Whether FILE, which may be NULL, shows a number that nobody can write. */
+static bool shows_number(const struct file_type *file)
 {
-	if (!file || file->mode & 0222)
-		return 0;
-	return file->format == FILE_NUMBER ? sizeof(uint64_t) :
-	       file->format == FILE_UINT   ? sizeof(uint32_t) :
-					     0;
+	return file && !(file->mode & 0222) &&
+	       (file->format == FILE_NUMBER || file->format == FILE_UINT);
 }
 
 bool measured_is(const struct dir *dir, unsigned int row)
@@ -34,7 +31,7 @@ static const struct file_type *next_field(const struct dir *dir, unsigned int ro
 	for (; *i < dir->layout->nr_rows; (*i)++) {
 		const struct row *at = &dir->layout->rows[*i];
 
-		if (at->parent == row && field_size(at->file)) {
+		if (at->parent == row && shows_number(at->file)) {
 			(*i)++;
 			return at->file;
 		}

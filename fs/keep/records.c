@@ -28,7 +28,6 @@ int records_put(struct text *out, const struct record *record, const void *data)
 	return 0;
 }
 
-/* The list of directories that the file in row I of DIR counts, or NULL. */
 const struct dir_list *records_counted(struct dir *dir, const struct file_type *file)
 {
 	return file->format == FILE_COUNT ? dir_list_of(dir, file) : NULL;
@@ -126,7 +125,6 @@ static int put_rows(struct text *out, struct dir *dir, unsigned int top, struct 
 	return r;
 }
 
-/* What a kdamond found, in row ROW of DIR. */
 int records_put_measured(struct text *out, struct dir *dir, unsigned int row, struct text *room)
 {
 	struct record record = { .kind = RECORD_MEASURED,
@@ -214,7 +212,6 @@ static int put_made(struct text *out, const struct dir *dir)
 	return records_put(out, &record, dir->name);
 }
 
-/* What is below TOP of DIR, and in the directories that its files made, to that EXTENT. */
 int records_put_dir(struct text *out, struct dir *dir, unsigned int top, enum records_extent extent,
 		    struct text *room)
 {
@@ -237,7 +234,6 @@ int records_put_dir(struct text *out, struct dir *dir, unsigned int top, enum re
 	return r;
 }
 
-/* The files that made DIR and those above it. */
 int records_put_parents(struct text *out, struct dir *dir, struct text *room)
 {
 	struct dir *parent = dir->parent;
@@ -255,7 +251,6 @@ int records_put_parents(struct text *out, struct dir *dir, struct text *room)
 	return -EINVAL;
 }
 
-/* Puts SIZE bytes, and fills up to a multiple of 8. */
 int records_put_bytes(struct text *out, const void *bytes, size_t size)
 {
 	size_t whole = record_whole(size);

@@ -400,18 +400,15 @@ WITH_LOCK(tree_role) static int start(struct tree *tree, struct resumed *resumed
 {
 	__attribute__((cleanup(text_clear))) struct text kept = { 0 };
 	struct node node;
+	int r;
 
 	if (!find_file(tree, resumed->ino, &node) || !node_row(node)->file->resumption)
 		return -EINVAL;
-	if (text_reserve(&kept,
-			 record_size(resumed->record.length) + record_size(resumed->found.length)))
-		return -ENOMEM;
-	record_put(kept.data, &resumed->record, resumed->data);
-	kept.length = record_size(resumed->record.length);
-	if (resumed->found.length) {
-		record_put(kept.data + kept.length, &resumed->found, resumed->found_data);
-		kept.length += record_size(resumed->found.length);
-	}
+	r = records_put(&kept, &resumed->record, resumed->data);
+	if (!r && resumed->found.length)
+		r = records_put(&kept, &resumed->found, resumed->found_data);
+	if (r)
+		return r;
 	return node_row(node)->file->resumption->start(node.dir, steal_ptr(resumed->desc), &kept);
 }
 

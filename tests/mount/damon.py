@@ -248,6 +248,20 @@ class OneKdamond(unittest.TestCase):
         self.assertEqual(self.mount.close(), 0)
 
 
+class ModuleFiles:
+    """The parameters of DAMON's modules in self.mount."""
+
+    def path(self, module, name):
+        return '%s/modules/damon_%s/parameters/%s' % (self.mount.dir, module, name)
+
+    def get(self, module, name):
+        return read(self.path(module, name))
+
+    def set(self, module, **values):
+        for name, value in values.items():
+            write(self.path(module, name), value)
+
+
 class Workload:
     """The workload program; what it says about its memory is in start, end, hot_start, hot_end."""
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from damon import (DAMONFS, EMULATED, MIB, PAGE, RESTS, Mount, Workload, error_of, page_flags, read, until, write)
+from damon import DAMONFS, EMULATED, MIB, PAGE, RESTS, ModuleFiles, Mount, Workload, error_of, page_flags, read, until
 from test_paddr import KPF_ACTIVE, frames_of
 from users import OWNER, as_user
 
@@ -18,7 +18,7 @@ MODULES = ('damon_reclaim', 'damon_lru_sort', 'damon_stat')
 ALWAYS = {'wmarks_high': 1000, 'wmarks_mid': 999, 'wmarks_low': 0, 'wmarks_interval': 100000}
 
 
-class Modules(unittest.TestCase):
+class Modules(ModuleFiles, unittest.TestCase):
     METHOD = os.environ.get('DAMONFS_PADDR_METHOD', 'young')
     abi = '7.0'
 
@@ -27,16 +27,6 @@ class Modules(unittest.TestCase):
 
     def tearDown(self):
         self.assertEqual(self.mount.close(), 0)
-
-    def path(self, module, name):
-        return '%s/modules/damon_%s/parameters/%s' % (self.mount.dir, module, name)
-
-    def get(self, module, name):
-        return read(self.path(module, name))
-
-    def set(self, module, **values):
-        for name, value in values.items():
-            write(self.path(module, name), value)
 
     def refuses(self, module, name, value):
         return error_of(lambda: self.set(module, **{name: value}))

@@ -15,8 +15,8 @@ import threading
 import time
 import unittest
 
-from damon import (DAMONFS, LIBC, Kdamond, MIB, Mount, SANITIZED, Workload, children_of, error_of, hot_regions, overlap,
-                   read, until, write)
+from damon import (DAMONFS, LIBC, Kdamond, MIB, ModuleFiles, Mount, SANITIZED, Workload, children_of, error_of,
+                   hot_regions, overlap, read, until, write)
 
 # Measured or named anew: not configuration.
 MEASURED = re.compile(r'/(stats/(?!max_)|quotas/effective_bytes|tried_regions(/|$)|pid$|kdamond_pid$|(nr|bytes)_[a-z_]*'
@@ -330,7 +330,7 @@ class Survival(unittest.TestCase):
             self.assertTrue(until(lambda: found(self.kdamond, w), 60 if SANITIZED else 5))
 
     def test_it_goes_on_with_what_was_reported(self):
-        """Of regions that were reported, it knows at once what is hot, and how old they are; again, and after two deaths."""
+        """Of regions that were reported, it knows at once what is hot, and how old they are; also after two deaths."""
         def age(regions, start, end):
             """Of the mean byte; regions that are merged have the mean age of both."""
             return sum(overlap([r], start, end) * r[3] for r in regions) / (end - start)
@@ -341,7 +341,8 @@ class Survival(unittest.TestCase):
             self.kdamond.regions((w.start, w.end))
             self.kdamond.stat_scheme()
             self.kdamond.state('on')
-            self.assertTrue(until(lambda: found(self.kdamond, w) and age(self.kdamond.snapshot(), w.start, w.hot_start) > 20, 60))
+            self.assertTrue(until(lambda: found(self.kdamond, w) and
+                                  age(self.kdamond.snapshot(), w.start, w.hot_start) > 20, 60))
             before = self.kdamond.snapshot()
             for deaths in 1, 1, 2:
                 for _ in range(deaths):
@@ -469,23 +470,13 @@ class OtherTrees(unittest.TestCase):
 
 
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for whom all of memory is watched')
-class Modules(OtherTrees):
+class Modules(ModuleFiles, OtherTrees):
     REGION = {'monitor_region_start': 0x10000000, 'monitor_region_end': 0x14000000, 'wmarks_high': 1000,
               'wmarks_mid': 999, 'wmarks_low': 0}
     # With these, a scheme is tried on what is there, or is not.
     TRIED = {'reclaim': ({'min_age': 100000}, {'min_age': 2 ** 60}, 'nr_reclaim_tried_regions'),
              'lru_sort': ({'cold_min_age': 100000, 'hot_thres_access_freq': 0},
                           {'cold_min_age': 2 ** 60, 'hot_thres_access_freq': 2000}, 'nr_lru_sort_tried_cold_regions')}
-
-    def path(self, module, name):
-        return '%s/modules/damon_%s/parameters/%s' % (self.mount.dir, module, name)
-
-    def get(self, module, name):
-        return read(self.path(module, name))
-
-    def set(self, module, **values):
-        for name, value in values.items():
-            write(self.path(module, name), value)
 
     def test_on_again_by_what_was_committed(self):
         for module, (tried, untried, counter) in self.TRIED.items():

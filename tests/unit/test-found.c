@@ -35,6 +35,18 @@ static struct damon_ctx *begin(struct damon_desc *desc)
 	return ctx;
 }
 
+/* FOUND is not gone on with where there may be MOST regions: RANGES are begun with. */
+static void assert_begins_anew(const struct span *ranges, const struct span *found, size_t most)
+{
+	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
+	struct damon_ctx *ctx;
+
+	desc->max_total_regions = most;
+	ctx = begin(desc);
+	assert_spans(&ctx->targets[0], ranges);
+	damon_ctx_free(ctx);
+}
+
 START_TEST(what_was_found_is_gone_on_with)
 {
 	static const struct span ranges[] = { { 0, 100 }, { 0 } };
@@ -77,13 +89,8 @@ START_TEST(what_does_not_fit_is_left)
 {
 	static const struct span ranges[] = { { 0, 50 }, { 50, 100 }, { 0 } };
 	static const struct span found[] = { { 0, 25 }, { 25, 30 }, { 30, 100 }, { 0 } };
-	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
-	struct damon_ctx *ctx;
 
-	desc->max_total_regions = 3;
-	ctx = begin(desc);
-	assert_spans(&ctx->targets[0], ranges);
-	damon_ctx_free(ctx);
+	assert_begins_anew(ranges, found, 3);
 }
 END_TEST
 
@@ -97,11 +104,8 @@ START_TEST(what_are_no_regions_is_left)
 		{ { 10, 10 }, { 0 } },
 		{ { 10, 5 }, { 0 } },
 	};
-	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, bad[_i]);
-	struct damon_ctx *ctx = begin(desc);
 
-	assert_spans(&ctx->targets[0], ranges);
-	damon_ctx_free(ctx);
+	assert_begins_anew(ranges, bad[_i], 0);
 }
 END_TEST
 
@@ -128,13 +132,8 @@ START_TEST(more_than_there_may_be)
 {
 	static const struct span ranges[] = { { 0, 100 }, { 0 } };
 	static const struct span found[] = { { 0, 10 }, { 10, 20 }, { 20, 100 }, { 0 } };
-	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
-	struct damon_ctx *ctx;
 
-	desc->max_total_regions = 2;
-	ctx = begin(desc);
-	assert_spans(&ctx->targets[0], ranges);
-	damon_ctx_free(ctx);
+	assert_begins_anew(ranges, found, 2);
 }
 END_TEST
 

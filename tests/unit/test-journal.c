@@ -239,10 +239,22 @@ static void come_back(struct tree *tree, size_t nr_failed)
 	tree_unlock(tree);
 }
 
+/* What TREE makes of itself is the LENGTH bytes BEFORE; frees both. */
+static void assert_same_records(struct tree *tree, char *before, size_t length)
+{
+	char *after;
+
+	ck_assert_uint_eq(all_records(tree, &after), length);
+	ck_assert_mem_eq(before, after, length);
+	free(before);
+	free(after);
+	tree_free(tree);
+}
+
 START_TEST(a_tree_comes_back)
 {
 	struct tree *tree = new_kept_tree();
-	char *before, *after;
+	char *before;
 	uint64_t serial;
 	size_t length;
 
@@ -263,11 +275,7 @@ START_TEST(a_tree_comes_back)
 	assert_shows(tree, OF "memcg_path", "/a\nb \n");
 	assert_shows(tree, S "action", "cold\n");
 	ck_assert_uint_eq(tree->next_serial, serial);
-	ck_assert_uint_eq(all_records(tree, &after), length);
-	ck_assert_mem_eq(before, after, length);
-	free(before);
-	free(after);
-	tree_free(tree);
+	assert_same_records(tree, before, length);
 }
 END_TEST
 
@@ -287,7 +295,7 @@ START_TEST(debugfs_comes_back)
 				       "2 0 0 0 0 0 0 0 0 0 0 0" },
 	};
 	struct tree *tree = new_kept_tree();
-	char *before, *after, ids[32];
+	char *before, ids[32];
 	size_t length;
 
 	snprintf(ids, sizeof(ids), "%d\n", start_child());
@@ -303,11 +311,7 @@ START_TEST(debugfs_comes_back)
 	assert_shows(tree, "damon/foo/target_ids", ids);
 	assert_shows(tree, "damon/foo/init_regions", "0 4096 8192\n");
 	assert_shows(tree, "damon/attrs", "1000 2000 3000 20 30\n");
-	ck_assert_uint_eq(all_records(tree, &after), length);
-	ck_assert_mem_eq(before, after, length);
-	free(before);
-	free(after);
-	tree_free(tree);
+	assert_same_records(tree, before, length);
 }
 END_TEST
 
@@ -445,7 +449,7 @@ static size_t nr_measured(void)
 START_TEST(what_was_found_comes_back)
 {
 	struct tree *tree = new_kept_tree();
-	char *before, *after;
+	char *before;
 	size_t length;
 
 	populate(tree);
@@ -467,11 +471,7 @@ START_TEST(what_was_found_comes_back)
 	tree_free(tree);
 	tree = new_kept_tree();
 	come_back(tree, 0);
-	ck_assert_uint_eq(all_records(tree, &after), length);
-	ck_assert_mem_eq(before, after, length);
-	free(before);
-	free(after);
-	tree_free(tree);
+	assert_same_records(tree, before, length);
 }
 END_TEST
 
