@@ -2,6 +2,7 @@
 /* The FUSE requests: see requests.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "fs/fuse/refuse.h"
 #include "fs/fuse/requests.h"
 #include "fs/keep/save.h"
+#include "fs/keep/texts.h"
 #include "fs/status/report.h"
 #include "fs/tree/file.h"
 #include "util/cleanup.h"
@@ -149,9 +151,26 @@ static int gone_errno(const struct file_type *file)
 	return file && file->stream ? EIO : ENODEV;
 }
 
+/* What a daemon before us gave HANDLE to read is read on; of a long text only where it ends. */
+static void take_text(const struct requests *requests, struct handle *handle)
+{
+	const struct kept_text *kept =
+		requests->texts ? texts_find(requests->texts, handle->number) : NULL;
+
+	if (!kept || kept->length > INT_MAX)
+		return;
+	if (kept->length > TEXTS_ROOM || text_reserve(&handle->text, kept->length)) {
+		handle->end = (off_t)kept->length;
+		return;
+	}
+	memcpy(handle->text.data, kept->text, kept->length);
+	handle->text.length = kept->length;
+	handle->filled = true;
+}
+
 /*
- * The handle of an open file or directory.  One that a daemon before us had is made again: what it
- * had read comes anew.
+ * The handle of an open file or directory.  One that a daemon before us had is made again: the
+ * listing of a directory comes anew.
  * Return: NULL if there is no memory.
  */
 static struct handle *handle_of(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
@@ -171,6 +190,7 @@ static struct handle *handle_of(fuse_req_t req, fuse_ino_t ino, const struct fus
 		gone_errno(tree_find(requests->tree, ino, &node) ? node_row(node)->file : NULL);
 	handle->opener = save_opener(requests->tree, fi->fh);
 	tree_unlock(requests->tree);
+	take_text(requests, handle);
 	/* Who could open it for commands, was saved. */
 	handle->opener_error = handle->opener ? 0 : -EPERM;
 	return handle;
@@ -403,6 +423,9 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			    report_status(tree, &handle->text) :
 			    file_show(node_row(node)->file, node.dir, &reader, &handle->text);
 		handle->filled = !r;
+		if (!r && requests_of(req)->texts)
+			texts_keep(requests_of(req)->texts, handle->number, handle->text.data,
+				   handle->text.length);
 	}
 	tree_unlock(tree);
 	if (r) {

@@ -17,6 +17,7 @@
 
 #include "fs/fuse/handle.h"
 #include "fs/keep/outstanding.h"
+#include "fs/keep/texts.h"
 #include "fs/run.h"
 
 /* What the requests work on: the user data of the FUSE session. */
@@ -28,7 +29,9 @@ struct requests {
 	bool serves; /* the kernel and we agree about the mount */
 	unsigned int max_read; /* of the mount; 0: no limit */
 	struct handles handles; /* open files and directories; the request thread's */
-	struct outstanding *outstanding; /* for the next daemon; NULL: there will be none */
+	/* For the next daemon; NULL: there will be none. */
+	struct outstanding *outstanding;
+	struct texts *texts;
 };
 
 extern const struct fuse_lowlevel_ops requests_operations;

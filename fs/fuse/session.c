@@ -136,6 +136,7 @@ static int share(struct session *session, struct shared *shared, unsigned int ge
 	session->generation = generation;
 	shared->generation = generation;
 	session->requests.outstanding = &shared->outstanding;
+	session->requests.texts = &shared->texts;
 	/* No daemon before us gave the same numbers. */
 	session->requests.handles.next = (uint64_t)generation << 40;
 	session->saver.journal = &shared->journal;

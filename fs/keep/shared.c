@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 
 /* To be raised with each change of what is in the memory that leaves its size as it is. */
-#define LAYOUT 2
+#define LAYOUT 3
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 

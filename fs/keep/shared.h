@@ -11,8 +11,9 @@
 
 #include <time.h>
 
-#include "fs/keep/outstanding.h"
 #include "fs/keep/journal.h"
+#include "fs/keep/outstanding.h"
+#include "fs/keep/texts.h"
 
 struct shared {
 	uint64_t layout; /* of this struct, and of what is in it */
@@ -21,6 +22,7 @@ struct shared {
 	uint64_t mounted_since; /* ns of clock_ns(); 0: not yet */
 	uint32_t served; /* how many daemons have served */
 	uint32_t generation; /* of the last one */
+	struct texts texts;
 	struct outstanding outstanding;
 	struct journal journal;
 };

@@ -156,6 +156,20 @@ class Survival(unittest.TestCase):
         for fd in operations, state, listing, gone:
             os.close(fd)
 
+    def test_what_is_read_is_read_on(self):
+        """Not in the text that the file has since: two halves of two answers are none."""
+        number = os.path.join(self.mount.admin, 'kdamonds/nr_kdamonds')
+        for text, room in (('1', 4096), ('2', 1)):
+            write(number, text)
+            fd = os.open(number, os.O_RDONLY)
+            self.addCleanup(os.close, fd)
+            self.assertEqual(os.read(fd, room), (text + '\n')[:room].encode())
+            write(number, '10')
+            self.mount.kill()
+            self.assertEqual(os.read(fd, room), (text + '\n')[room:].encode())
+            self.assertEqual(os.read(fd, room), b'')
+            self.assertEqual(os.pread(fd, 4096, 0), b'10\n')
+
     def test_what_was_committed_is_on_again(self):
         """Not what was written since."""
         with Workload() as w:
