@@ -81,6 +81,7 @@ struct access_method {
 	 */
 	const char *way;
 	const char *sees; /* what it costs or cannot see, for the log */
+	bool exact; /* it sees every access, page by page */
 	bool takes_argument; /* its name may have an argument after a colon; the others refuse it */
 	bool notices_exit; /* a round answers -ESRCH as soon as the process is gone */
 	bool physical; /* it can watch frames: a space without a process */
@@ -158,6 +159,22 @@ unsigned int access_method_uses(const char *name);
 
 /* Sets up now, if it can, what sessions by NAME need once per process, to save the time later. */
 void access_prepare(const char *name);
+
+/* What a method can do here: see access_check(). */
+struct access_check {
+	const struct access_method *method;
+	int error; /* 0: it works; else a negative errno */
+	struct access_why why; /* of the error; else what it does not see, if anything */
+};
+
+/*
+ * Tries each method that `auto' may take, in the order of preference, on PROCESS, or on physical
+ * memory if that is NULL.  Logs nothing.  For programs that do not monitor.
+ * Return: 0 and how many there are in *NR and what they can do in OUT, which has room for
+ * ACCESS_CHECKS; -ESRCH if the process is gone; or a negative errno of access_is_fatal().
+ */
+#define ACCESS_CHECKS 8
+int access_check(struct process *process, struct access_check *out, size_t *nr);
 
 /*
  * Starts the threads that sessions share and that a session of a task which is a process may not

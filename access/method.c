@@ -257,10 +257,9 @@ static int addresses_to_try(struct access_space *space, uint64_t *addresses, siz
 	if (r == -ESRCH || access_is_fatal(r))
 		return r;
 	if (r)
-		return access_because(why, r,
-				      "cannot read its maps: %s; add CAP_SYS_PTRACE (for a "
-				      "container: --cap-add SYS_PTRACE)",
-				      strerror(-r));
+		return access_because(
+			why, r, "cannot read its maps: %s; " ACCESS_ADD_CAPABILITY("SYS_PTRACE"),
+			strerror(-r));
 	*nr = min_ul(maps.nr, NR_TRIED);
 	for (size_t i = 0; i < *nr; i++)
 		addresses[i] = maps.mapping[maps.nr - *nr + i].end - PAGE;
@@ -387,4 +386,51 @@ int access_space_open(struct access_sessions *sessions, struct process *process,
 	if (why)
 		*why = refused;
 	return r;
+}
+
+/* ---- what works here ---- */
+
+/* Return: 0, and WHY if it misses something; or a negative errno, and WHY if it says more. */
+static int try_method(const struct access_method *method, struct process *process,
+		      struct access_why *why)
+{
+	struct access_session *session;
+	struct access_space *space;
+	int r = open_session(method, "", &session, why);
+
+	if (r)
+		return r;
+	r = open_and_try(session, process, &space, why);
+	if (!r)
+		access_space_close(space);
+	method->session_close(session);
+	return r;
+}
+
+int access_check(struct process *process, struct access_check *out, size_t *nr)
+{
+	_Static_assert(NR_METHODS <= ACCESS_CHECKS, "there is room for all");
+	struct access_check *last = NULL;
+
+	*nr = 0;
+	for (size_t i = 0; i < NR_METHODS; i++) {
+		const struct access_method *method = methods[i].method;
+		struct access_check check = { .method = method };
+
+		if (!methods[i].automatic || (!process && method->way))
+			continue;
+		/* A plainer way of a method that works. */
+		if (last && !last->error && !strcmp(last->method->name, method->name))
+			continue;
+		check.error = try_method(method, process, &check.why);
+		if (access_is_fatal(check.error) || check.error == -ESRCH)
+			return check.error;
+		if (check.error && method->way)
+			continue;
+		if (check.error && !*check.why.text)
+			access_because(&check.why, 0, "%s", strerror(-check.error));
+		last = &out[(*nr)++];
+		*last = check;
+	}
+	return 0;
 }

@@ -10,6 +10,9 @@ struct access_why {
 	char text[256];
 };
 
+/* What adds the capability NAME, which is without CAP_: the end of a reason. */
+#define ACCESS_ADD_CAPABILITY(name) "add CAP_" name " (for a container: --cap-add " name ")"
+
 /* Writes the reason to WHY.  Return: R. */
 int access_because(struct access_why *why, int r, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/check/check.h"
 #include "fs/exec/exec.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/daemon.h"
 #include "fs/fuse/session.h"
 #include "fs/kept.h"
 #include "fs/keep/successor.h"
+#include "fs/lend.h"
 #include "fs/options.h"
 #include "fs/serve.h"
 #include "fs/status/status.h"
@@ -24,10 +26,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } commands[] = {
-	{ "exec", exec_main },
-	{ "status", status_main },
-	{ "upgrade", upgrade_main },
-	{ SUCCESSOR_COMMAND, kept_main },
+	{ "check", check_main },   { "exec", exec_main },	{ "lend", lend_main },
+	{ "status", status_main }, { "upgrade", upgrade_main }, { SUCCESSOR_COMMAND, kept_main },
 };
 
 static int say_ready(void *daemon)

@@ -84,7 +84,7 @@ static int idle_session_open(const char *argument, struct access_session **out,
 	if (s->kpageflags < 0)
 		r = access_because(
 			why, -errno,
-			"cannot open /proc/kpageflags: %s; it needs root (CAP_SYS_ADMIN)",
+			"cannot open /proc/kpageflags: %s; " ACCESS_ADD_CAPABILITY("SYS_ADMIN"),
 			strerror(errno));
 	s->bitmap = idle_bitmap_open(why);
 	if (s->bitmap < 0)
@@ -355,8 +355,9 @@ static int idle_attempt(struct access_space *base, const uint64_t *addresses, si
 		r = idle_prepare(s, space, &probe, 1);
 	}
 	if (!r && space->nr && !space->prepared->frame)
-		return access_because(why, -EPERM,
-				      "its page frame numbers are hidden; add CAP_SYS_ADMIN");
+		return access_because(
+			why, -EPERM,
+			"its page frame numbers are hidden; " ACCESS_ADD_CAPABILITY("SYS_ADMIN"));
 	if (!r)
 		r = idle_check(s, space, &probe, 1);
 	if (r)
@@ -391,6 +392,7 @@ static int idle_peek(struct access_space *base, struct access_probe *probes, siz
 const struct access_method access_idle = {
 	.name = "idle",
 	.sees = "reads and writes, page by page, by every process that has the page mapped",
+	.exact = true,
 	.physical = true,
 	.session_open = idle_session_open,
 	.session_close = idle_session_close,

@@ -302,15 +302,15 @@ int physical_space_open(struct access_session *session, struct access_space **ou
 	r = rmap_join(&space->user);
 	if (r) {
 		free(space);
-		return access_because(why, r,
-				      "cannot build its reverse map: %s; add CAP_SYS_ADMIN "
-				      "(for a container: --cap-add SYS_ADMIN)",
-				      strerror(-r));
+		return access_because(
+			why, r,
+			"cannot build its reverse map: %s; " ACCESS_ADD_CAPABILITY("SYS_ADMIN"),
+			strerror(-r));
 	}
 	if (!capable_of(CAP_SYS_PTRACE))
 		access_because(why, 0,
-			       "accesses by processes that damonfs may not trace are not seen; add "
-			       "CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
+			       "accesses by processes that damonfs may not trace are not "
+			       "seen; " ACCESS_ADD_CAPABILITY("SYS_PTRACE"));
 	*out = &space->base;
 	return 0;
 }

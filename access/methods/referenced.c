@@ -88,8 +88,7 @@ static int referenced_attempt(struct access_space *space, const uint64_t *addres
 	if (fd >= 0 && read(fd, &byte, 1) >= 0)
 		return 0;
 	return access_because(why, fd < 0 ? fd : -errno,
-			      "cannot read its smaps: %s; add CAP_SYS_PTRACE (for a container: "
-			      "--cap-add SYS_PTRACE)",
+			      "cannot read its smaps: %s; " ACCESS_ADD_CAPABILITY("SYS_PTRACE"),
 			      strerror(fd < 0 ? -fd : errno));
 }
 

@@ -90,11 +90,10 @@ int clear_refs_open(struct clear_refs *refs, const struct process *process)
 
 int clear_refs_why(struct access_why *why, int r)
 {
-	return access_because(
-		why, r,
-		"cannot open its clear_refs for writing: %s; add CAP_DAC_OVERRIDE "
-		"(for a container: --cap-add DAC_OVERRIDE), or start damonfs as its user",
-		strerror(-r));
+	return access_because(why, r,
+			      "cannot open its clear_refs for writing: %s; " ACCESS_ADD_CAPABILITY(
+				      "DAC_OVERRIDE") ", or start damonfs as its user",
+			      strerror(-r));
 }
 
 void clear_refs_close(struct clear_refs *refs)

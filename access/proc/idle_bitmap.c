@@ -18,8 +18,9 @@ int idle_bitmap_open(struct access_why *why)
 	if (error == ENOENT)
 		return access_because(why, -EOPNOTSUPP,
 				      "the kernel is built without CONFIG_IDLE_PAGE_TRACKING");
-	return access_because(why, -error, "cannot open %s: %s; it needs root (CAP_SYS_ADMIN)",
-			      path, strerror(error));
+	return access_because(why, -error,
+			      "cannot open %s: %s; " ACCESS_ADD_CAPABILITY("SYS_ADMIN"), path,
+			      strerror(error));
 }
 
 int idle_marks_write(struct idle_marks *marks)

@@ -26,8 +26,7 @@ int pagemap_open(struct pagemap *pagemap, struct process *process)
 int pagemap_why(struct access_why *why, int r)
 {
 	return access_because(why, r,
-			      "cannot read its pagemap: %s; add CAP_SYS_PTRACE (for a "
-			      "container: --cap-add SYS_PTRACE)",
+			      "cannot read its pagemap: %s; " ACCESS_ADD_CAPABILITY("SYS_PTRACE"),
 			      strerror(-r));
 }
 

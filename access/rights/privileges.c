@@ -86,6 +86,26 @@ static bool is_missing(size_t i)
 	return !((needed[i].uses & PRIVILEGES_BPF) && privileges_has(CAP_SYS_ADMIN));
 }
 
+int privileges_missing(unsigned int uses,
+		       int (*visit)(const char *name, const char *without, void *argument),
+		       void *argument)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(needed); i++)
+		if (needed[i].uses & uses && is_missing(i))
+			r = visit(needed[i].name, needed[i].without, argument);
+	return r;
+}
+
+static int report_missing(const char *name, const char *without, void *argument)
+{
+	(void)argument;
+	log_info("%s is missing: %s; start damonfs as root, or its container with --cap-add %s",
+		 name, without, name + strlen("CAP_"));
+	return 0;
+}
+
 void privileges_report(unsigned int uses)
 {
 	if (!has_any()) {
@@ -94,12 +114,7 @@ void privileges_report(unsigned int uses)
 			 geteuid());
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (needed[i].uses & uses && is_missing(i))
-			log_info("%s is missing: %s; start damonfs as root, or its container with "
-				 "--cap-add %s",
-				 needed[i].name, needed[i].without,
-				 needed[i].name + strlen("CAP_"));
+	privileges_missing(uses, report_missing, NULL);
 	if (uses & PRIVILEGES_BPF)
 		report_lockdown();
 }

@@ -32,6 +32,14 @@ bool privileges_has(cap_value_t capability);
 void privileges_report(unsigned int uses);
 
 /*
+ * Calls VISIT for each capability that is missing for USES: its NAME, as in "CAP_BPF", and what
+ * does not work WITHOUT it.  Return: 0 or the first other result of VISIT.
+ */
+int privileges_missing(unsigned int uses,
+		       int (*visit)(const char *name, const char *without, void *argument),
+		       void *argument);
+
+/*
  * Gives up for good what USES does not need: capabilities, those of the bounding set, new
  * privileges, being dumped, other system calls.  Applies to the calling thread and those that it
  * creates afterwards.  Call it when everything is mounted and the agents are started.

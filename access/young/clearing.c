@@ -55,7 +55,7 @@ int clearing_open(struct clearing *out, const struct process *process, int bitma
 		return 0;
 	access_because(why, 0,
 		       "its clear_refs may not be written (%s): memory that it shares with others "
-		       "will show no access; add CAP_DAC_OVERRIDE",
+		       "will show no access; " ACCESS_ADD_CAPABILITY("DAC_OVERRIDE"),
 		       strerror(-r));
 	return 0;
 }

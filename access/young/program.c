@@ -12,6 +12,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "access/rights/privileges.h"
 #include "access/young/program.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -165,6 +166,28 @@ static int load_best(void)
 	return r;
 }
 
+/* Without all of it, some kernels refuse the program as invalid. */
+static bool may_use_bpf(void)
+{
+	return capable_of(CAP_SYS_ADMIN) || (capable_of(CAP_BPF) && capable_of(CAP_PERFMON));
+}
+
+/* Why the kernel refuses BPF with R. */
+static void bpf_why(char *why, size_t size, int r)
+{
+	if (may_use_bpf())
+		snprintf(why, size,
+			 "bpf is forbidden (%s) by a seccomp filter (for a container: --cap-add "
+			 "SYS_ADMIN, with which the default profiles let it through), a kernel in "
+			 "lockdown, or a user namespace",
+			 strerror(-r));
+	else
+		snprintf(why, size,
+			 "bpf is not permitted (%s); add CAP_BPF and CAP_PERFMON (for a container: "
+			 "--cap-add BPF --cap-add PERFMON)",
+			 strerror(-r));
+}
+
 int young_program_get(char *why, size_t size)
 {
 	int r = 0;
@@ -175,13 +198,10 @@ int young_program_get(char *why, size_t size)
 		r = load_best();
 	}
 	pthread_mutex_unlock(&program.lock);
-	if (r == -EPERM || r == -EACCES)
-		snprintf(why, size,
-			 "BPF is not permitted (%s): it needs CAP_BPF and CAP_PERFMON or "
-			 "CAP_SYS_ADMIN, and no kernel lockdown",
-			 strerror(-r));
-	else if (r == -ESRCH || r == -ENOENT)
+	if (r == -ESRCH || r == -ENOENT)
 		snprintf(why, size, "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
+	else if (r == -EPERM || r == -EACCES || (r && !may_use_bpf()))
+		bpf_why(why, size, r);
 	else if (r == -EOPNOTSUPP)
 		snprintf(why, size, "the kernel's page tables could not be located");
 	else if (r)

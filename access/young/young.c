@@ -83,8 +83,8 @@ static int young_session_open(const char *argument, struct access_session **out,
 	(void)argument;
 	if (!capable_of(CAP_SYS_NICE))
 		return access_because(why, -EPERM,
-				      "accessed bits may not be cleared: process_madvise needs "
-				      "CAP_SYS_NICE");
+				      "accessed bits may not be cleared by "
+				      "process_madvise; " ACCESS_ADD_CAPABILITY("SYS_NICE"));
 	return session_open(-1, out, why);
 }
 
@@ -145,11 +145,12 @@ static int idle_walk_space_open(struct access_session *session, struct process *
 static int madvise_why(struct access_why *why, int r)
 {
 	if (r == -EPERM && !capable_of(CAP_SYS_NICE))
-		return access_because(why, r, "process_madvise needs CAP_SYS_NICE");
+		return access_because(
+			why, r, "process_madvise is refused; " ACCESS_ADD_CAPABILITY("SYS_NICE"));
 	if (r == -EACCES)
 		return access_because(why, r,
-				      "process_madvise: the kernel does not let damonfs trace it; "
-				      "add CAP_SYS_PTRACE (for a container: --cap-add SYS_PTRACE)");
+				      "process_madvise: the kernel does not let damonfs trace "
+				      "it; " ACCESS_ADD_CAPABILITY("SYS_PTRACE"));
 	return access_because(why, r,
 			      "a seccomp filter forbids process_madvise (%s); for a container add "
 			      "--cap-add SYS_PTRACE, with which the default profiles let it "
@@ -319,6 +320,7 @@ static const struct access_unattended young_unattended = {
 const struct access_method access_young = {
 	.name = "young",
 	.sees = "reads and writes, page by page; memory shared with other processes with a delay",
+	.exact = true,
 	.notices_exit = true,
 	.session_open = young_session_open,
 	.session_close = young_session_close,
@@ -334,6 +336,7 @@ const struct access_method access_idle_walk = {
 	.name = "idle",
 	.way = " by BPF",
 	.sees = "reads and writes, page by page, by walking page tables",
+	.exact = true,
 	.notices_exit = true,
 	.session_open = idle_walk_session_open,
 	.session_close = young_session_close,

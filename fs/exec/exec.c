@@ -8,12 +8,9 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +19,10 @@
 #include "access/rights/agent.h"
 #include "access/rights/privileges.h"
 #include "engine/damon.h"
+#include "fs/exec/command.h"
 #include "fs/exec/exec.h"
 #include "fs/exec/isolate.h"
+#include "fs/exec/namespace.h"
 #include "fs/exec/place.h"
 #include "fs/exec/surviving.h"
 #include "fs/exec/tracing.h"
@@ -34,15 +33,6 @@
 #include "fs/serve.h"
 #include "util/cleanup.h"
 #include "util/log.h"
-
-/* Exit statuses, as env(1) and timeout(1) have them. */
-enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
-
-struct command {
-	pid_t pid;
-	int status; /* of waitpid(), once it ended */
-	bool ended;
-};
 
 static int fail(const char *what, int r)
 {
@@ -80,26 +70,17 @@ static void isolate_tools(unsigned int abi, struct janitor **janitor)
 		clean_up_forget(&clean_ups[--nr]);
 }
 
-/* DIR is where all of the mount is. */
-static pid_t start_command(const char *dir, const char *only, char **argv, const sigset_t *mask)
-{
-	pid_t pid = fork();
+/* Where the command sees what. */
+struct view {
+	const char *dir; /* where all of the mount is */
+	const char *only;
+};
 
-	if (pid)
-		return pid;
-	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (place_bind(dir, only))
-		_exit(EXIT_OURS);
-	execvp(argv[0], argv);
-	fprintf(stderr, "damonfs exec: %s: %s\n", argv[0], strerror(errno));
-	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
-}
-
-static int status_of(const struct command *command)
+static int bind_view(void *argument)
 {
-	if (WIFSIGNALED(command->status))
-		return 128 + WTERMSIG(command->status);
-	return WEXITSTATUS(command->status);
+	const struct view *view = argument;
+
+	return place_bind(view->dir, view->only);
 }
 
 /* Ends with the command.  Other signals, which ask us to end, are passed on to it. */
@@ -107,36 +88,8 @@ static enum session_next on_signal(int number, void *argument)
 {
 	struct command *command = argument;
 
-	if (number != SIGCHLD)
-		kill(command->pid, number);
-	else if (waitpid(command->pid, &command->status, WNOHANG) == command->pid)
-		command->ended = true;
+	command_signal(command, number);
 	return command->ended ? SESSION_END : SESSION_GO_ON;
-}
-
-/*
- * A terminal's SIGINT and SIGQUIT reach the command directly and are not for us; the others are
- * passed on.
- */
-static int exec_open_signals(sigset_t *before)
-{
-	sigset_t set;
-
-	/* If ignored, it would never report the command's end. */
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, before);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static void ignore_terminal(void)
-{
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 /* Runs the command on a damonfs that is already mounted. */
@@ -144,7 +97,6 @@ static int run_at(const char *at, const char *only, char **argv)
 {
 	char kdamonds[4096 + 32], dir[4096];
 	struct stat st;
-	int r;
 
 	/* A relative path may lead elsewhere when something is covered. */
 	if (!realpath(at, dir))
@@ -156,10 +108,7 @@ static int run_at(const char *at, const char *only, char **argv)
 		return EXIT_OURS;
 	/* Its janitor sees the end of the command, which we become. */
 	isolate_tools(DAMON_ABI_DEFAULT, NULL);
-	execvp(argv[0], argv);
-	r = -errno;
-	fail(argv[0], r);
-	return r == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+	return command_become(argv);
 }
 
 /* Serves until the command has ended; what it may do is given up first. */
@@ -179,25 +128,12 @@ static int serve(const struct options *options, struct session *session, int sig
 static int begin(const struct options *options, const char *only, char **argv,
 		 const sigset_t *before, struct command *command, struct janitor **janitor)
 {
+	struct view view = { place_of_mount(only), only };
+	int r;
+
 	isolate_tools(options->abi, janitor);
-	command->pid = start_command(place_of_mount(only), only, argv, before);
-	if (command->pid < 0)
-		return fail("fork", -errno);
-	ignore_terminal();
-	return 0;
-}
-
-/* Waits until COMMAND has ended, and passes signals on to it. */
-static void wait_for_command(int signals, struct command *command)
-{
-	struct pollfd file = { .fd = signals, .events = POLLIN };
-	struct signalfd_siginfo info;
-
-	while (!command->ended) {
-		poll(&file, 1, -1);
-		if (read(signals, &info, sizeof(info)) == sizeof(info))
-			on_signal((int)info.ssi_signo, command);
-	}
+	r = command_start(command, argv, before, bind_view, &view);
+	return r ? fail("fork", r) : 0;
 }
 
 /* Runs the command on a mount of its own, which a keeper's daemons serve. */
@@ -213,10 +149,10 @@ static int run_on_kept(struct options *options, const char *only, char **argv, i
 		return r == -ECHILD ? EXIT_OURS : fail("mount", r);
 	r = begin(options, only, argv, before, &command, &janitor);
 	if (!r)
-		wait_for_command(signals, &command);
+		command_wait(&command, signals);
 	surviving_end(keeper);
 	janitor_end(janitor);
-	return r ? r : status_of(&command);
+	return r ? r : command_status(&command);
 }
 
 /* Runs the command on a mount of its own, whose daemon we are. */
@@ -243,17 +179,17 @@ static int run_on_own(struct options *options, const char *only, char **argv, in
 	if (!command.ended)
 		waitpid(command.pid, &command.status, 0);
 	janitor_end(janitor);
-	return r ? fail("serve", r) : status_of(&command);
+	return r ? fail("serve", r) : command_status(&command);
 }
 
 /* Runs the command on a mount of its own, in a new mount namespace. */
 static int run_isolated(struct options *options, const char *only, char **argv)
 {
 	sigset_t before;
-	_cleanup_close_ int signals = exec_open_signals(&before);
+	_cleanup_close_ int signals = command_open_signals(&before);
 
 	if (signals < 0)
-		return fail("signals", -errno);
+		return fail("signals", signals);
 	if (place_enter_namespace(only))
 		return EXIT_OURS;
 	return options->survive ? run_on_kept(options, only, argv, signals, &before) :
@@ -350,7 +286,7 @@ static int run_request(struct request *request)
 int exec_main(int argc, char **argv)
 {
 	struct request request;
-	int status;
+	int status, r;
 
 	if (borrowed_privileges()) {
 		fprintf(stderr, "damonfs exec: this program file has privileges that you do not "
@@ -360,6 +296,13 @@ int exec_main(int argc, char **argv)
 	status = parse_request(argc, argv, &request);
 	if (status >= 0)
 		return status;
+	r = namespace_become_root();
+	if (r) {
+		fprintf(stderr,
+			"damonfs exec: cannot make a user namespace: %s" NAMESPACE_HINT "\n",
+			strerror(-r));
+		return EXIT_OURS;
+	}
 	if (!request.at)
 		isolate_program(argv);
 	return run_request(&request);

@@ -2,13 +2,13 @@
 /* The trees at the paths of the kernel's: see place.h. */
 #include <errno.h>
 #include <linux/magic.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "fs/exec/namespace.h"
 #include "fs/exec/overmount.h"
 #include "fs/exec/place.h"
 #include "util/cleanup.h"
@@ -84,8 +84,14 @@ static void make_places_of_modules(void)
 
 int place_enter_namespace(const char *only)
 {
-	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL))
-		return place_failed("cannot make a mount namespace", -errno);
+	int entered = namespace_enter();
+
+	if (entered) {
+		fprintf(stderr,
+			"damonfs exec: cannot make a mount namespace: %s" NAMESPACE_HINT "\n",
+			strerror(-entered));
+		return entered;
+	}
 	mount_debugfs();
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		const struct place *place = &places[i];
