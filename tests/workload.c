@@ -117,6 +117,14 @@ static void map_anon(struct workload *w)
 	touch_all(w);
 }
 
+/* The hot part is a mapping of its own, as it has another flag. */
+static void map_apart(struct workload *w)
+{
+	map_anon(w);
+	if (madvise((void *)(w->memory + w->at), w->hot, MADV_DONTDUMP))
+		die("madvise");
+}
+
 static void map_huge(struct workload *w)
 {
 	w->memory = map(w, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -167,6 +175,7 @@ static const struct {
 	const char *help;
 } kinds[] = {
 	{ "anon", map_anon, "private anonymous memory in 4 KiB pages" },
+	{ "apart", map_apart, "the same, the hot part in a mapping of its own" },
 	{ "huge", map_huge, "private anonymous memory in huge pages" },
 	{ "file", map_file, "a file, mapped shared" },
 	{ "shared", map_shared, "memory that another process has mapped too" },
