@@ -7,6 +7,7 @@
 
 #include "fs/check/check.h"
 #include "fs/exec/exec.h"
+#include "fs/fstab.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/daemon.h"
 #include "fs/fuse/session.h"
@@ -78,9 +79,39 @@ static int take_options(int argc, char **argv, struct options *options)
 	return borrowed_privileges() ? borrowed_check(options) : 0;
 }
 
-int main(int argc, char **argv)
+/* Return: the exit status. */
+static int main_mount(int argc, char **argv)
 {
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
+	int r = take_options(argc, argv, &options);
+
+	if (r)
+		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
+	/* -d is for a person to watch. */
+	options.foreground |= options.debug;
+	log_setup(options.log_level, false);
+	return main_serve(&options) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* What mount(8) wants done.  Return: the exit status. */
+static int main_helper(int argc, char **argv)
+{
+	_cleanup_free_ char **words = NULL;
+	struct options options = { 0 };
+	bool fake;
+	int nr = fstab_helper_words(argc, argv, &words, &fake), r;
+
+	if (nr < 0)
+		return EXIT_FAILURE;
+	if (!fake)
+		return main_mount(nr, words);
+	r = take_options(nr, words, &options);
+	options_free(&options);
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
 	int r = borrowed_set_aside();
 
 	if (r) {
@@ -91,14 +122,10 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	argv = title_take(argc, argv);
+	if (fstab_is_helper(argv[0]))
+		return main_helper(argc, argv);
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].main(argc, argv);
-	r = take_options(argc, argv, &options);
-	if (r)
-		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_FAILURE;
-	/* -d is for a person to watch. */
-	options.foreground |= options.debug;
-	log_setup(options.log_level, false);
-	return main_serve(&options) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return main_mount(argc, argv);
 }

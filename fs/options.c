@@ -11,6 +11,7 @@
 
 #include "access/access.h"
 #include "engine/damon.h"
+#include "fs/fstab.h"
 #include "fs/options.h"
 #include "util/cleanup.h"
 #include "version.h"
@@ -63,7 +64,7 @@ static const struct option_word sandboxes[] = {
 
 /* clang-format off */
 static const char help[] =
-	"Usage: %s [options] MOUNTPOINT\n"
+	"Usage: %s [options] [SOURCE] MOUNTPOINT\n"
 	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
 	"       %s status [--json] [MOUNTPOINT...]\n"
 	"       %s upgrade [MOUNTPOINT...]\n"
@@ -274,10 +275,9 @@ static int note_method(struct options *options)
 	return fuse_opt_add_opt_escaped(&options->absolute_method, option) ? -ENOMEM : 0;
 }
 
-/* Notes the words of main() but the mount point; the method counts as said last. */
+/* Notes the words of main() but source and mount point; the method counts as said last. */
 static int note_words(int argc, char **argv, struct options *options)
 {
-	bool found = false;
 	size_t nr = 0;
 
 	options->program = argv[0];
@@ -286,33 +286,87 @@ static int note_words(int argc, char **argv, struct options *options)
 		return -ENOMEM;
 	/* Behind `--' there are no options. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
-		if (!strcmp(argv[i], "-o") && i + 1 < argc)
-			options->words[nr++] = argv[i++];
-		else if (argv[i][0] != '-' && !found) {
-			found = true;
+		if (argv[i][0] != '-')
 			continue;
-		}
 		options->words[nr++] = argv[i];
+		if (!strcmp(argv[i], "-o") && i + 1 < argc)
+			options->words[nr++] = argv[++i];
 	}
 	options->words[nr++] = (char *)"-o";
 	options->words[nr] = options->absolute_method;
 	return 0;
 }
 
+/* What is mounted where: the words that are no options. */
+struct places {
+	const char *of[2];
+	size_t nr;
+};
+
+/* Takes a word that libfuse is not to see.  Return: 0, 1 if it is for libfuse, or -1. */
+static int take_word(void *data, const char *word, int key, struct fuse_args *unused)
+{
+	struct places *places = data;
+
+	(void)unused;
+	if (key != FUSE_OPT_KEY_NONOPT)
+		return !fstab_ignores(word);
+	if (places->nr == ARRAY_SIZE(places->of)) {
+		fprintf(stderr, "damonfs: %s: there is a mount point already\n", word);
+		return -1;
+	}
+	places->of[places->nr++] = word;
+	return 0;
+}
+
 /*
- * Copies the words of main() to ARGS, and the default options of each mount: first, so that the
- * user's own win; and before libfuse takes the program file's name for the type, by which others
- * know a damonfs.
+ * Adds the default options of each mount: first, so that the user's own win; and before libfuse
+ * takes the program file's name for the type, by which others know a damonfs.
  */
+static int add_name(const char *source, struct fuse_args *args)
+{
+	_cleanup_free_ char *name = NULL, *list = NULL, *option = NULL;
+
+	/* A source of mount(8) is any text. */
+	if (asprintf(&name, "fsname=%s", source) < 0)
+		name = NULL;
+	if (!name || fuse_opt_add_opt_escaped(&list, name))
+		return -ENOMEM;
+	if (asprintf(&option, "-osubtype=damonfs,default_permissions,%s", list) < 0)
+		option = NULL;
+	return option && !fuse_opt_insert_arg(args, 1, option) ? 0 : -ENOMEM;
+}
+
+/* Adds the mount point again, where libfuse looks for it. */
+static int add_mountpoint(const char *mountpoint, struct fuse_args *args)
+{
+	_cleanup_free_ char *path = NULL;
+
+	/* Not to be taken for an option. */
+	if (asprintf(&path, "%s%s", *mountpoint == '-' ? "./" : "", mountpoint) < 0)
+		path = NULL;
+	return path && !fuse_opt_add_arg(args, path) ? 0 : -ENOMEM;
+}
+
+/* Copies the words of main() that are for libfuse to ARGS.  Return: 0, -EINVAL or -ENOMEM. */
 static int take_words(int argc, char **argv, struct fuse_args *args)
 {
-	int r = fuse_opt_add_arg(args, argv[0]);
+	struct places places = { 0 };
+	const char *source = "damonfs";
+	int r;
 
-	if (!r)
-		r = fuse_opt_add_arg(args, "-ofsname=damonfs,subtype=damonfs,default_permissions");
-	for (int i = 1; !r && i < argc; i++)
-		r = fuse_opt_add_arg(args, argv[i]);
-	return r ? -ENOMEM : 0;
+	*args = (struct fuse_args)FUSE_ARGS_INIT(argc, argv);
+	if (fuse_opt_parse(args, &places, NULL, take_word))
+		return -EINVAL;
+	/* Behind it, libfuse would lose track of what is added. */
+	if (args->argc > 1 && !strcmp(args->argv[args->argc - 1], "--"))
+		free(args->argv[--args->argc]);
+	if (places.nr == 2 && *places.of[0])
+		source = places.of[0];
+	r = add_name(source, args);
+	if (!r && places.nr)
+		r = add_mountpoint(places.of[places.nr - 1], args);
+	return r;
 }
 
 int options_parse(int argc, char **argv, struct options *out)
@@ -321,14 +375,14 @@ int options_parse(int argc, char **argv, struct options *out)
 	int r;
 
 	*out = (struct options){ .uid = getuid(), .gid = getgid() };
-	if (take_words(argc, argv, &out->args))
-		return -ENOMEM;
-	r = fuse_parse_cmdline(&out->args, &cmdline);
+	r = take_words(argc, argv, &out->args);
+	if (!r && fuse_parse_cmdline(&out->args, &cmdline))
+		r = -EINVAL;
 	out->mountpoint = cmdline.mountpoint;
-	if (r) {
+	if (r == -EINVAL)
 		fprintf(stderr, "see damonfs --help\n");
-		return -EINVAL;
-	}
+	if (r)
+		return r;
 	out->foreground = cmdline.foreground;
 	out->debug = cmdline.debug;
 	if (cmdline.show_help) {
@@ -373,6 +427,19 @@ static int add_to_list(char **list, const char *option)
 	return fuse_opt_add_opt(list, option) ? -ENOMEM : 0;
 }
 
+/* Whether allow_root is among them; a name may hold it, too. */
+static bool allows_root(const struct options *options)
+{
+	static const struct fuse_opt words[] = { { "allow_root", 0, 1 }, FUSE_OPT_END };
+	struct fuse_args args = FUSE_ARGS_INIT(options->args.argc, options->args.argv);
+	int found = 0;
+
+	/* If there is no memory, libfuse refuses what is left. */
+	fuse_opt_parse(&args, &found, words, NULL);
+	fuse_opt_free_args(&args);
+	return found;
+}
+
 char *options_for_mount(const struct options *options)
 {
 	const struct fuse_args *args = &options->args;
@@ -390,7 +457,7 @@ char *options_for_mount(const struct options *options)
 			r = add_to_list(&list, word + 2);
 	}
 	/* For the kernel it is the same; libfuse refuses the others. */
-	if (!r && list && strstr(list, "allow_root"))
+	if (!r && allows_root(options))
 		r = add_to_list(&list, "allow_other");
 	return r ? NULL : steal_ptr(list);
 }

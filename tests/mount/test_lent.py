@@ -45,6 +45,17 @@ class LentPrivileges(unittest.TestCase):
             self.assertRegex(out, r'\n.*(denied|refused|privileges|no write access)', words)
             self.assertRegex(out, r'\n0\n$', words)
 
+    def test_what_is_refused_to_a_helper(self):
+        """mount(8)'s names and words lead nowhere else."""
+        for words in ('none secret', 'none public', 'none /dev/fd/0', '-o defaults,x-a,allow_other none own',
+                      '-o "x-a\\,b,comment=\\,,allow_root" none own', '-o nofail,uid=0 none own',
+                      '-s -n -o user,method=simulated:secret/file none own'):
+            out = self.run_inside('ln -s damonfs mount.damonfs; $U ./mount.damonfs %s < fuse 2> said\n'
+                                  'echo status=$?; cat said; grep -c " $PWD/.* fuse" /proc/mounts' % words)
+            self.assertRegex(out, r'^status=1\n', words)
+            self.assertRegex(out, r'\n.*(denied|refused|privileges|no write access)', words)
+            self.assertRegex(out, r'\n0\n$', words)
+
     def test_what_works(self):
         """A mount at a place of one's own, which nobody else may enter, and its end."""
         out = self.run_inside(
@@ -84,4 +95,5 @@ class NothingLent(LentPrivileges):
     """An ordinary user, whose mounts fusermount3 makes and takes away."""
     LEND = 'true'
     test_what_is_refused = None
+    test_what_is_refused_to_a_helper = None
     test_no_service_manager_is_heard = None
