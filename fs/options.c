@@ -66,12 +66,15 @@ static const struct option_word sandboxes[] = {
 static const char help[] =
 	"Usage: %s [options] [SOURCE] MOUNTPOINT\n"
 	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
+	"       %s check [--json] [PID]\n"
+	"       %s lend [-o options] MOUNTPOINT [--] COMMAND [ARGUMENT...]\n"
 	"       %s status [--json] [MOUNTPOINT...]\n"
 	"       %s upgrade [MOUNTPOINT...]\n"
 	"\n"
-	"Mounts the trees of the kernel's DAMON and monitors in user space.  With exec, runs\n"
-	"COMMAND, or a shell, where the tree is at /sys/kernel/mm/damon.  With status, says how\n"
-	"mounts do.  With upgrade, they go on by this version.  See damonfs(8).\n"
+	"Mounts the trees of the kernel's DAMON and monitors in user space.  exec runs COMMAND, or\n"
+	"a shell, where the tree is at /sys/kernel/mm/damon.  check says what works here, for\n"
+	"process PID.  lend mounts for a damonfs that may not.  status says how mounts do; with\n"
+	"upgrade, they go on by this version.  See damonfs(8).\n"
 	"\n"
 	"    -o abi=VERSION         the kernel whose tree it is: 6.1, 6.12, 6.18, 7.0 (default),\n"
 	"                           7.2\n"
@@ -93,7 +96,7 @@ static const char help[] =
 
 static void show_help(const char *program)
 {
-	printf(help, program, program, program, program);
+	printf(help, program, program, program, program, program, program);
 	fuse_cmdline_help();
 	fuse_lowlevel_help();
 }
