@@ -191,14 +191,6 @@ struct damos_stat damos_stat_read(const struct damos_stat *live)
 	};
 }
 
-void damon_report_clear(struct damon_report *report)
-{
-	free(report->stats);
-	free(report->effective_sz);
-	free(report->summary);
-	*report = (struct damon_report){ 0 };
-}
-
 uint64_t damon_min_sz_region(enum damon_ops_id ops, uint64_t addr_unit)
 {
 	if (ops != DAMON_OPS_PADDR)

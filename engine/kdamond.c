@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A kdamond: the worker thread of a context, and its mailbox of commands.
+ * A kdamond: the worker thread of a context.
  *
  * The context belongs to the thread alone.  Others put commands into the mailbox; the thread
  * carries them out while it sleeps between two samples, except DAMON_COMMIT, which waits for the
@@ -13,12 +13,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +26,8 @@
 #include "engine/commit.h"
 #include "engine/context.h"
 #include "engine/found.h"
+#include "engine/kdamond.h"
+#include "engine/mailbox.h"
 #include "engine/report.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
@@ -36,7 +36,6 @@
 #include "engine/watermark.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
-#include "util/guard.h"
 #include "util/log.h"
 #include "util/macros.h"
 #include "util/saturate.h"
@@ -46,84 +45,43 @@
 /* How often a kdamond says how it does. */
 #define STATUS_US 1000000
 
-LOCK_ROLE(mailbox);
-
-struct damon_kdamond {
+struct kdamond {
 	struct task task;
 	char name[16];
 	char *method;
 	struct damon_desc *desc; /* the thread's once it runs */
 	struct damon_callbacks callbacks;
-	int event; /* an eventfd: new mail, or a request to stop */
+	struct mailbox mailbox;
 	atomic_int tid;
 	atomic_bool stopping;
-	atomic_bool commit_waits; /* there is one in the mailbox */
 	_Atomic uint64_t refresh_ms;
-
-	pthread_mutex_t lock;
-	struct damon_command *queue GUARDED_BY(mailbox); /* first come first */
-	bool closed GUARDED_BY(mailbox); /* takes no more commands */
-	bool has_report GUARDED_BY(mailbox); /* that nobody has taken yet */
-	struct damon_report report GUARDED_BY(mailbox);
-	struct damon_status status GUARDED_BY(mailbox);
 
 	/* The thread's: */
 	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when the thread has ended */
-	struct damon_status telling; /* room for the next status: others wait for the mailbox */
+	/* Room for the next ones: others wait for the mailbox. */
+	struct damon_report reporting;
+	struct damon_status telling;
 	uint64_t next_refresh, next_status; /* us */
 };
 
-DEFINE_LOCK(mailbox, mailbox, struct damon_kdamond, lock);
-
-void damon_command_clear(struct damon_command *command)
-{
-	damon_desc_free(command->desc);
-	damon_report_clear(&command->report);
-	free(command->tried);
-	free(command->found);
-	*command = (struct damon_command){ 0 };
-}
-
-/*
- * Takes the first command that may run now: a commit only if COMMITS, a collection only if
- * COLLECTS.  Return: it or NULL.
- */
-static struct damon_command *take_command(struct damon_kdamond *k, bool commits, bool collects)
-{
-	struct damon_command **at, *command = NULL;
-
-	mailbox_lock(k);
-	for (at = &k->queue; *at; at = &(*at)->next) {
-		if (((*at)->kind == DAMON_COMMIT && !commits) ||
-		    ((*at)->kind == DAMON_COLLECT_TRIED && !collects))
-			continue;
-		command = *at;
-		*at = command->next;
-		break;
-	}
-	mailbox_unlock(k);
-	return command;
-}
-
 /* Makes a report every refresh_ms, for whoever takes it. */
-static void kdamond_refresh(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+static void kdamond_refresh(struct kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
 	uint64_t ms = atomic_load_explicit(&k->refresh_ms, memory_order_relaxed);
 
 	if (!ms || now < k->next_refresh)
 		return;
 	k->next_refresh = add_sat(now, mul_sat(ms, 1000));
-	mailbox_lock(k);
-	k->has_report = !damon_report_fill(&k->report, ctx);
-	mailbox_unlock(k);
+	if (damon_report_fill(&k->reporting, ctx))
+		mailbox_drop_report(&k->mailbox);
+	else
+		mailbox_leave_report(&k->mailbox, &k->reporting);
 }
 
 /* Says how it does, if it has not for a while. */
-static void kdamond_tell(struct damon_kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+static void kdamond_tell(struct kdamond *k, const struct damon_ctx *ctx, uint64_t now)
 {
-	struct damon_status told;
-
 	if (now < k->next_status)
 		return;
 	k->next_status = add_sat(now, STATUS_US);
@@ -131,11 +89,7 @@ static void kdamond_tell(struct damon_kdamond *k, const struct damon_ctx *ctx, u
 		log_debug("%s: no memory for its status", k->name);
 		return;
 	}
-	mailbox_lock(k);
-	told = k->status;
-	k->status = k->telling;
-	mailbox_unlock(k);
-	k->telling = told;
+	mailbox_leave_status(&k->mailbox, &k->telling);
 }
 
 static int kdamond_commit(struct damon_ctx *ctx, struct damon_command *command)
@@ -162,14 +116,6 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 	return -EINVAL;
 }
 
-/* A commit outdates the last report. */
-static void drop_report(struct damon_kdamond *k)
-{
-	mailbox_lock(k);
-	k->has_report = false;
-	mailbox_unlock(k);
-}
-
 /* Whether the kdamond survives a failed command: since Linux 6.14. */
 static bool survives(const struct damon_ctx *ctx)
 {
@@ -177,8 +123,7 @@ static bool survives(const struct damon_ctx *ctx)
 }
 
 /* Carries COMMAND out.  Return: 0, or the negative errno that ends the kdamond. */
-static int handle_command(struct damon_kdamond *k, struct damon_ctx *ctx,
-			  struct damon_command *command)
+static int handle_command(struct kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
 {
 	int r = carry_out(ctx, command);
 
@@ -189,20 +134,22 @@ static int handle_command(struct damon_kdamond *k, struct damon_ctx *ctx,
 		k->failed = command;
 		return r;
 	}
+	/* A commit outdates the last report. */
 	if (!r && command->kind == DAMON_COMMIT)
-		drop_report(k);
+		mailbox_drop_report(&k->mailbox);
 	if (r <= 0)
 		command->done(command);
 	return 0;
 }
 
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
-static int handle_commands(struct damon_kdamond *k, struct damon_ctx *ctx, bool commits)
+static int handle_commands(struct kdamond *k, struct damon_ctx *ctx, bool commits)
 {
 	int r = 0;
 
 	while (!r) {
-		struct damon_command *command = take_command(k, commits, !ctx->collecting);
+		struct damon_command *command =
+			mailbox_take(&k->mailbox, commits, !ctx->collecting);
 
 		if (command) {
 			r = handle_command(k, ctx, command);
@@ -235,10 +182,9 @@ static int poll_until(struct pollfd *files, nfds_t nr, uint64_t deadline)
 }
 
 /* Sleeps until DEADLINE, or until asked to stop; carries out commands meanwhile. */
-static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t deadline,
-		       bool commits)
+static int sleep_until(struct kdamond *k, struct damon_ctx *ctx, uint64_t deadline, bool commits)
 {
-	struct pollfd mail = { .fd = k->event, .events = POLLIN };
+	struct pollfd mail = { .fd = k->mailbox.event, .events = POLLIN };
 
 	while (!atomic_load(&k->stopping)) {
 		uint64_t count;
@@ -249,7 +195,8 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 				return 0;
 			continue;
 		}
-		if (read(k->event, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
+		if (read(k->mailbox.event, &count, sizeof(count)) < 0 && errno != EAGAIN &&
+		    errno != EINTR)
 			return -errno;
 		r = handle_commands(k, ctx, commits);
 		if (r)
@@ -259,7 +206,7 @@ static int sleep_until(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t 
 }
 
 /* Rests for REST us, as no scheme is active, or it is paused. */
-static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t rest,
+static int pause_for(struct kdamond *k, struct damon_ctx *ctx, uint64_t rest,
 		     const struct schedule *schedule)
 {
 	int r;
@@ -272,10 +219,10 @@ static int pause_for(struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t re
 }
 
 /* Carries out the commands that had to wait while it slept. */
-static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
+static int handle_rest(struct kdamond *k, struct damon_ctx *ctx)
 {
 	bool commits = abi_commits_at_any_time(ctx->abi) &&
-		       atomic_exchange(&k->commit_waits, false);
+		       atomic_exchange(&k->mailbox.commit_waits, false);
 
 	if (!commits && !ctx->collecting)
 		return 0;
@@ -286,14 +233,14 @@ static int handle_rest(struct damon_kdamond *k, struct damon_ctx *ctx)
 }
 
 /* Whether there is a command that has to wait for the end of a sampling interval. */
-static bool command_waits(struct damon_kdamond *k, const struct damon_ctx *ctx)
+static bool command_waits(struct kdamond *k, const struct damon_ctx *ctx)
 {
 	return ctx->collecting ||
-	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->commit_waits));
+	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->mailbox.commit_waits));
 }
 
 /* Logs that nothing was sampled for US. */
-static void tell_missed(const struct damon_kdamond *k, struct damon_ctx *ctx, uint64_t us)
+static void tell_missed(const struct kdamond *k, struct damon_ctx *ctx, uint64_t us)
 {
 	ctx->missed += us / schedule_step(ctx);
 	log_info("%s: took no samples for %.1f s (%" PRIu64
@@ -302,8 +249,8 @@ static void tell_missed(const struct damon_kdamond *k, struct damon_ctx *ctx, ui
 }
 
 /* Whether it awoke so long after DUE, at NOW, that it begins anew: see schedule_stood_still(). */
-static bool stood_still(const struct damon_kdamond *k, struct damon_ctx *ctx,
-			struct schedule *schedule, uint64_t due, uint64_t now)
+static bool stood_still(const struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule,
+			uint64_t due, uint64_t now)
 {
 	uint64_t late = schedule_stood_still(schedule, ctx, due, now);
 
@@ -315,8 +262,8 @@ static bool stood_still(const struct damon_kdamond *k, struct damon_ctx *ctx,
 }
 
 /* The regions are prepared, by work that began at BEGAN. */
-static void note_prepared(const struct damon_kdamond *k, struct damon_ctx *ctx,
-			  struct schedule *schedule, uint64_t began)
+static void note_prepared(const struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule,
+			  uint64_t began)
 {
 	schedule->prepared = clock_us();
 	if (schedule_is_standstill(ctx, schedule->prepared - began))
@@ -326,9 +273,10 @@ static void note_prepared(const struct damon_kdamond *k, struct damon_ctx *ctx,
 /*
  * Sleeps through the sampling intervals that need no worker, if there are any.  Return: how many.
  */
-static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
+static uint64_t doze(struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
-	struct pollfd files[] = { { .fd = k->event, .events = POLLIN }, { .events = POLLIN } };
+	struct pollfd files[] = { { .fd = k->mailbox.event, .events = POLLIN },
+				  { .events = POLLIN } };
 	uint64_t step = schedule_step(ctx), until, rounds, refresh = UINT64_MAX;
 
 	if (atomic_load(&k->refresh_ms))
@@ -354,7 +302,7 @@ static uint64_t doze(struct damon_kdamond *k, struct damon_ctx *ctx, struct sche
 }
 
 /* Runs one sampling interval, or all those before the next one in which something is due. */
-static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
+static int sample_once(struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
 {
 	uint64_t due, missed;
 	int r;
@@ -381,7 +329,7 @@ static int sample_once(struct damon_kdamond *k, struct damon_ctx *ctx, struct sc
 	return r ? r : handle_rest(k, ctx);
 }
 
-static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
+static int monitor(struct kdamond *k, struct damon_ctx *ctx)
 {
 	struct schedule schedule = { .deadline = clock_us() };
 	int r = 0;
@@ -405,23 +353,21 @@ static int monitor(struct damon_kdamond *k, struct damon_ctx *ctx)
 }
 
 /* Answers everything that is still waiting. */
-static void close_mailbox(struct damon_kdamond *k)
+static void answer_all(struct kdamond *k)
 {
 	struct damon_command *command;
 
-	mailbox_lock(k);
-	k->closed = true;
-	mailbox_unlock(k);
+	mailbox_close(&k->mailbox);
 	k->callbacks.ended(k->callbacks.argument);
 	if (k->failed)
 		k->failed->done(k->failed);
-	while ((command = take_command(k, true, true))) {
+	while ((command = mailbox_take(&k->mailbox, true, true))) {
 		command->error = -ECANCELED;
 		command->done(command);
 	}
 }
 
-static int kdamond_become(const struct damon_kdamond *k, const struct caller *caller)
+static int kdamond_become(const struct kdamond *k, const struct caller *caller)
 {
 	int r = caller_become(caller);
 
@@ -433,7 +379,7 @@ static int kdamond_become(const struct damon_kdamond *k, const struct caller *ca
 
 static void kdamond_main(void *argument)
 {
-	struct damon_kdamond *k = argument;
+	struct kdamond *k = argument;
 	struct damon_ctx *ctx = NULL;
 	struct damon_command *collecting = NULL;
 	int r;
@@ -469,145 +415,107 @@ static void kdamond_main(void *argument)
 	}
 	damon_ctx_free(ctx);
 	access_sessions_close(k->sessions);
-	close_mailbox(k);
+	answer_all(k);
 	if (collecting) {
 		collecting->error = -ECANCELED;
 		collecting->done(collecting);
 	}
 }
 
-static struct damon_kdamond *kdamond_free(struct damon_kdamond *k)
+void kdamond_free(struct kdamond *k)
 {
-	if (k->event >= 0)
-		close(k->event);
+	mailbox_clear(&k->mailbox);
 	damon_desc_free(k->desc);
-	damon_report_clear(&k->report);
-	damon_status_clear(&k->status);
+	damon_report_clear(&k->reporting);
 	damon_status_clear(&k->telling);
-	pthread_mutex_destroy(&k->lock);
 	free(k->method);
 	free(k);
+}
+
+/* Return: a kdamond that does not run yet, or NULL after saying why. */
+static struct kdamond *kdamond_new(struct damon_desc *desc, const char *method, unsigned int number,
+				   const struct damon_callbacks *callbacks)
+{
+	struct kdamond *k = calloc(1, sizeof(*k));
+	int r = k ? mailbox_init(&k->mailbox) : -ENOMEM;
+
+	if (r) {
+		log_error("kdamond.%u: cannot start: %s", number, strerror(-r));
+		damon_desc_free(desc);
+		free(k);
+		return NULL;
+	}
+	k->desc = desc;
+	k->callbacks = *callbacks;
+	snprintf(k->name, sizeof(k->name), "kdamond.%u", number % 1000000);
+	k->method = strdup(method);
+	if (k->method)
+		return k;
+	log_error("%s: cannot start: %s", k->name, strerror(ENOMEM));
+	kdamond_free(k);
 	return NULL;
 }
 
-int damon_start(struct damon_desc *desc, const char *method, unsigned int number, bool as_process,
-		const struct damon_callbacks *callbacks, struct damon_kdamond **out)
+int kdamond_start(struct damon_desc *desc, const char *method, unsigned int number, bool as_process,
+		  const struct damon_callbacks *callbacks, struct kdamond **out)
 {
-	struct damon_kdamond *k = calloc(1, sizeof(*k));
+	struct kdamond *k = kdamond_new(desc, method, number, callbacks);
 	int r;
 
-	if (!k) {
-		damon_desc_free(desc);
+	if (!k)
 		return -ENOMEM;
-	}
-	pthread_mutex_init(&k->lock, NULL);
-	k->desc = desc;
-	k->callbacks = *callbacks;
-	k->method = strdup(method);
-	k->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	snprintf(k->name, sizeof(k->name), "kdamond.%u", number % 1000000);
-	if (!k->method || k->event < 0) {
-		log_error("%s: cannot start: %s", k->name, strerror(errno));
-		kdamond_free(k);
-		return -ENOMEM;
-	}
+	/* The thread may use it before this returns. */
 	*out = k;
 	r = as_process ? access_start_shared() : 0;
 	if (!r)
 		r = task_start(&k->task, as_process, kdamond_main, k);
-	if (r) {
-		log_error(
-			"%s: cannot start its thread: %s; raise damonfs's limits on processes and "
-			"memory",
-			k->name, strerror(-r));
-		*out = kdamond_free(k);
-	}
+	if (!r)
+		return 0;
+	log_error("%s: cannot start its thread: %s; raise damonfs's limits on processes and memory",
+		  k->name, strerror(-r));
+	kdamond_free(k);
+	*out = NULL;
 	return r;
 }
 
-static void wake(struct damon_kdamond *k)
-{
-	uint64_t one = 1;
-	ssize_t r;
-
-	do {
-		r = write(k->event, &one, sizeof(one));
-	} while (r < 0 && errno == EINTR);
-	/* It fails only when full, and then the thread is already woken. */
-	if (r < 0 && errno != EAGAIN)
-		log_error("%s: cannot wake its thread: %s", k->name, strerror(errno));
-}
-
-void damon_stop(struct damon_kdamond *k)
+void kdamond_stop(struct kdamond *k)
 {
 	atomic_store(&k->stopping, true);
-	wake(k);
+	mailbox_wake(&k->mailbox, k->name);
 }
 
-int damon_call(struct damon_kdamond *k, struct damon_command *command)
+int kdamond_call(struct kdamond *k, struct damon_command *command)
 {
-	struct damon_command **at;
-	bool closed;
+	int r = mailbox_put(&k->mailbox, command);
 
-	mailbox_lock(k);
-	closed = k->closed;
-	command->next = NULL;
-	for (at = &k->queue; *at; at = &(*at)->next)
-		;
-	if (!closed)
-		*at = command;
-	if (command->kind == DAMON_COMMIT)
-		atomic_store(&k->commit_waits, true);
-	mailbox_unlock(k);
-	if (closed)
-		return -EINVAL;
-	wake(k);
-	return 0;
+	if (!r)
+		mailbox_wake(&k->mailbox, k->name);
+	return r;
 }
 
-void damon_set_refresh(struct damon_kdamond *k, uint64_t ms)
+void kdamond_set_refresh(struct kdamond *k, uint64_t ms)
 {
 	atomic_store(&k->refresh_ms, ms);
 	/* It may sleep for longer than that. */
-	wake(k);
+	mailbox_wake(&k->mailbox, k->name);
 }
 
-bool damon_take_report(struct damon_kdamond *k, struct damon_report *out)
+bool kdamond_take_report(struct kdamond *k, struct damon_report *out)
 {
-	bool has;
-
-	mailbox_lock(k);
-	has = k->has_report;
-	if (has) {
-		*out = k->report;
-		k->report = (struct damon_report){ 0 };
-		k->has_report = false;
-	}
-	mailbox_unlock(k);
-	return has;
+	return mailbox_take_report(&k->mailbox, out);
 }
 
-int damon_get_status(struct damon_kdamond *k, struct damon_status *out)
+int kdamond_get_status(struct kdamond *k, struct damon_status *out)
 {
-	int r;
-
-	mailbox_lock(k);
-	r = damon_status_copy(&k->status, out);
-	mailbox_unlock(k);
-	return r;
+	return mailbox_read_status(&k->mailbox, out);
 }
 
-pid_t damon_kdamond_tid(struct damon_kdamond *k)
+pid_t kdamond_tid(struct kdamond *k)
 {
 	return atomic_load(&k->tid);
 }
 
-void damon_wait(struct damon_kdamond *k)
+void kdamond_wait(struct kdamond *k)
 {
 	task_join(&k->task);
-}
-
-void damon_free(struct damon_kdamond *k)
-{
-	kdamond_free(k);
 }

@@ -49,22 +49,3 @@ int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, 
 		fill_target(&status->targets[t], ctx, &ctx->targets[t]);
 	return 0;
 }
-
-int damon_status_copy(const struct damon_status *status, struct damon_status *out)
-{
-	struct damon_target_status *targets = calloc(status->nr_targets + 1, sizeof(*targets));
-
-	if (!targets)
-		return -ENOMEM;
-	*out = *status;
-	out->targets = targets;
-	if (status->nr_targets)
-		memcpy(targets, status->targets, status->nr_targets * sizeof(*targets));
-	return 0;
-}
-
-void damon_status_clear(struct damon_status *status)
-{
-	free(status->targets);
-	*status = (struct damon_status){ 0 };
-}

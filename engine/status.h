@@ -11,7 +11,4 @@
  */
 int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, uint64_t now);
 
-/* Return: 0 and a copy in *OUT, for damon_status_clear(), or -ENOMEM. */
-int damon_status_copy(const struct damon_status *status, struct damon_status *out);
-
 #endif

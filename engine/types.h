@@ -9,7 +9,7 @@
 #define DAMONFS_ENGINE_TYPES_H
 
 #include "access/access.h"
-#include "engine/damon.h"
+#include "engine/command.h"
 #include "util/macros.h"
 
 /* Minimum size of a region and alignment of its bounds: a page; see damon_min_sz_region(). */

@@ -14,7 +14,7 @@ struct saver;
 
 /* State that the files' functions share, one per mount: struct tree.owner. */
 struct damonfs {
-	const char *method; /* for damon_start() */
+	const char *method; /* for kdamond_start() */
 	bool processes; /* kdamonds are processes to others */
 	uint64_t mounted_since, serves_since; /* ns of clock_ns() */
 	unsigned int restarts; /* daemons that served the mount before */

@@ -62,12 +62,12 @@ static int lend(const struct options *options, char **argv)
 {
 	_cleanup_free_ char *for_mount = options_for_mount(options);
 	struct mountpoint mountpoint;
-	/* libfuse would take the number for its own. */
+	/* So that the mount's own is another one, which the command does not inherit. */
 	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
 	int fd, status;
 
-	if (!for_mount)
-		return lend_fail("options", -ENOMEM);
+	if (!for_mount || reserved < 0)
+		return lend_fail("descriptors", for_mount ? -errno : -ENOMEM);
 	fd = mountpoint_mount(options->mountpoint, for_mount, true, &mountpoint);
 	if (fd < 0)
 		return lend_fail(options->mountpoint, fd);

@@ -202,7 +202,7 @@ void run_stop(struct run *run)
 	struct damonfs *damonfs = run->tree->owner;
 
 	answerer_post_late(damonfs->answerer, &run->late);
-	damon_stop(run->kdamond);
+	kdamond_stop(run->kdamond);
 }
 
 /* From now on it must not be left behind: that event would finish after the run is freed. */
@@ -218,7 +218,7 @@ static void finish_ended(struct event *event)
 	struct run *run = container_of(event, struct run, end);
 
 	/* Its thread may still have commands to answer, which others wait for. */
-	damon_wait(run->kdamond);
+	kdamond_wait(run->kdamond);
 	end(run);
 }
 
@@ -239,8 +239,8 @@ static int start_kdamond(struct run *run)
 	struct damonfs *damonfs = run->tree->owner;
 
 	/* Both events need the tree's lock, which we hold: the fields may be set later. */
-	return damon_start(steal_ptr(run->desc), damonfs->method, run->number, damonfs->processes,
-			   &callbacks, &run->kdamond);
+	return kdamond_start(steal_ptr(run->desc), damonfs->method, run->number, damonfs->processes,
+			     &callbacks, &run->kdamond);
 }
 
 WITH_LOCK(tree_role) static void opened(struct errand *errand)
@@ -322,7 +322,7 @@ struct run *run_free(struct run *run)
 		return NULL;
 	}
 	if (run && run->kdamond)
-		damon_free(run->kdamond);
+		kdamond_free(run->kdamond);
 	if (run)
 		text_clear(&run->kept);
 	free(run);
@@ -347,7 +347,7 @@ bool runs_stop(struct tree *tree)
 	damonfs->stopping = true;
 	DL_FOREACH(damonfs->runs, run)
 		if (run->kdamond)
-			damon_stop(run->kdamond);
+			kdamond_stop(run->kdamond);
 	return !damonfs->runs && !damonfs->nr_errands;
 }
 

@@ -9,7 +9,7 @@
 #ifndef DAMONFS_FS_RUN_H
 #define DAMONFS_FS_RUN_H
 
-#include "engine/damon.h"
+#include "engine/kdamond.h"
 #include "fs/damonfs.h"
 #include "fs/errand.h"
 #include "fs/tree/node.h"
@@ -26,7 +26,7 @@ struct held {
 /* All of it is under the tree's lock, unless noted otherwise. */
 struct run {
 	struct tree *tree;
-	struct damon_kdamond *kdamond; /* NULL until its processes are open */
+	struct kdamond *kdamond; /* NULL until its processes are open */
 	enum run_state state;
 	int start_result; /* the errand's, then the kdamond's, until `start' is posted */
 	int result; /* the same, once the state is not RUN_STARTING */

@@ -404,7 +404,7 @@ int debugfs_show_kdamond_pid(struct dir *dir, const struct process_caller *reade
 {
 	const struct run *run = debugfs_context_of(dir)->run;
 	/* While its processes are being opened it has none. */
-	pid_t tid = run_has_thread(run) && run->kdamond ? damon_kdamond_tid(run->kdamond) : 0;
+	pid_t tid = run_has_thread(run) && run->kdamond ? kdamond_tid(run->kdamond) : 0;
 
 	(void)reader;
 	return tid ? text_add(out, "%d\n", tid) : text_add(out, "none\n");

@@ -240,7 +240,7 @@ static int stop_next(struct root_dir *root)
 		return 0;
 	if (!debugfs_is_running(context) || !context->run->kdamond)
 		return -EPERM;
-	damon_stop(context->run->kdamond);
+	kdamond_stop(context->run->kdamond);
 	return STORE_HELD;
 }
 

@@ -43,8 +43,7 @@ int module_show_pid(struct dir *dir, const struct module_type *type, struct text
 {
 	const struct run *run = type->of(modules_of(dir))->run;
 
-	return text_add(out, "%d\n",
-			run && run->state == RUN_ON ? damon_kdamond_tid(run->kdamond) : -1);
+	return text_add(out, "%d\n", run && run->state == RUN_ON ? kdamond_tid(run->kdamond) : -1);
 }
 
 /* ---- enabled ---- */
@@ -106,7 +105,7 @@ WITH_LOCK(tree_role) static void module_on_started(struct run *run)
 
 	run->on.result = run->result;
 	if (run->kdamond && type->report_ms)
-		damon_set_refresh(run->kdamond, type->report_ms);
+		kdamond_set_refresh(run->kdamond, type->report_ms);
 	if (!run->result)
 		save_on(run);
 }
@@ -275,7 +274,7 @@ static int send_commit(struct dir *dir, struct module *module, struct damon_desc
 		.event = { .run = run_done, .finish = finish_done },
 	};
 	desc->max_total_regions = module->run->regions.nr;
-	r = damon_call(module->run->kdamond, &commit->command);
+	r = kdamond_call(module->run->kdamond, &commit->command);
 	if (r) {
 		commit_free(commit);
 		return r;

@@ -40,7 +40,7 @@ static void refresh_summary(struct module_stat *stat)
 	const struct run *run = stat->module.run;
 	struct damon_report report;
 
-	if (!run || !run->kdamond || !damon_take_report(run->kdamond, &report))
+	if (!run || !run->kdamond || !kdamond_take_report(run->kdamond, &report))
 		return;
 	if (report.summary)
 		stat->summary = *report.summary;

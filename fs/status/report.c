@@ -112,11 +112,10 @@ static json_t *describe_run(const struct run *run)
 	snprintf(name, sizeof(name), "kdamond.%u", run->number);
 	if (!r && run->kdamond)
 		r = json_object_set_new(object, "name", json_string(name)) ||
-				    json_object_set_new(
-					    object, "pid",
-					    json_integer(damon_kdamond_tid(run->kdamond))) ?
+				    json_object_set_new(object, "pid",
+							json_integer(kdamond_tid(run->kdamond))) ?
 			    -ENOMEM :
-			    damon_get_status(run->kdamond, &status);
+			    kdamond_get_status(run->kdamond, &status);
 	if (!r && status.told)
 		r = add_status(object, &status);
 	damon_status_clear(&status);

@@ -21,8 +21,7 @@ static int show_pid(struct dir *base, const struct process_caller *reader, struc
 	const struct run *run = ((struct kdamond_dir *)base)->run;
 
 	(void)reader;
-	return text_add(out, "%d\n",
-			run && run->state == RUN_ON ? damon_kdamond_tid(run->kdamond) : -1);
+	return text_add(out, "%d\n", run && run->state == RUN_ON ? kdamond_tid(run->kdamond) : -1);
 }
 
 static int show_refresh_ms(struct dir *base, const struct process_caller *reader, struct text *out)
@@ -42,7 +41,7 @@ static int store_refresh_ms(struct dir *base, struct write *write, const char *t
 		return r;
 	dir->refresh_ms = (uint32_t)ms;
 	if (dir->run && dir->run->kdamond)
-		damon_set_refresh(dir->run->kdamond, ms);
+		kdamond_set_refresh(dir->run->kdamond, ms);
 	return 0;
 }
 

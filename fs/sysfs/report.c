@@ -26,7 +26,7 @@ void kdamond_refresh(struct kdamond_dir *dir)
 	struct damon_report report;
 
 	if (!dir->run || !dir->run->kdamond || !context ||
-	    !damon_take_report(dir->run->kdamond, &report))
+	    !kdamond_take_report(dir->run->kdamond, &report))
 		return;
 	if (dir->refresh_ms) {
 		report_take_intervals(context, &report);

@@ -43,7 +43,7 @@ WITH_LOCK(tree_role) static void state_on_started(struct run *run)
 
 	run->on.result = run->result;
 	if (run->kdamond)
-		damon_set_refresh(run->kdamond, dir->refresh_ms);
+		kdamond_set_refresh(run->kdamond, dir->refresh_ms);
 	/* One that was on before is kept already, with what it had found. */
 	if (!run->result && !run->resumed)
 		save_on(run);
@@ -288,7 +288,7 @@ static int send(struct kdamond_dir *dir, struct write *write, struct damon_comma
 {
 	struct command_run *c = command_new(dir, &command, apply);
 
-	return c ? hold_for(c, write, damon_call(dir->run->kdamond, &c->command)) : -ENOMEM;
+	return c ? hold_for(c, write, kdamond_call(dir->run->kdamond, &c->command)) : -ENOMEM;
 }
 
 /* ---- commit: the processes are opened first ---- */
@@ -321,7 +321,7 @@ static int send_commit(struct command_run *c)
 			return r;
 		c->nr_regions = c->command.desc->max_total_regions;
 	}
-	return damon_call(run->kdamond, &c->command);
+	return kdamond_call(run->kdamond, &c->command);
 }
 
 static void opened_for_commit(struct errand *errand)

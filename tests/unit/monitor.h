@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "engine/kdamond.h"
 #include "tests/unit/fixture.h"
 
 /* How long anything may take before it counts as stuck. */
@@ -21,7 +22,7 @@ struct monitor {
 	char order[16]; /* s: started, e: ended, c: a command done */
 	size_t nr;
 	int result; /* of started */
-	struct damon_kdamond *kdamond;
+	struct kdamond *kdamond;
 };
 
 struct request {
@@ -108,7 +109,7 @@ static inline void start_with(struct monitor *m, struct damon_desc *desc, const 
 	*m = (struct monitor){ .result = 1 };
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
-	ck_assert_int_eq(damon_start(desc, method, number, false, &callbacks, &m->kdamond), 0);
+	ck_assert_int_eq(kdamond_start(desc, method, number, false, &callbacks, &m->kdamond), 0);
 }
 
 static inline void start(struct monitor *m, struct damon_desc *desc, unsigned int number)
@@ -122,13 +123,13 @@ static inline void start(struct monitor *m, struct damon_desc *desc, unsigned in
 /* Of one that ends, or has ended. */
 static inline void finish(struct monitor *m)
 {
-	damon_wait(m->kdamond);
-	damon_free(m->kdamond);
+	kdamond_wait(m->kdamond);
+	kdamond_free(m->kdamond);
 }
 
 static inline void stop(struct monitor *m, const char *order)
 {
-	damon_stop(m->kdamond);
+	kdamond_stop(m->kdamond);
 	ck_assert_msg(wait_for(m, order), "%s, not %s", m->order, order);
 	finish(m);
 }
@@ -139,7 +140,7 @@ static inline int send_desc(struct monitor *m, struct request *request,
 {
 	*request = (struct request){ .monitor = m,
 				     .command = { .kind = kind, .desc = desc, .done = on_done } };
-	return damon_call(m->kdamond, &request->command);
+	return kdamond_call(m->kdamond, &request->command);
 }
 
 static inline int send_request(struct monitor *m, struct request *request,

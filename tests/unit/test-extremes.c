@@ -248,7 +248,7 @@ static double cpu_of(const struct monitor *m)
 	unsigned long ns = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", damon_kdamond_tid(m->kdamond));
+	snprintf(path, sizeof(path), "/proc/self/task/%d/schedstat", kdamond_tid(m->kdamond));
 	file = fopen(path, "r");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_int_eq(fscanf(file, "%lu", &ns), 1);
@@ -276,7 +276,7 @@ START_TEST(no_interval_makes_it_spin)
 	desc->schemes[0].wmarks.interval = max_ul(other, 1);
 	start(&m, desc, 0);
 	ck_assert(wait_for(&m, "s"));
-	damon_set_refresh(m.kdamond, other);
+	kdamond_set_refresh(m.kdamond, other);
 	usleep(100000);
 	cpu = cpu_of(&m);
 	usleep(300000);

@@ -16,7 +16,7 @@ START_TEST(thread_has_the_number_in_its_name_and_ends_when_told)
 	start(&m, describe(getpid(), 0), 17);
 	ck_assert(wait_for(&m, "s"));
 	ck_assert_int_eq(m.result, 0);
-	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", damon_kdamond_tid(m.kdamond));
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", kdamond_tid(m.kdamond));
 	file = fopen(path, "r");
 	ck_assert_ptr_nonnull(file);
 	ck_assert_ptr_nonnull(fgets(name, sizeof(name), file));
@@ -98,7 +98,7 @@ START_TEST(kdamond_ends_with_its_last_process)
 	ck_assert(wait_for(&m, m.result && death_vectors[_i].method ? "se" : "s"));
 	end_child(child);
 	ended = wait_for(&m, "se");
-	damon_stop(m.kdamond);
+	kdamond_stop(m.kdamond);
 	finish(&m);
 	ck_assert_msg(ended, "it still ran %d s later", PATIENCE_S);
 }
@@ -176,7 +176,7 @@ START_TEST(failed_commit_ends_it_and_is_answered_last)
 		.monitor = &m,
 		.command = { .kind = DAMON_COMMIT, .error = -EINVAL, .done = on_done }
 	};
-	ck_assert_int_eq(damon_call(m.kdamond, &commit.command), 0);
+	ck_assert_int_eq(kdamond_call(m.kdamond, &commit.command), 0);
 	ck_assert_msg(wait_for(&m, "sec"), "%s", m.order);
 	ck_assert_int_eq(send_request(&m, &stats, DAMON_REPORT), -EINVAL);
 	finish(&m);
@@ -217,7 +217,7 @@ START_TEST(two_collections_at_once_are_both_answered)
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(send_request(&m, &tried[i], DAMON_COLLECT_TRIED), 0);
 	both = wait_for(&m, "scc");
-	damon_stop(m.kdamond);
+	kdamond_stop(m.kdamond);
 	finish(&m);
 	for (int i = 0; i < 2; i++)
 		damon_command_clear(&tried[i].command);
@@ -244,7 +244,7 @@ START_TEST(many_kdamonds_run_at_once)
 		damon_command_clear(&requests[i].command);
 	}
 	for (unsigned int i = 0; i < MANY; i++)
-		damon_stop(monitors[i].kdamond);
+		kdamond_stop(monitors[i].kdamond);
 	for (unsigned int i = 0; i < MANY; i++)
 		stop(&monitors[i], "sce");
 }
