@@ -11,13 +11,14 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def main():
-    sys.path.insert(0, HERE)
+def main(here=HERE):
+    """Runs the tests in HERE that were named, or all of them."""
+    sys.path.insert(0, here)
     loader = unittest.TestLoader()
     if sys.argv[1:]:
         suite = loader.loadTestsFromNames(sys.argv[1:])
     else:
-        suite = loader.discover(HERE)
+        suite = loader.discover(here)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     for test, reason in result.skipped:
         print('SKIPPED %s: %s' % (test, reason))
