@@ -187,7 +187,9 @@ static int process_ask(const struct process *process)
 	int r = process_may(process, CALLER_WATCH, NAMING_MS);
 
 	if (r == -EPERM)
-		log_info("user %u may not watch pid %d: the kernel does not let them trace it",
+		log_info("user %u may not watch pid %d: the kernel does not let them trace it, "
+			 "unless it is theirs and has no capabilities that they lack, or they have "
+			 "CAP_SYS_PTRACE",
 			 process->caller->uid, process->given_pid);
 	if (r == -EAGAIN)
 		log_info("user %u cannot watch pid %d: the process `damonfs:agent', which asks the "

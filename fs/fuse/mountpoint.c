@@ -267,6 +267,20 @@ static int open_place_patiently(const char *path, struct mount_line *line)
 	return fd;
 }
 
+/* What to do about a mount that cannot be made. */
+static void say_what_is_missing(void)
+{
+	_cleanup_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		log_error("cannot open /dev/fuse: %s (for a container: --device /dev/fuse)",
+			  strerror(errno));
+	else if (!capable_of(CAP_SYS_ADMIN))
+		log_error("mounting takes CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), "
+			  "or " HELPER
+			  ", or somebody who mounts and passes a descriptor of /dev/fuse");
+}
+
 /* libfuse keeps a few bytes for good. */
 static int open_channel(const char *path, const char *options)
 {
@@ -293,8 +307,10 @@ int mountpoint_mount(const char *path, const char *options, bool stays_privilege
 	if (r)
 		return r;
 	fd = open_channel(path, options);
-	if (fd < 0)
+	if (fd < 0) {
+		say_what_is_missing();
 		return -EIO; /* libfuse has said why */
+	}
 	place = open_place_patiently(path, &line);
 	if (place >= 0)
 		out->id = line.id;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "access/rights/privileges.h"
 #include "fs/tree/answer.h"
 #include "util/cleanup.h"
 #include "util/guard.h"
@@ -245,8 +246,11 @@ int write_caller(const struct write *write, struct caller **out)
 			 write->writer.uid);
 	else if (r)
 		log_info("refused a write by user %u (pid %d): cannot tell what both the writer "
-			 "and the opener of the file may do: %s",
-			 write->writer.uid, write->writer.pid, strerror(-r));
+			 "and the opener of the file may do: %s%s",
+			 write->writer.uid, write->writer.pid, strerror(-r),
+			 capable_of(CAP_SYS_PTRACE) ? "" :
+						      "; add CAP_SYS_PTRACE (for a container: "
+						      "--cap-add SYS_PTRACE)");
 	return r;
 }
 
