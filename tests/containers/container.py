@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import unittest
 
-from damon import BUILD, MIB, WORKLOAD, hot_regions, overlap, until
+from damon import DAMONFS, MIB, WORKLOAD, hot_regions, overlap, until
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
 PAGE = os.path.join(TOP, 'docs/containers.md')
@@ -53,15 +53,19 @@ def page_path():
                 'exec %s build --isolation chroot --network host --build-arg BASE=localhost/debian '
                 '-v %s:/var/cache/apt/archives "${@:2}"\n' % (podman_path, apt))
     os.chmod(os.path.join(directory, 'podman'), 0o755)
-    os.symlink(os.path.abspath(os.path.join(BUILD, 'fs/damonfs')), directory + '/damonfs')
-    os.symlink(os.path.join(TOP, 'packaging/hot'), directory + '/hot')
+    for program in (DAMONFS, WORKLOAD, os.path.join(TOP, 'packaging/hot')):
+        shutil.copy(program, directory)
     return '%s:%s' % (directory, os.environ['PATH'])
 
 
-def run_page(block, timeout=600, **variables):
+def as_page(**variables):
+    """How a command of the page is run."""
+    return {'env': dict(os.environ, PATH=page_path(), **variables)}
+
+
+def run_page(block, timeout=120, **variables):
     """Runs a block of the page as it is written; returns what it wrote."""
-    return command('bash', '-euo', 'pipefail', '-c', block, timeout=timeout,
-                   env=dict(os.environ, PATH=page_path(), **variables))
+    return command('bash', '-euo', 'pipefail', '-c', block, timeout=timeout, **as_page(**variables))
 
 
 @functools.lru_cache(maxsize=None)
@@ -74,6 +78,13 @@ def make_images():
     shutil.copy(WORKLOAD, context + '/workload')
     podman('build', '-q', '--isolation', 'chroot', '-t', 'app', '-f', '-', context, input=APP)
     return said
+
+
+def mounts_from(directory):
+    """Those at it and below, the deepest first."""
+    with open('/proc/self/mounts') as f:
+        points = [line.split()[1] for line in f]
+    return sorted((p for p in points if (p + '/').startswith(directory + '/')), reverse=True)
 
 
 def parse_hot(text):
@@ -99,6 +110,9 @@ class Containers(unittest.TestCase):
         # With those whose namespaces they use.
         for name in podman('ps', '--all', '--quiet').split():
             podman('rm', '--force', '--ignore', '--depend', '--time', '2', name)
+        for point in mounts_from('/run/damonfs'):
+            command('umount', '--lazy', point)
+        shutil.rmtree('/run/damonfs', ignore_errors=True)
 
     def app(self, *options, words=()):
         """A container `app'; returns where its hot block is, and its own pid of it."""
@@ -107,13 +121,17 @@ class Containers(unittest.TestCase):
 
     def truth(self, name):
         self.assertTrue(until(lambda: 'hot_end=' in podman('logs', name), 20), podman('logs', name))
-        return {key: int(value) for key, value in re.findall(r'(\w+)=(\d+)', podman('logs', name))}
+        return self.parse_truth(podman('logs', name))
+
+    @staticmethod
+    def parse_truth(text):
+        return {key: int(value) for key, value in re.findall(r'\b(\w+)=(\d+)\b', text)}
 
     def assert_found(self, text, truth):
         """TEXT is what `hot' wrote: it has found the hot block within 5 %."""
         regions = parse_hot(text)
         # The stack is hot, too, and small.
-        hot = [r for r in hot_regions(regions) if r[1] - r[0] >= MIB]
+        hot = hot_regions([r for r in regions if r[1] - r[0] >= MIB])
         size = sum(r[1] - r[0] for r in hot)
         covered = overlap(hot, truth['hot_start'], truth['hot_end'])
         print('hot: %.3f of what is, %.3f of it covered' % (size / HOT, covered / HOT))
