@@ -236,21 +236,26 @@ static int find_caller(const struct write *write, struct caller **out)
 	return 0;
 }
 
+/* What to do, if that is why a writer cannot be known. */
+static const char *without_ptrace(void)
+{
+	return capable_of(CAP_SYS_PTRACE) ? "" :
+					    "; add CAP_SYS_PTRACE (for a container: --cap-add "
+					    "SYS_PTRACE), by which damonfs sees who writes";
+}
+
 int write_caller(const struct write *write, struct caller **out)
 {
 	int r = find_caller(write, out);
 
 	if (r == -ESRCH)
 		log_info("refused a write by user %u: it comes from outside the pid namespace of "
-			 "damonfs, where the same pids mean other processes; write from inside",
-			 write->writer.uid);
+			 "damonfs, where the same pids mean other processes; write from inside%s",
+			 write->writer.uid, without_ptrace());
 	else if (r)
 		log_info("refused a write by user %u (pid %d): cannot tell what both the writer "
 			 "and the opener of the file may do: %s%s",
-			 write->writer.uid, write->writer.pid, strerror(-r),
-			 capable_of(CAP_SYS_PTRACE) ? "" :
-						      "; add CAP_SYS_PTRACE (for a container: "
-						      "--cap-add SYS_PTRACE)");
+			 write->writer.uid, write->writer.pid, strerror(-r), without_ptrace());
 	return r;
 }
 

@@ -30,7 +30,7 @@ ROWS = {
     'passed': Row('`young` on a passed descriptor', PASSED, 'auto',
                   ('BPF', 'PERFMON', 'SYS_PTRACE', 'SYS_NICE'), (SECCOMP,), {
                       'BPF': NO_BPF,
-                      'PERFMON': NO_BPF,
+                      'PERFMON': ('the method is `referenced`', r'young is not available: .*--cap-add PERFMON'),
                       'SYS_PTRACE': REFUSED,
                       'SYS_NICE': NO_ADVICE,
                       SECCOMP: NO_BPF}),

@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from damon import DAMONFS, LIBC, Mount, UnprivilegedMount, children_of, open_mount, read, until, write
+from damon import DAMONFS, LIBC, Mount, UnprivilegedMount, children_of, error_of, open_mount, read, until, write
 from users import OWNER, Rights, as_user, running
 
 CLONE_NEWUSER = 0x10000000
@@ -73,6 +73,15 @@ class Namespaces(unittest.TestCase):
             kdamond.state('on')
             self.assertEqual(kdamond.state(), 'on')
             kdamond.state('off')
+
+    def test_who_cannot_see_writers(self):
+        """On such a mount, without CAP_SYS_PTRACE: the log says what it takes."""
+        with UnprivilegedMount(['sys_ptrace'], 'log=info') as mount, \
+                running('sleep', '1000') as process:
+            kdamond, = mount.kdamonds(1)
+            kdamond.target(process.pid)
+            self.assertEqual(error_of(lambda: kdamond.state('on')), errno.ESRCH)
+            self.assertRegex(mount.logged(), r'refused a write by user 0: .*--cap-add SYS_PTRACE')
 
 
 class Container:
