@@ -11,14 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "access/rights/privileges.h"
 #include "fs/check/attempts.h"
 #include "fs/exec/namespace.h"
 #include "fs/fuse/borrowed.h"
 #include "fs/fuse/mountpoint.h"
 #include "util/cleanup.h"
-
-#define DEVICE "/dev/fuse"
 
 /*
  * Calls TRY in a child, which leaves nothing of what it changes.
@@ -53,26 +50,6 @@ static int try_in_child(int (*try)(void), struct access_why *why)
 
 /* ---- mounting ---- */
 
-static int check_device(struct access_why *why)
-{
-	_cleanup_close_ int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	int r = fd < 0 ? -errno : 0;
-
-	if (!r)
-		return 0;
-	if (r == -EACCES && geteuid())
-		return access_because(why, r,
-				      "you may not open " DEVICE ": chmod 666 " DEVICE
-				      ", as most systems have it");
-	if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
-		return access_because(why, r,
-				      "there is no " DEVICE ": modprobe fuse (CONFIG_FUSE_FS); for "
-				      "a container: --device " DEVICE);
-	return access_because(why, r,
-			      "cannot open " DEVICE ": %s; for a container: --device " DEVICE,
-			      strerror(-r));
-}
-
 /* On a directory that nobody else can enter. */
 static int mount_and_leave(void)
 {
@@ -95,18 +72,10 @@ static int mount_and_leave(void)
 int attempt_mount(struct access_why *why)
 {
 	struct access_why said = { 0 };
-	int r = check_device(why);
+	int r = try_in_child(mount_and_leave, &said);
 
-	if (!r)
-		r = try_in_child(mount_and_leave, &said);
-	if (!r || *why->text)
+	if (!r || mountpoint_missing(why))
 		return r;
-	if (!capable_of(CAP_SYS_ADMIN))
-		return access_because(
-			why, r,
-			"%s; " ACCESS_ADD_CAPABILITY("SYS_ADMIN") ", or install "
-								  "fusermount3 (the package fuse3)",
-			*said.text ? said.text : strerror(-r));
 	return access_because(why, r,
 			      "%s; for a container, the profile of AppArmor or seccomp forbids it: "
 			      "--security-opt apparmor=unconfined",
@@ -137,7 +106,7 @@ int attempt_exec(struct access_why *why)
 	if (borrowed_privileges())
 		return access_because(why, -EPERM,
 				      "refused to a program file with privileges (setcap, setuid)");
-	r = check_device(why);
+	r = mountpoint_try_device(why);
 	if (r)
 		return r;
 	r = try_in_child(enter_namespaces, &said);

@@ -30,6 +30,7 @@
 
 #define FD_PATH "/dev/fd/"
 #define HELPER	"fusermount3"
+#define DEVICE	"/dev/fuse"
 
 /* Of /dev/fuse: Documentation/admin-guide/devices.txt. */
 #define FUSE_DEVICE makedev(10, 229)
@@ -267,18 +268,46 @@ static int open_place_patiently(const char *path, struct mount_line *line)
 	return fd;
 }
 
-/* What to do about a mount that cannot be made. */
+int mountpoint_try_device(struct access_why *why)
+{
+	_cleanup_close_ int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	if (!r)
+		return 0;
+	if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
+		return access_because(why, r,
+				      "there is no " DEVICE ": modprobe fuse (CONFIG_FUSE_FS); for "
+				      "a container: --device " DEVICE);
+	if (r == -EACCES && geteuid())
+		return access_because(why, r,
+				      "you may not open " DEVICE ": chmod 666 " DEVICE
+				      ", as most systems have it");
+	return access_because(why, r,
+			      "cannot open " DEVICE ": %s; for a container: --device " DEVICE,
+			      strerror(-r));
+}
+
+int mountpoint_missing(struct access_why *why)
+{
+	int r = mountpoint_try_device(why);
+
+	if (r || capable_of(CAP_SYS_ADMIN))
+		return r;
+	return access_because(
+		why, -EPERM,
+		"mounting takes CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), "
+		"or " HELPER " (the package fuse3), or somebody who mounts and passes "
+		"a descriptor (damonfs lend)");
+}
+
+/* Says what is missing, if that can be told. */
 static void say_what_is_missing(void)
 {
-	_cleanup_close_ int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	struct access_why why;
 
-	if (fd < 0)
-		log_error("cannot open /dev/fuse: %s (for a container: --device /dev/fuse)",
-			  strerror(errno));
-	else if (!capable_of(CAP_SYS_ADMIN))
-		log_error("mounting takes CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), "
-			  "or " HELPER
-			  ", or somebody who mounts and passes a descriptor of /dev/fuse");
+	if (mountpoint_missing(&why))
+		log_error("%s", why.text);
 }
 
 /* libfuse keeps a few bytes for good. */

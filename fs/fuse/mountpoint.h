@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "access/why.h"
 #include "fs/mounts.h"
 
 struct janitor;
@@ -32,6 +33,13 @@ bool mountpoint_is_passed(const char *path);
  */
 int mountpoint_mount(const char *path, const char *options, bool stays_privileged,
 		     struct mountpoint *out);
+
+/*
+ * What stands in the way of a mount: of opening its device; or of mounting at all.
+ * Return: 0, or a negative errno and WHY.
+ */
+int mountpoint_try_device(struct access_why *why);
+int mountpoint_missing(struct access_why *why);
 
 /*
  * The mount at the absolute PATH, which FUSE_FD, a descriptor of /dev/fuse that is left from
