@@ -45,22 +45,22 @@ _damonfs_words() {
 	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
 }
 
-# The first word of the command that exec runs, or nothing.
+# The first word of the command that is run after $1 other words, or nothing.
 _damonfs_command_at() {
-	local i
+	local i others=$1
 	for ((i = 2; i < cword; i++)); do
 		case ${words[i]} in
 		--at | --only | -o) ((i++)) ;;
-		--) echo $((i + 1)) && return ;;
+		--) ((others)) || { echo $((i + 1)) && return; } ;;
 		-*) ;;
-		*) echo "$i" && return ;;
+		*) ((others--)) || { echo "$i" && return; } ;;
 		esac
 	done
 }
 
 _damonfs_exec() {
 	local at
-	at=$(_damonfs_command_at)
+	at=$(_damonfs_command_at 0)
 	case $prev in
 	--at) [[ $at ]] || { _damonfs_places && return; } ;;
 	--only) [[ $at ]] || { _damonfs_words 'sysfs debugfs' && return; } ;;
@@ -71,6 +71,19 @@ _damonfs_exec() {
 		_damonfs_words '--at --only -o --help --'
 	else
 		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+	fi
+}
+
+_damonfs_lend() {
+	local at
+	at=$(_damonfs_command_at 1)
+	if [[ $at ]]; then
+		_command_offset "$at"
+	elif [[ $cur == -* ]]; then
+		_damonfs_words '-o --help --'
+	else
+		_filedir -d
+		((cword == 2)) || mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -c -- "$cur")
 	fi
 }
 
@@ -91,6 +104,7 @@ _damonfs() {
 	case ${words[1]}:$cword in
 	*:1) ;;
 	exec:*) _damonfs_exec && return ;;
+	lend:*) _damonfs_lend && return ;;
 	status:*) if [[ $cur == -* ]]; then _damonfs_words '--json --help'; else _damonfs_places; fi && return ;;
 	upgrade:*) if [[ $cur == -* ]]; then _damonfs_words --help; else _damonfs_places; fi && return ;;
 	check:*) if [[ $cur == -* ]]; then _damonfs_words '--json --help'; else _pids; fi && return ;;
@@ -100,7 +114,7 @@ _damonfs() {
 	else
 		_filedir -d
 		((cword > 1)) || mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(
-			compgen -W 'exec status upgrade check' -- "$cur")
+			compgen -W 'check exec lend status upgrade' -- "$cur")
 	fi
 }
 

@@ -26,11 +26,12 @@ function __damonfs_options
 		$before{ro,noexec,noatime}\t'of the mount'
 end
 
-set -l commands exec status upgrade check
+set -l commands check exec lend status upgrade
 set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c damonfs -f
 complete -c damonfs -n $none -a exec -d 'Run a command where the trees are at their usual places'
+complete -c damonfs -n $none -a lend -d 'Mount for a damonfs that may not'
 complete -c damonfs -n $none -a status -d 'Say how mounts do'
 complete -c damonfs -n $none -a upgrade -d 'Have mounts go on by the damonfs that is installed'
 complete -c damonfs -n $none -a check -d 'Say what works here'
@@ -43,6 +44,8 @@ complete -c damonfs -n "not __fish_seen_subcommand_from status upgrade check" -s
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -l at -x -a '(__damonfs_mounts)' -d 'Use the damonfs that is mounted there'
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -l only -x -a 'sysfs debugfs' -d 'The tree to show'
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -x -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c damonfs -n '__fish_seen_subcommand_from lend; and test (count (commandline -opc)) -eq 2' -x -a '(__fish_complete_directories)' -d 'Mount point'
+complete -c damonfs -n '__fish_seen_subcommand_from lend; and test (count (commandline -opc)) -gt 2' -x -a '(__fish_complete_subcommand --fcs-skip=3)'
 complete -c damonfs -n '__fish_seen_subcommand_from status upgrade' -a '(__damonfs_mounts)' -d 'Mount point'
 complete -c damonfs -n '__fish_seen_subcommand_from status check' -l json -d 'For programs'
 complete -c damonfs -n '__fish_seen_subcommand_from check' -a '(__fish_complete_pids)'
