@@ -76,9 +76,13 @@ static int lend(const struct options *options, char **argv)
 	return status;
 }
 
-/* The words of a mount: OPTIONS of lend_main(), and the mount point.  Return: how many, or -1. */
+/*
+ * The words of a mount: OPTIONS of lend_main(), and the mount point.
+ * Return: how many; 0 if help is wanted, or -1 if they are wrong.
+ */
 static int mount_words(int argc, char **argv, char **words)
 {
+	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	int nr = 0, option;
 
 	words[nr++] = argv[0];
@@ -88,14 +92,16 @@ static int mount_words(int argc, char **argv, char **words)
 		words[nr++] = (char *)"allow_other";
 	}
 	optind = 2; /* argv[1] is `lend' */
-	while ((option = getopt(argc, argv, "+o:h")) >= 0) {
+	while ((option = getopt_long(argc, argv, "+o:h", longs, NULL)) >= 0) {
 		if (option != 'o')
-			return -1;
+			return option == 'h' ? 0 : -1;
 		words[nr++] = (char *)"-o";
 		words[nr++] = optarg;
 	}
 	if (argc - optind < 2)
 		return -1;
+	/* Whatever it begins with. */
+	words[nr++] = (char *)"--";
 	words[nr++] = argv[optind++];
 	if (!strcmp(argv[optind], "--"))
 		optind++;
@@ -105,20 +111,24 @@ static int mount_words(int argc, char **argv, char **words)
 int lend_main(int argc, char **argv)
 {
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
-	_cleanup_free_ char **words = calloc(2 * (size_t)argc + 3, sizeof(*words));
+	_cleanup_free_ char **words = calloc(2 * (size_t)argc + 4, sizeof(*words));
 	int nr, r;
 
 	if (!words)
 		return lend_fail("options", -ENOMEM);
 	nr = mount_words(argc, argv, words);
-	if (nr < 0)
-		return lend_usage(argc > 2 && !strcmp(argv[2], "--help") ? EXIT_SUCCESS :
-									   EXIT_OURS);
+	if (nr <= 0)
+		return lend_usage(nr ? EXIT_OURS : EXIT_SUCCESS);
 	r = options_parse(nr, words, &options);
 	if (r)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_OURS;
 	if (borrowed_privileges() && borrowed_check(&options))
 		return EXIT_OURS;
+	if (mountpoint_is_passed(options.mountpoint)) {
+		fprintf(stderr, "damonfs lend: %s is a mount that was lent already\n",
+			options.mountpoint);
+		return EXIT_OURS;
+	}
 	log_setup(options.log_level, false);
 	return lend(&options, argv + optind);
 }

@@ -227,6 +227,21 @@ class Lend(unittest.TestCase):
         status, out, _ = self.lend('grep', self.place, '/proc/self/mounts', options=('-o', 'ro', '-o', 'fsname=lent'))
         self.assertEqual(status, 0)
         self.assertRegex(out, r'^lent \S+ fuse\.damonfs ro,.*allow_other')
-        for words in [[], [self.place], ['-x', self.place, 'true'], ['/nonexistent', 'true']]:
-            done = subprocess.run([DAMONFS, 'lend', *words], capture_output=True, check=False)
+        for words in [[], [self.place], ['-x', self.place, 'true'], ['/nonexistent', 'true'],
+                      ['--', '-x', 'true'], ['/dev/fd/0', 'true']]:
+            with open('/dev/fuse', 'rb') as device:
+                done = subprocess.run([DAMONFS, 'lend', *words], stdin=device, capture_output=True, check=False)
             self.assertEqual(done.returncode, 125, words)
+
+    def test_help(self):
+        for word in '-h', '--help':
+            done = subprocess.run([DAMONFS, 'lend', word], capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertIn('Usage:', done.stdout)
+
+    def test_any_name(self):
+        os.mkdir(self.place + '/-x')
+        done = subprocess.run([DAMONFS, 'lend', '--', '-x', 'grep', '-q', self.place + '/-x ', '/proc/self/mounts'],
+                              cwd=self.place, check=False)
+        os.rmdir(self.place + '/-x')
+        self.assertEqual(done.returncode, 0)
