@@ -302,10 +302,10 @@ int physical_space_open(struct access_session *session, struct access_space **ou
 	r = rmap_join(&space->user);
 	if (r) {
 		free(space);
-		return access_because(
-			why, r,
-			"cannot build its reverse map: %s; " ACCESS_ADD_CAPABILITY("SYS_ADMIN"),
-			strerror(-r));
+		return access_because(why, r,
+				      "cannot build its reverse map: %s; " ACCESS_ADD_CAPABILITY(
+					      "SYS_ADMIN") " outside of user namespaces",
+				      strerror(-r));
 	}
 	if (!capable_of(CAP_SYS_PTRACE))
 		access_because(why, 0,

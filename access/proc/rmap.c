@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "access/proc/pagemap.h"
 #include "access/proc/rmap.h"
 #include "access/proc/scan.h"
 #include "access/rights/caller.h"
@@ -309,14 +310,23 @@ int rmap_prepare(void)
 	return -r;
 }
 
+/* Return: 0, or -EPERM if all frames are number 0: root of a user namespace is nobody to pagemap. */
+static int check_frames(void)
+{
+	_cleanup_close_ int fd = open("/proc/thread-self/pagemap", O_RDONLY | O_CLOEXEC);
+	volatile char here = 1;
+
+	if (fd < 0)
+		return -errno;
+	return pagemap_entry(fd, (uintptr_t)&here) & PAGEMAP_FRAME ? 0 : -EPERM;
+}
+
 int rmap_join(struct rmap_user *user)
 {
-	int r;
+	int r = capable_of(CAP_SYS_ADMIN) ? check_frames() : -EPERM;
 
-	/* Without it, all frames are number 0. */
-	if (!capable_of(CAP_SYS_ADMIN))
-		return -EPERM;
-	r = rmap_prepare();
+	if (!r)
+		r = rmap_prepare();
 	if (r)
 		return r;
 	keeper_lock(&keeper);

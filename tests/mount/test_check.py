@@ -173,6 +173,17 @@ class OrdinaryUser(Users):
         self.assertEqual((status, out), (0, 'on\n'), said)
         self.assertIn('using access method', said)
 
+    def test_it_does_not_see_frames(self):
+        """Which are number 0 to it: all memory would look cold."""
+        status, out, said = self.exec(
+            self.program + ' check --json; cd /sys/kernel/mm/damon/admin/kdamonds; echo 1 > nr_kdamonds; '
+            'echo 1 > 0/contexts/nr_contexts; cd 0/contexts/0; echo paddr > operations; echo 1 > targets/nr_targets; '
+            'cd targets/0/regions; echo 1 > nr_regions; echo 4096 > 0/start; echo 8192 > 0/end; '
+            'cd ../../../../..; echo on > state; cat state >&2', '-o', 'log=info')
+        self.assertEqual(status, 0)
+        self.assertFalse(any(row['works'] for row in json.loads(out)['paddr']), out)
+        self.assertRegex(said, r'reverse map(.*\n)*off\n')
+
     def test_it_gains_nothing(self):
         """Root in there is the user out here."""
         secret = os.path.join(self.dir, 'secret')
