@@ -2,7 +2,7 @@
 """What each method needs in a container: the table of docs/containers.md, by which manifests are checked, too."""
 import collections
 
-# What it is for, the section of the page that has its command, the method, what is needed,
+# What it is for, the section of the page that has its command, the method (None: only to mount), what is needed,
 # and {what of it is missing: (what happens then, what the log says)}.
 Row = collections.namedtuple('Row', 'what section method capabilities options without')
 
@@ -13,7 +13,7 @@ NO_ADVICE = ('the method is `referenced`', r'young is not available: .*CAP_SYS_N
 NO_BPF = ('the method is `referenced`', r'young is not available: BPF is not permitted .*CAP_BPF and CAP_PERFMON')
 
 ROWS = {
-    'mount': Row('to mount', SIDECAR, 'referenced', ('SYS_ADMIN', 'SYS_PTRACE'), (FUSE,), {
+    'mount': Row('to mount', SIDECAR, None, ('SYS_ADMIN',), (FUSE,), {
         'SYS_ADMIN': ('it ends', r'mounting takes CAP_SYS_ADMIN .*--cap-add SYS_ADMIN'),
         FUSE: ('it ends', r'cannot open /dev/fuse: .*--device /dev/fuse')}),
     'young': Row('method `young`', SIDECAR, 'auto', ('SYS_ADMIN', 'SYS_PTRACE', 'SYS_NICE'), (FUSE,), {

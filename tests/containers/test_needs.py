@@ -35,7 +35,9 @@ class Privileges(Containers):
         block = re.sub(r'--cap-add \S+', '--cap-add ' + ','.join(names), block)
         if without in row.options:
             block = block.replace(without + ' ', '')
-        arguments = '-f -o method=%s ' % row.method
+        if not row.method:
+            block = re.sub(r'podman exec damonfs hot.*', 'sleep 2; podman exec damonfs ls /run/damonfs/admin', block)
+        arguments = '-f -o method=%s ' % (row.method or 'auto')
         if row.section == SIDECAR:
             return re.sub(r'(podman run .*) damonfs\n', r'\1 damonfs %s /run/damonfs\n' % arguments, block)
         return block.replace(' damonfs -f ', ' damonfs ' + arguments)
@@ -54,7 +56,9 @@ class Privileges(Containers):
     def check(self, name):
         row = ROWS[name]
         said, truth, log = self.watch(name)
-        if row.method == 'auto':
+        if not row.method:
+            self.assertIn('kdamonds', said)
+        elif row.method == 'auto':
             self.assertIn('using access method young', log)
             self.assert_found(said, truth)
         else:
@@ -71,6 +75,7 @@ class Privileges(Containers):
                     self.assertIn('using access method referenced', log)
                 elif 'shows no access' not in happens:
                     self.assertEqual(parse_hot(said), [])
+                    self.assertNotIn('kdamonds\n', said)
 
     def test_mount(self):
         self.check('mount')
