@@ -56,6 +56,12 @@ class Page(Containers):
         with self.assertRaises(AssertionError):
             podman('exec', 'tool', 'hot', pid, '1', '/sys/kernel/mm/damon')
         self.assertIn('user 0 may not watch pid %s: ' % pid, podman('logs', 'damonfs'))
+        # Not so for a tool with SYS_PTRACE, and that needs no volume.
+        daemon = next(line.split()[0] for line in podman('top', 'damonfs', 'pid', 'comm').split('\n')
+                      if line.endswith('damonfs'))
+        said = podman('run', '--rm', '--pod', 'work', '--cap-drop', 'ALL', '--cap-add', 'SYS_PTRACE',
+                      '--entrypoint', 'hot', 'damonfs', pid, '10', '/proc/%s/root/run/damonfs/mm/damon' % daemon)
+        self.assert_found(said, self.truth('other'))
 
     @staticmethod
     def listing():
