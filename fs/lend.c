@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* `damonfs lend': see lend.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fs/exec/command.h"
@@ -19,11 +24,14 @@
 static int lend_usage(int status)
 {
 	fprintf(status ? stderr : stdout,
-		"Usage: damonfs lend [-o OPTIONS] MOUNTPOINT [--] COMMAND [ARGUMENT...]\n"
+		"Usage: damonfs lend [--pid PID] [-o OPTIONS] MOUNTPOINT [--] COMMAND "
+		"[ARGUMENT...]\n"
 		"\n"
 		"Mounts, and runs COMMAND with the mount as descriptor 3, for `damonfs -f "
 		"/dev/fd/3'\n"
-		"without privileges to mount.  Unmounts when COMMAND has ended.\n");
+		"without privileges to mount.  Unmounts when COMMAND has ended.  Pids in the mount "
+		"are\n"
+		"those of this pid namespace, or of that of process PID.\n");
 	return status;
 }
 
@@ -57,32 +65,104 @@ static int run_with(int fd, const struct mountpoint *mountpoint, char **argv)
 	return r ? lend_fail("cannot run the command", r) : command_status(&command);
 }
 
-/* Mounts as OPTIONS say, and runs ARGV. */
-static int lend(const struct options *options, char **argv)
+/* What is lent. */
+struct loan {
+	struct mountpoint mountpoint;
+	int fd; /* of /dev/fuse, or a negative errno */
+};
+
+static void loan_mount(struct loan *loan, const struct options *options)
 {
 	_cleanup_free_ char *for_mount = options_for_mount(options);
-	struct mountpoint mountpoint;
+
+	loan->fd = -ENOMEM;
+	if (for_mount)
+		loan->fd =
+			mountpoint_mount(options->mountpoint, for_mount, true, &loan->mountpoint);
+}
+
+/* The same by a child, whose files are ours.  Return: 0 or a negative errno. */
+static int loan_mount_by_child(struct loan *out, const struct options *options)
+{
+	struct loan *loan = mmap(NULL, sizeof(*loan), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r = 0;
+	pid_t child;
+
+	if (loan == MAP_FAILED)
+		return -errno;
+	loan->fd = -ECHILD;
+	child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!child) {
+		loan_mount(loan, options);
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, NULL, 0) != child)
+		r = -errno;
+	*out = *loan;
+	munmap(loan, sizeof(*loan));
+	return r;
+}
+
+static int open_pid_namespace(const char *pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/pid", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Mounts in the pid namespace of process PID: pids in the mount are those of who mounts.  A process
+ * changes that for its children only.
+ * Return: 0 or a negative errno.
+ */
+static int loan_mount_in(const char *pid, struct loan *loan, const struct options *options)
+{
+	_cleanup_close_ int ours = open_pid_namespace("self");
+	_cleanup_close_ int theirs = open_pid_namespace(pid);
+	int r;
+
+	if (ours < 0 || theirs < 0)
+		return ours < 0 ? ours : theirs;
+	if (setns(theirs, CLONE_NEWPID))
+		return -errno;
+	r = loan_mount_by_child(loan, options);
+	return setns(ours, CLONE_NEWPID) && !r ? -errno : r;
+}
+
+/* Mounts, for pids as process PID has them unless that is NULL, and runs ARGV. */
+static int lend(const char *pid, const struct options *options, char **argv)
+{
 	/* So that the mount's own is another one, which the command does not inherit. */
 	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
-	int fd, status;
+	struct loan loan = { 0 };
+	int r = reserved < 0 ? -errno : 0, status;
 
-	if (!for_mount || reserved < 0)
-		return lend_fail("descriptors", for_mount ? -errno : -ENOMEM);
-	fd = mountpoint_mount(options->mountpoint, for_mount, true, &mountpoint);
-	if (fd < 0)
-		return lend_fail(options->mountpoint, fd);
-	status = run_with(fd, &mountpoint, argv);
-	mountpoint_clear(&mountpoint);
+	if (!r && pid)
+		r = loan_mount_in(pid, &loan, options);
+	else if (!r)
+		loan_mount(&loan, options);
+	if (r)
+		return lend_fail("cannot mount in the pid namespace", r);
+	if (loan.fd < 0)
+		return lend_fail(options->mountpoint, loan.fd);
+	status = run_with(loan.fd, &loan.mountpoint, argv);
+	mountpoint_clear(&loan.mountpoint);
 	return status;
 }
 
 /*
- * The words of a mount: OPTIONS of lend_main(), and the mount point.
+ * The words of a mount: OPTIONS of lend_main(), and the mount point; and *PID, if --pid was given.
  * Return: how many; 0 if help is wanted, or -1 if they are wrong.
  */
-static int mount_words(int argc, char **argv, char **words)
+static int mount_words(int argc, char **argv, char **words, const char **pid)
 {
-	static const struct option longs[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
+	static const struct option longs[] = { { "pid", required_argument, NULL, 'p' },
+					       { "help", no_argument, NULL, 'h' },
+					       { 0 } };
 	int nr = 0, option;
 
 	words[nr++] = argv[0];
@@ -93,6 +173,10 @@ static int mount_words(int argc, char **argv, char **words)
 	}
 	optind = 2; /* argv[1] is `lend' */
 	while ((option = getopt_long(argc, argv, "+o:h", longs, NULL)) >= 0) {
+		if (option == 'p' && optarg[strspn(optarg, "0123456789")] == '\0') {
+			*pid = optarg;
+			continue;
+		}
 		if (option != 'o')
 			return option == 'h' ? 0 : -1;
 		words[nr++] = (char *)"-o";
@@ -112,11 +196,12 @@ int lend_main(int argc, char **argv)
 {
 	__attribute__((cleanup(options_free))) struct options options = { 0 };
 	_cleanup_free_ char **words = calloc(2 * (size_t)argc + 4, sizeof(*words));
+	const char *pid = NULL;
 	int nr, r;
 
 	if (!words)
 		return lend_fail("options", -ENOMEM);
-	nr = mount_words(argc, argv, words);
+	nr = mount_words(argc, argv, words, &pid);
 	if (nr <= 0)
 		return lend_usage(nr ? EXIT_OURS : EXIT_SUCCESS);
 	r = options_parse(nr, words, &options);
@@ -130,5 +215,5 @@ int lend_main(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	log_setup(options.log_level, false);
-	return lend(&options, argv + optind);
+	return lend(pid, &options, argv + optind);
 }

@@ -67,7 +67,7 @@ static const char help[] =
 	"Usage: %s [options] [SOURCE] MOUNTPOINT\n"
 	"       %s exec [--at DIR] [-o options] [--] [COMMAND [ARGUMENT...]]\n"
 	"       %s check [--json] [PID]\n"
-	"       %s lend [-o options] MOUNTPOINT [--] COMMAND [ARGUMENT...]\n"
+	"       %s lend [--pid PID] [-o options] MOUNTPOINT [--] COMMAND [ARGUMENT...]\n"
 	"       %s status [--json] [MOUNTPOINT...]\n"
 	"       %s upgrade [MOUNTPOINT...]\n"
 	"\n"

@@ -50,7 +50,7 @@ _damonfs_command_at() {
 	local i others=$1
 	for ((i = 2; i < cword; i++)); do
 		case ${words[i]} in
-		--at | --only | -o) ((i++)) ;;
+		--at | --only | --pid | -o) ((i++)) ;;
 		--) ((others)) || { echo $((i + 1)) && return; } ;;
 		-*) ;;
 		*) ((others--)) || { echo "$i" && return; } ;;
@@ -79,8 +79,10 @@ _damonfs_lend() {
 	at=$(_damonfs_command_at 1)
 	if [[ $at ]]; then
 		_command_offset "$at"
+	elif [[ $prev == --pid ]]; then
+		_pids
 	elif [[ $cur == -* ]]; then
-		_damonfs_words '-o --help --'
+		_damonfs_words '--pid -o --help --'
 	else
 		_filedir -d
 		((cword == 2)) || mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -c -- "$cur")

@@ -44,6 +44,7 @@ complete -c damonfs -n "not __fish_seen_subcommand_from status upgrade check" -s
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -l at -x -a '(__damonfs_mounts)' -d 'Use the damonfs that is mounted there'
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -l only -x -a 'sysfs debugfs' -d 'The tree to show'
 complete -c damonfs -n '__fish_seen_subcommand_from exec' -x -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c damonfs -n '__fish_seen_subcommand_from lend' -l pid -x -a '(__fish_complete_pids)' -d 'The process whose pids count'
 complete -c damonfs -n '__fish_seen_subcommand_from lend; and test (count (commandline -opc)) -eq 2' -x -a '(__fish_complete_directories)' -d 'Mount point'
 complete -c damonfs -n '__fish_seen_subcommand_from lend; and test (count (commandline -opc)) -gt 2' -x -a '(__fish_complete_subcommand --fcs-skip=3)'
 complete -c damonfs -n '__fish_seen_subcommand_from status upgrade' -a '(__damonfs_mounts)' -d 'Mount point'

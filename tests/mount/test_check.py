@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import unittest
 
-from damon import DAMONFS, HAVE_YOUNG, SANITIZED, Workload, read
+from damon import DAMONFS, HAVE_YOUNG, SANITIZED, Workload, children_of, read, until
 from users import as_user, running
 
 NOBODY = 65534
@@ -228,6 +228,27 @@ class Lend(unittest.TestCase):
         status, out, _ = self.lend('sh', '-c', 'exec 3>&-; ls %s 2>&1; exit 3' % self.place)
         self.assertEqual(status, 3)
         self.assertIn('not connected', out)
+
+    def test_whose_pids_count(self):
+        """Those of the container that serves and writes."""
+        with contextlib.ExitStack() as stack:
+            unshare = stack.enter_context(running('unshare', '--pid', '--fork', '--kill-child', '--mount-proc', 'sleep', '600'))
+            until(lambda: children_of(unshare.pid), 5)
+            first = str(children_of(unshare.pid)[0])
+            inside = 'nsenter --pid --target %s ' % first
+            # The daemon with a /proc of its own, as in a container.
+            script = inside + '''--mount "$@" & nsenter=$!; exec 3>&-
+                cd %s/admin/kdamonds
+                until cat nr_kdamonds; do sleep 0.1; done
+                echo 1 > nr_kdamonds; cd 0; echo 1 > contexts/nr_contexts; cd contexts/0; echo vaddr > operations
+                echo 1 > targets/nr_targets; %s sh -c 'echo 1 > targets/0/pid_target; echo on > ../../state; cat ../../state'
+                cd /; kill $(cat /proc/$nsenter/task/$nsenter/children); wait $nsenter''' % (self.place, inside)
+            for options, answer in (('--pid', first), 'on'), ((), 'off'):
+                _, out, said = self.lend('sh', '-c', script, 'sh', DAMONFS, '-f', '-o', 'sandbox=trap', '/dev/fd/3',
+                                         options=options)
+                self.assertEqual(out, '0\n%s\n' % answer, said)
+        # Nobody is there any more.
+        self.assertEqual(self.lend('true', options=('--pid', first))[0], 125)
 
     def test_status_and_signals(self):
         self.assertEqual(self.lend('sh', '-c', 'kill -TERM $PPID; sleep 60')[0], 128 + 15)
