@@ -154,17 +154,18 @@ static int gone_errno(const struct file_type *file)
 /* What a daemon before us gave HANDLE to read is read on; of a long text only where it ends. */
 static void take_text(const struct requests *requests, struct handle *handle)
 {
-	const struct kept_text *kept =
-		requests->texts ? texts_find(requests->texts, handle->number) : NULL;
+	struct text_copy kept;
 
-	if (!kept || kept->length > INT_MAX)
+	if (!requests->texts || !texts_find(requests->texts, handle->number, &kept) ||
+	    kept.length > INT_MAX)
 		return;
-	if (kept->length > TEXTS_ROOM || text_reserve(&handle->text, kept->length)) {
-		handle->end = (off_t)kept->length;
+	if (kept.length > TEXTS_ROOM || text_reserve(&handle->text, kept.length)) {
+		handle->end = (off_t)kept.length;
 		return;
 	}
-	memcpy(handle->text.data, kept->text, kept->length);
-	handle->text.length = kept->length;
+	if (kept.length)
+		memcpy(handle->text.data, kept.text, kept.length);
+	handle->text.length = kept.length;
 	handle->filled = true;
 }
 

@@ -11,19 +11,24 @@ void texts_keep(struct texts *texts, uint64_t handle, const char *text, size_t l
 
 	/* A daemon can be killed at any instruction: what is not whole has no handle. */
 	atomic_store(&kept->handle, 0);
-	kept->length = length;
-	memcpy(kept->text, text, min_ul(length, TEXTS_ROOM));
+	atomic_store(&kept->length, length);
+	/* One of no length may be at NULL. */
+	if (length)
+		memcpy(kept->text, text, min_ul(length, TEXTS_ROOM));
 	atomic_store(&kept->handle, handle);
 	texts->made++;
 }
 
-const struct kept_text *texts_find(const struct texts *texts, uint64_t handle)
+bool texts_find(const struct texts *texts, uint64_t handle, struct text_copy *out)
 {
 	for (uint64_t i = 1; i <= TEXTS; i++) {
 		const struct kept_text *kept = &texts->of[(texts->made - i) % TEXTS];
 
-		if (atomic_load(&kept->handle) == handle)
-			return kept;
+		if (atomic_load(&kept->handle) != handle)
+			continue;
+		out->length = atomic_load(&kept->length);
+		memcpy(out->text, kept->text, sizeof(out->text));
+		return true;
 	}
-	return NULL;
+	return false;
 }

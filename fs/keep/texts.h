@@ -7,6 +7,7 @@
 #define DAMONFS_FS_KEEP_TEXTS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,15 +19,21 @@ struct texts {
 	uint64_t made; /* how many were kept, ever */
 	struct kept_text {
 		_Atomic uint64_t handle; /* the open file; 0: there is none */
-		uint64_t length;
+		_Atomic uint64_t length;
 		char text[TEXTS_ROOM];
 	} of[TEXTS];
+};
+
+/* A copy, which nobody changes while it is used. */
+struct text_copy {
+	uint64_t length;
+	char text[TEXTS_ROOM];
 };
 
 /* Keeps LENGTH bytes at TEXT, that the open file HANDLE is read from, in the place of the oldest. */
 void texts_keep(struct texts *texts, uint64_t handle, const char *text, size_t length);
 
-/* The last text of HANDLE, or NULL. */
-const struct kept_text *texts_find(const struct texts *texts, uint64_t handle);
+/* Return: whether there is a text of HANDLE; *OUT is the last one. */
+bool texts_find(const struct texts *texts, uint64_t handle, struct text_copy *out);
 
 #endif
