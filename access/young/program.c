@@ -198,9 +198,12 @@ int young_program_get(char *why, size_t size)
 		r = load_best();
 	}
 	pthread_mutex_unlock(&program.lock);
-	if (r == -ESRCH || r == -ENOENT)
+	if (r == -ESRCH || r == -ENOENT) {
 		snprintf(why, size, "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
-	else if (r == -EPERM || r == -EACCES || (r && !may_use_bpf()))
+		/* Nobody is to take it for a process that is gone. */
+		return -EOPNOTSUPP;
+	}
+	if (r == -EPERM || r == -EACCES || (r && !may_use_bpf()))
 		bpf_why(why, size, r);
 	else if (r == -EOPNOTSUPP)
 		snprintf(why, size, "the kernel's page tables could not be located");

@@ -92,6 +92,13 @@ class Check(Users):
             self.assertIn('CAP_' + missing[-1].upper(), [row['capability'] for row in report['missing']])
             self.assertEqual(status, 1)
 
+    @unittest.skipUnless(HAVE_YOUNG, 'MISSING: the method young')
+    def test_without_btf(self):
+        """libbpf answers ESRCH, which does not mean that the process is gone."""
+        status, report, said = check(before=self.where('mount -t tmpfs none /sys/kernel/btf'))
+        self.assertEqual((status, said), (1, ''))
+        self.assertIn('no BTF', rows(report)['young']['why'])
+
     def test_without_the_device(self):
         _, report, _ = check(before=self.where('mount --bind /dev/null /dev/fuse'))
         for key in 'mount', 'exec':
