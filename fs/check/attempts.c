@@ -2,6 +2,7 @@
 /* Trying: see attempts.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,64 +18,111 @@
 #include "fs/fuse/mountpoint.h"
 #include "util/cleanup.h"
 
+/* Where a directory to mount on may be made: containers that may not write to /tmp have the second.
+ */
+static const char *const directories[] = { "/tmp", "/dev/shm" };
+
+struct place {
+	char path[PATH_MAX + 32];
+};
+
+/* Makes a directory that nobody else can enter.  Return: 0, or a negative errno and WHY. */
+static int make_place(struct place *out, struct access_why *why)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
+		char real[PATH_MAX];
+
+		/* The mount is found by a path without links. */
+		if (realpath(directories[i], real)) {
+			snprintf(out->path, sizeof(out->path), "%s/damonfs-check.XXXXXX", real);
+			if (mkdtemp(out->path))
+				return 0;
+		}
+		r = -errno;
+	}
+	return access_because(why, r,
+			      "cannot be tried, as no directory can be made in /tmp or /dev/shm: "
+			      "%s",
+			      strerror(-r));
+}
+
+/* A file in memory: it needs no directory.  Return: NULL and errno. */
+static FILE *open_memory(void)
+{
+	int fd = memfd_create("damonfs", MFD_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
 /*
  * Calls TRY in a child, which leaves nothing of what it changes.
- * Return: what it returned, and the last line that it or a library wrote to stderr, in WHY.
+ * Return: what it returned, and the last line that it or a library wrote to stderr, in SAID; if it
+ * could not be called, a negative errno and WHY.
  */
-static int try_in_child(int (*try)(void), struct access_why *why)
+static int try_in_child(int (*try)(const struct place *place), const struct place *place,
+			struct access_why *said, struct access_why *why)
 {
-	_cleanup_fclose_ FILE *said = tmpfile();
-	char line[sizeof(why->text)];
+	_cleanup_fclose_ FILE *lines = open_memory();
+	pid_t pid = lines ? fork() : -1;
+	char line[sizeof(said->text)];
 	int status;
-	pid_t pid;
 
-	if (!said)
-		return -errno;
-	pid = fork();
-	if (pid < 0)
-		return -errno;
 	if (!pid) {
-		dup2(fileno(said), STDERR_FILENO);
+		dup2(fileno(lines), STDERR_FILENO);
 		/* An exit status has room for errno, but not for its sign. */
-		_exit(-try());
+		_exit(-try(place));
 	}
-	if (waitpid(pid, &status, 0) != pid)
-		return -errno;
-	rewind(said);
-	while (fgets(line, sizeof(line), said)) {
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return access_because(why, -errno, "cannot be tried: %s", strerror(errno));
+	rewind(lines);
+	while (fgets(line, sizeof(line), lines)) {
 		line[strcspn(line, "\n")] = '\0';
-		strcpy(why->text, line);
+		strcpy(said->text, line);
 	}
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
 
 /* ---- mounting ---- */
 
-/* On a directory that nobody else can enter. */
-static int mount_and_leave(void)
+static int mount_and_leave(const struct place *place)
 {
-	char place[] = "/tmp/damonfs-check.XXXXXX";
 	struct mountpoint mountpoint;
-	int fd;
+	int fd =
+		mountpoint_mount(place->path, "fsname=damonfs,subtype=damonfs", false, &mountpoint);
 
-	if (!mkdtemp(place))
-		return -errno;
-	fd = mountpoint_mount(place, "fsname=damonfs,subtype=damonfs", false, &mountpoint);
-	if (fd >= 0) {
-		mountpoint_leave(&mountpoint, fd);
-		close(fd);
-		mountpoint_clear(&mountpoint);
-	}
-	rmdir(place);
-	return fd < 0 ? fd : 0;
+	if (fd < 0)
+		return fd;
+	mountpoint_leave(&mountpoint, fd);
+	close(fd);
+	mountpoint_clear(&mountpoint);
+	return 0;
+}
+
+/* Calls TRY, which is to mount, as try_in_child(). */
+static int try_to_mount(int (*try)(const struct place *place), struct access_why *said,
+			struct access_why *why)
+{
+	struct place place;
+	int r = make_place(&place, why);
+
+	if (r)
+		return r;
+	r = try_in_child(try, &place, said, why);
+	rmdir(place.path);
+	return r;
 }
 
 int attempt_mount(struct access_why *why)
 {
 	struct access_why said = { 0 };
-	int r = try_in_child(mount_and_leave, &said);
+	int r = try_to_mount(mount_and_leave, &said, why);
 
-	if (!r || mountpoint_missing(why))
+	if (!r || *why->text || mountpoint_missing(why))
 		return r;
 	return access_because(why, r,
 			      "%s; for a container, the profile of AppArmor or seccomp forbids it: "
@@ -84,18 +132,19 @@ int attempt_mount(struct access_why *why)
 
 /* ---- namespaces ---- */
 
-static int enter_namespaces(void)
+static int enter_namespaces(const struct place *unused)
 {
 	int r = namespace_become_root();
 
+	(void)unused;
 	return r ? r : namespace_enter();
 }
 
-static int enter_and_mount(void)
+static int enter_and_mount(const struct place *place)
 {
-	int r = enter_namespaces();
+	int r = enter_namespaces(NULL);
 
-	return r ? r : mount_and_leave();
+	return r ? r : mount_and_leave(place);
 }
 
 int attempt_exec(struct access_why *why)
@@ -109,12 +158,15 @@ int attempt_exec(struct access_why *why)
 	r = mountpoint_try_device(why);
 	if (r)
 		return r;
-	r = try_in_child(enter_namespaces, &said);
-	if (r)
-		return access_because(why, r, "cannot make a mount namespace: %s" NAMESPACE_HINT,
-				      strerror(-r));
-	r = try_in_child(enter_and_mount, &said);
-	return r ? access_because(why, r, "%s", *said.text ? said.text : strerror(-r)) : 0;
+	r = try_in_child(enter_namespaces, NULL, &said, why);
+	if (r && !*why->text)
+		access_because(why, r, "cannot make a mount namespace: %s" NAMESPACE_HINT,
+			       strerror(-r));
+	if (!r)
+		r = try_to_mount(enter_and_mount, &said, why);
+	if (r && !*why->text)
+		access_because(why, r, "%s", *said.text ? said.text : strerror(-r));
+	return r;
 }
 
 /* ---- a process ---- */

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,8 @@ int check_main(int argc, char **argv)
 				"have (setcap, setuid): leave PID out\n");
 		return NOTHING;
 	}
+	/* If it were ignored, nobody could wait for a child. */
+	signal(SIGCHLD, SIG_DFL);
 	/* What lines of the log would say, the report says. */
 	log_setup(LOG_LEVEL_ERROR, false);
 	return check(pid, json);

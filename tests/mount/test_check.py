@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -108,6 +109,27 @@ class Check(Users):
         for key in 'mount', 'exec':
             self.assertFalse(report[key]['works'])
             self.assertIn('--device /dev/fuse', report[key]['why'])
+
+    def test_it_needs_no_place_of_its_own(self):
+        """A container may not write to /tmp, or it is a link."""
+        for program, setup in ((self.program, 'mount --bind /tmp /tmp; mount -o remount,bind,ro /tmp'),
+                               ('/here/damonfs', 'mkdir -p real; chmod 777 real; mount -t tmpfs none /mnt; cd /mnt; '
+                                'for name in bin dev etc lib lib64 proc sys usr; do [ ! -e /$name ] || { mkdir $name; '
+                                'mount --rbind /$name $name; }; done; mkdir here old; mount --bind "$OLDPWD" here; '
+                                'ln -s here/real tmp; pivot_root . old; umount -l old; cd /')):
+            for user in [], as_user(NOBODY):
+                _, report, said = check(program=program, before=self.where(
+                    'mount --bind fuse /dev/fuse; ' + setup,
+                    [*user, 'sh', '-c', '"$@"; status=$?; ! grep damonfs-check /proc/mounts >&2; exit $status', 'sh']))
+                self.assertEqual(said, '', setup)
+                for key in 'mount', 'exec':
+                    self.assertTrue(report[key]['works'], (setup, report[key]))
+
+    def test_it_waits_for_its_children(self):
+        """Even if whoever starts it ignores the end of theirs."""
+        done = subprocess.run([DAMONFS, 'check', '--json'], capture_output=True, check=False,
+                              preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertTrue(json.loads(done.stdout)['mount']['works'])
 
     def test_as_an_ordinary_user(self):
         status, report, said = self.as_a_user()
