@@ -47,16 +47,13 @@ static int hand_over_fd(void *fd)
 	return dup2(*(int *)fd, LEND_FD) == LEND_FD ? 0 : lend_fail("dup2", -errno);
 }
 
-/* Runs ARGV on the mount behind FD, which is ours to close. */
-static int run_with(int fd, const struct mountpoint *mountpoint, char **argv)
+/* Runs ARGV with the signals of BEFORE on the mount behind FD, which is ours to close. */
+static int run_with(int fd, const struct mountpoint *mountpoint, char **argv, int signals,
+		    const sigset_t *before)
 {
-	_cleanup_close_ int signals = -1;
 	struct command command;
-	sigset_t before;
-	int r;
+	int r = command_start(&command, argv, before, hand_over_fd, &fd);
 
-	signals = command_open_signals(&before);
-	r = signals < 0 ? signals : command_start(&command, argv, &before, hand_over_fd, &fd);
 	/* Only who serves may have it: who waits for an answer must not wait for one from us. */
 	close(fd);
 	if (!r)
@@ -138,18 +135,21 @@ static int lend(const char *pid, const struct options *options, char **argv)
 {
 	/* So that the mount's own is another one, which the command does not inherit. */
 	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
+	/* Before there is a mount, which is to be taken away at the end. */
+	sigset_t before;
+	_cleanup_close_ int signals = command_open_signals(&before);
 	struct loan loan = { 0 };
-	int r = reserved < 0 ? -errno : 0, status;
+	int r = reserved < 0 || signals < 0 ? -EMFILE : 0, status;
 
 	if (!r && pid)
 		r = loan_mount_in(pid, &loan, options);
 	else if (!r)
 		loan_mount(&loan, options);
 	if (r)
-		return lend_fail("cannot mount in the pid namespace", r);
+		return lend_fail(pid ? "cannot mount in the pid namespace" : "descriptors", r);
 	if (loan.fd < 0)
 		return lend_fail(options->mountpoint, loan.fd);
-	status = run_with(loan.fd, &loan.mountpoint, argv);
+	status = run_with(loan.fd, &loan.mountpoint, argv, signals, &before);
 	mountpoint_clear(&loan.mountpoint);
 	return status;
 }

@@ -229,6 +229,22 @@ class OrdinaryUser(Users):
         self.assertEqual(done.returncode, 125)
         self.assertIn('user.max_user_namespaces', done.stderr)
 
+    def test_lend_waits_with_signals_for_its_command(self):
+        """One that comes when there is a mount, but no command yet, leaves no mount behind."""
+        slow = os.path.join(self.dir, 'slow')
+        with open(slow, 'w') as f:
+            f.write('#!/bin/sh\n%s/real "$@" || exit\n[ "$1" = -u ] || { kill $PPID; sleep 0.2; }\n' % self.dir)
+        os.chmod(slow, 0o755)
+        place = os.path.join(self.dir, 'own')
+        os.mkdir(place)
+        os.chown(place, NOBODY, NOBODY)
+        helper = shutil.which('fusermount3')
+        done = subprocess.run(
+            self.where('mount --bind fuse /dev/fuse; cp -p %s real; mount --bind slow %s' % (helper, helper),
+                       [*as_user(NOBODY), 'sh', '-c', '%s lend %s sleep 60; echo $?; grep -c %s /proc/mounts'
+                        % (self.program, place, place)]), capture_output=True, text=True, timeout=30, check=False)
+        self.assertEqual(done.stdout, '143\n0\n', done.stderr)
+
 
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to mount for others')
 class Lend(unittest.TestCase):
@@ -280,7 +296,7 @@ class Lend(unittest.TestCase):
         self.assertEqual(self.lend('true', options=('--pid', first))[0], 125)
 
     def test_status_and_signals(self):
-        self.assertEqual(self.lend('sh', '-c', 'kill -TERM $PPID; sleep 60')[0], 128 + 15)
+        self.assertEqual(self.lend('sh', '-c', 'kill -TERM $PPID; exec sleep 60')[0], 128 + 15)
         self.assertEqual(self.lend('/nonexistent')[0], 127)
         self.assertEqual(self.lend('/etc/passwd')[0], 126)
 
