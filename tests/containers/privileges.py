@@ -10,12 +10,13 @@ SIDECAR, PASSED = 'A sidecar', 'Without SYS_ADMIN and /dev/fuse'
 FUSE, SECCOMP = '--device /dev/fuse', '--security-opt seccomp=unconfined'
 REFUSED = ('no command of a writer with capabilities is taken', r'refused a write .*--cap-add SYS_PTRACE')
 NO_ADVICE = ('the method is `referenced`', r'young is not available: .*CAP_SYS_NICE')
-NO_BPF = ('the method is `referenced`', r'young is not available: BPF is not permitted .*CAP_BPF and CAP_PERFMON')
+NO_BPF = ('the method is `referenced`', r'young is not available: bpf is not permitted .*CAP_BPF and CAP_PERFMON')
+NO_CALL = ('the method is `referenced`', r'young is not available: bpf is forbidden .* by a seccomp filter')
 
 ROWS = {
     'mount': Row('to mount', SIDECAR, None, ('SYS_ADMIN',), (FUSE,), {
         'SYS_ADMIN': ('it ends', r'mounting takes CAP_SYS_ADMIN .*--cap-add SYS_ADMIN'),
-        FUSE: ('it ends', r'cannot open /dev/fuse: .*--device /dev/fuse')}),
+        FUSE: ('it ends', r'/dev/fuse: .*--device /dev/fuse')}),
     'young': Row('method `young`', SIDECAR, 'auto', ('SYS_ADMIN', 'SYS_PTRACE', 'SYS_NICE'), (FUSE,), {
         'SYS_PTRACE': REFUSED,
         'SYS_NICE': NO_ADVICE}),
@@ -33,7 +34,7 @@ ROWS = {
                       'PERFMON': ('the method is `referenced`', r'young is not available: .*--cap-add PERFMON'),
                       'SYS_PTRACE': REFUSED,
                       'SYS_NICE': NO_ADVICE,
-                      SECCOMP: NO_BPF}),
+                      SECCOMP: NO_CALL}),
 }
 
 

@@ -32,7 +32,7 @@ class Privileges(Containers):
             # Nothing is to be found: soon enough.
             block = re.sub(r'hot 1( 10)?', 'hot 1 3', block)
         names = [name for name in row.capabilities if name != without]
-        block = re.sub(r'--cap-add \S+', '--cap-add ' + ','.join(names), block)
+        block = re.sub(r'--cap-add \S+', '--cap-add ' + ','.join(names) if names else '', block)
         if without in row.options:
             block = block.replace(without + ' ', '')
         if not row.method:
