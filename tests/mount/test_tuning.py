@@ -86,6 +86,7 @@ class Tuning(unittest.TestCase):
             finally:
                 process.kill()
 
+    @tries(3)
     def test_bounds_and_what_is_refused(self):
         with Workload('--size', '16M', '--hot', '16M', '--at', '0') as workload:
             for values in ((400, 3, 6000, 10000), (400, 3, 5000, 4000), (0, 1, 5001, 5000)):
