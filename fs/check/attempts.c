@@ -160,8 +160,8 @@ int attempt_exec(struct access_why *why)
 		return r;
 	r = try_in_child(enter_namespaces, NULL, &said, why);
 	if (r && !*why->text)
-		access_because(why, r, "cannot make a mount namespace: %s" NAMESPACE_HINT,
-			       strerror(-r));
+		access_because(why, r, "cannot make a mount namespace: %s%s", strerror(-r),
+			       namespace_hint(r));
 	if (!r)
 		r = try_to_mount(enter_and_mount, &said, why);
 	if (r && !*why->text)

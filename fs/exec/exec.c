@@ -298,9 +298,8 @@ int exec_main(int argc, char **argv)
 		return status;
 	r = namespace_become_root();
 	if (r) {
-		fprintf(stderr,
-			"damonfs exec: cannot make a user namespace: %s" NAMESPACE_HINT "\n",
-			strerror(-r));
+		fprintf(stderr, "damonfs exec: cannot make a user namespace: %s%s\n", strerror(-r),
+			namespace_hint(r));
 		return EXIT_OURS;
 	}
 	if (!request.at)

@@ -13,6 +13,31 @@
 #include "fs/exec/namespace.h"
 #include "util/cleanup.h"
 
+/* What stands in the way, by the error that the kernel gives. */
+static const struct {
+	int error;
+	const char *hint;
+} hints[] = {
+	{ -EPERM, "; add CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), or allow user "
+		  "namespaces (sysctl kernel.unprivileged_userns_clone=1; never in a chroot)" },
+	{ -EACCES,
+	  "; AppArmor or SELinux forbids it: for a container, --security-opt "
+	  "apparmor=unconfined; else sysctl kernel.apparmor_restrict_unprivileged_userns=0" },
+	{ -EINVAL, "; in a chroot, / must be a mount point: mount --rbind DIR DIR before "
+		   "chroot DIR" },
+	{ -ENOSPC, "; allow more namespaces (sysctl user.max_user_namespaces, "
+		   "user.max_mnt_namespaces)" },
+	{ -ENOSYS, "; the kernel has no user namespaces (CONFIG_USER_NS): add CAP_SYS_ADMIN" },
+};
+
+const char *namespace_hint(int r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hints); i++)
+		if (hints[i].error == r)
+			return hints[i].hint;
+	return "";
+}
+
 static int namespace_write(const char *path, const char *text)
 {
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -40,7 +65,7 @@ int namespace_become_root(void)
 	if (capable_of(CAP_SYS_ADMIN))
 		return 0;
 	if (unshare(CLONE_NEWUSER))
-		return -errno;
+		return errno == EINVAL ? -ENOSYS : -errno;
 	/* Before that, the kernel takes no map of groups from who has no privileges. */
 	r = namespace_write("/proc/self/setgroups", "deny");
 	if (!r)

@@ -6,7 +6,7 @@
 /*
  * Makes the user, who may not make mount namespaces, root of a new user namespace, where they may.
  * Does nothing for who may.  Call it while there is one thread.
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno; -ENOSYS if the kernel has no user namespaces.
  */
 int namespace_become_root(void);
 
@@ -16,9 +16,7 @@ int namespace_become_root(void);
  */
 int namespace_enter(void);
 
-/* What to do if one of them fails: the end of a message. */
-#define NAMESPACE_HINT                                                                          \
-	"; add CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), or allow user namespaces " \
-	"(sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone)"
+/* What to do if one of them returned R: the end of a message, which may be empty. */
+const char *namespace_hint(int r);
 
 #endif

@@ -87,9 +87,8 @@ int place_enter_namespace(const char *only)
 	int entered = namespace_enter();
 
 	if (entered) {
-		fprintf(stderr,
-			"damonfs exec: cannot make a mount namespace: %s" NAMESPACE_HINT "\n",
-			strerror(-entered));
+		fprintf(stderr, "damonfs exec: cannot make a mount namespace: %s%s\n",
+			strerror(-entered), namespace_hint(entered));
 		return entered;
 	}
 	mount_debugfs();

@@ -15,6 +15,9 @@ from damon import DAMONFS, HAVE_YOUNG, SANITIZED, Workload, children_of, read, u
 from users import as_user, running
 
 NOBODY = 65534
+# Makes the working directory a root, with what was the working directory before as /here.
+MAKE_ROOT = ('for name in bin dev etc lib lib64 proc sys usr; do [ ! -e /$name ] || { mkdir $name; '
+             'mount --rbind /$name $name; }; done; mkdir here; mount --bind "$OLDPWD" here')
 CAPABILITIES = 'sys_admin sys_ptrace sys_nice bpf perfmon setuid setgid dac_override dac_read_search'.split()
 
 
@@ -114,9 +117,7 @@ class Check(Users):
         """A container may not write to /tmp, or it is a link."""
         for program, setup in ((self.program, 'mount --bind /tmp /tmp; mount -o remount,bind,ro /tmp'),
                                ('/here/damonfs', 'mkdir -p real; chmod 777 real; mount -t tmpfs none /mnt; cd /mnt; '
-                                'for name in bin dev etc lib lib64 proc sys usr; do [ ! -e /$name ] || { mkdir $name; '
-                                'mount --rbind /$name $name; }; done; mkdir here old; mount --bind "$OLDPWD" here; '
-                                'ln -s here/real tmp; pivot_root . old; umount -l old; cd /')):
+                                + MAKE_ROOT + '; mkdir old; ln -s here/real tmp; pivot_root . old; umount -l old; cd /')):
             for user in [], as_user(NOBODY):
                 _, report, said = check(program=program, before=self.where(
                     'mount --bind fuse /dev/fuse; ' + setup,
@@ -227,7 +228,24 @@ class OrdinaryUser(Users):
         done = subprocess.run([*without(*CAPABILITIES), 'unshare', '-U', self.program, 'exec', 'true'],
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 125)
-        self.assertIn('user.max_user_namespaces', done.stderr)
+        self.assertIn('CAP_SYS_ADMIN', done.stderr)
+
+    def test_too_many_namespaces(self):
+        for kind, privileges in ('mnt', []), ('user', without(*CAPABILITIES)):
+            done = subprocess.run(['unshare', '-U', '-r', 'sh', '-c', 'echo 0 > /proc/sys/user/max_%s_namespaces; '
+                                   'exec "$@"' % kind, 'sh', *privileges, self.program, 'exec', 'true'],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 125)
+            self.assertRegex(done.stderr, r'\(sysctl .*user\.max_%s_namespaces' % kind)
+
+    def test_in_a_chroot(self):
+        """Mounts cannot be kept apart there, unless / is a mount point; what is said to help does."""
+        for bind, status, said in ('true', 125, 'mount --rbind DIR DIR'), ('mount --rbind /mnt/root /mnt/root', 0, ''):
+            done = subprocess.run(self.where('mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root; %s; %s'
+                                             % (MAKE_ROOT, bind), ['chroot', '/mnt/root', '/here/damonfs', 'exec', 'true']),
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn(said, done.stderr)
 
     def test_lend_waits_with_signals_for_its_command(self):
         """One that comes when there is a mount, but no command yet, leaves no mount behind."""
@@ -292,7 +310,8 @@ class Lend(unittest.TestCase):
                 _, out, said = self.lend('sh', '-c', script, 'sh', DAMONFS, '-f', '-o', 'sandbox=trap', '/dev/fd/3',
                                          options=options)
                 self.assertEqual(out, '0\n%s\n' % answer, said)
-        # Nobody is there any more.
+        # Nobody is there any more: it ends a moment after its parent.
+        until(lambda: not os.path.exists('/proc/%s/ns/pid' % first), 5)
         self.assertEqual(self.lend('true', options=('--pid', first))[0], 125)
 
     def test_status_and_signals(self):
