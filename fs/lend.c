@@ -108,7 +108,9 @@ static int open_pid_namespace(const char *pid)
 
 	snprintf(path, sizeof(path), "/proc/%s/ns/pid", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
 }
 
 /*
@@ -207,6 +209,8 @@ int lend_main(int argc, char **argv)
 	r = options_parse(nr, words, &options);
 	if (r)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_OURS;
+	if (command_refuses("lend", &options))
+		return EXIT_OURS;
 	if (borrowed_privileges() && borrowed_check(&options))
 		return EXIT_OURS;
 	if (mountpoint_is_passed(options.mountpoint)) {

@@ -430,10 +430,9 @@ static int add_to_list(char **list, const char *option)
 	return fuse_opt_add_opt(list, option) ? -ENOMEM : 0;
 }
 
-/* Whether allow_root is among them; a name may hold it, too. */
-static bool allows_root(const struct options *options)
+bool options_have(const struct options *options, const char *word)
 {
-	static const struct fuse_opt words[] = { { "allow_root", 0, 1 }, FUSE_OPT_END };
+	const struct fuse_opt words[] = { { word, 0, 1 }, FUSE_OPT_END };
 	struct fuse_args args = FUSE_ARGS_INIT(options->args.argc, options->args.argv);
 	int found = 0;
 
@@ -460,7 +459,7 @@ char *options_for_mount(const struct options *options)
 			r = add_to_list(&list, word + 2);
 	}
 	/* For the kernel it is the same; libfuse refuses the others. */
-	if (!r && allows_root(options))
+	if (!r && options_have(options, "allow_root"))
 		r = add_to_list(&list, "allow_other");
 	return r ? NULL : steal_ptr(list);
 }

@@ -4,6 +4,7 @@
 #define DAMONFS_FS_OPTIONS_H
 
 #include <fuse_lowlevel.h>
+#include <stdbool.h>
 
 #include "access/rights/sandbox.h"
 #include "fs/account.h"
@@ -39,6 +40,9 @@ enum { OPTIONS_DONE = 1 /* help or version was shown: exit with success */ };
  */
 int options_parse(int argc, char **argv, struct options *out);
 void options_free(struct options *options);
+
+/* Whether WORD is among the options that are left for libfuse; a name may hold it, too. */
+bool options_have(const struct options *options, const char *word);
 
 /*
  * Mount options for the kernel and fusermount3, to be freed.  Return: NULL if there is no memory.

@@ -9,6 +9,16 @@
 #include <unistd.h>
 
 #include "fs/exec/command.h"
+#include "fs/options.h"
+
+bool command_refuses(const char *name, const struct options *options)
+{
+	if (!options_have(options, "auto_unmount"))
+		return false;
+	fprintf(stderr, "damonfs %s: leave out auto_unmount: the mount ends with the command\n",
+		name);
+	return true;
+}
 
 /*
  * A terminal's SIGINT and SIGQUIT reach the command directly and are not for us; the others are

@@ -10,6 +10,15 @@
 /* Exit statuses, as env(1) and timeout(1) have them. */
 enum { EXIT_OURS = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
+struct options;
+
+/*
+ * Whether the command cannot be run on a mount with OPTIONS, which was said on stderr in the name
+ * of the command NAME of damonfs: with auto_unmount, it would have libfuse's socket, and with it
+ * the mount's end in its hands.
+ */
+bool command_refuses(const char *name, const struct options *options);
+
 struct command {
 	pid_t pid;
 	int status; /* of waitpid(), once it ended */

@@ -276,6 +276,8 @@ static int run_request(struct request *request)
 	r = options_parse(4, mount_argv, &options);
 	if (r)
 		return r == OPTIONS_DONE ? 0 : EXIT_OURS;
+	if (command_refuses("exec", &options))
+		return EXIT_OURS;
 	/* Users other than root may look: the modes say who may write. */
 	if (!options.uid && fuse_opt_add_arg(&options.args, "-oallow_other"))
 		return fail("options", -ENOMEM);

@@ -312,7 +312,9 @@ class Lend(unittest.TestCase):
                 self.assertEqual(out, '0\n%s\n' % answer, said)
         # Nobody is there any more: it ends a moment after its parent.
         until(lambda: not os.path.exists('/proc/%s/ns/pid' % first), 5)
-        self.assertEqual(self.lend('true', options=('--pid', first))[0], 125)
+        status, _, said = self.lend('true', options=('--pid', first))
+        self.assertEqual(status, 125)
+        self.assertIn('No such process', said)
 
     def test_status_and_signals(self):
         self.assertEqual(self.lend('sh', '-c', 'kill -TERM $PPID; exec sleep 60')[0], 128 + 15)
@@ -324,7 +326,7 @@ class Lend(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertRegex(out, r'^lent \S+ fuse\.damonfs ro,.*allow_other')
         for words in [[], [self.place], ['-x', self.place, 'true'], ['/nonexistent', 'true'],
-                      ['--', '-x', 'true'], ['/dev/fd/0', 'true']]:
+                      ['--', '-x', 'true'], ['/dev/fd/0', 'true'], ['-o', 'ro,auto_unmount', self.place, 'true']]:
             with open('/dev/fuse', 'rb') as device:
                 done = subprocess.run([DAMONFS, 'lend', *words], stdin=device, capture_output=True, check=False)
             self.assertEqual(done.returncode, 125, words)

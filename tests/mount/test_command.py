@@ -247,7 +247,8 @@ class Exec(unittest.TestCase):
         self.assertEqual(self.exec('--', '/no/such/program').returncode, 127)
         self.assertEqual(self.exec('--', '/etc/passwd').returncode, 126)
         self.assertEqual(self.exec('--nosuch').returncode, 125)
-        self.assertEqual(self.exec('-o', 'nosuch', 'true').returncode, 125)
+        for option in 'nosuch', 'ro,auto_unmount':
+            self.assertEqual(self.exec('-o', option, 'true').returncode, 125)
 
     def test_without_a_command_it_is_a_shell(self):
         for shell in '/bin/sh', '/bin/bash', '':
