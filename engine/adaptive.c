@@ -96,7 +96,7 @@ void damon_merge_target(struct damon_target *target, uint32_t threshold, uint64_
 	merge_neighbours(target, sz_limit, threshold, are_similar);
 }
 
-void damon_merge_regions(struct damon_ctx *ctx)
+void damon_merge_regions(struct damon_context *ctx)
 {
 	uint32_t highest = 0, threshold, most;
 
@@ -117,14 +117,14 @@ void damon_merge_regions(struct damon_ctx *ctx)
 	}
 }
 
-void damon_merge_alike(struct damon_ctx *ctx)
+void damon_merge_alike(struct damon_context *ctx)
 {
 	damon_update_size_limit(ctx);
 	for (size_t t = 0; t < ctx->nr_targets; t++)
 		merge_neighbours(&ctx->targets[t], ctx->sz_limit, 0, are_alike);
 }
 
-void damon_enforce_min_regions(struct damon_ctx *ctx)
+void damon_enforce_min_regions(struct damon_context *ctx)
 {
 	uint64_t limit;
 
@@ -142,7 +142,7 @@ void damon_enforce_min_regions(struct damon_ctx *ctx)
 	}
 }
 
-void damon_reset_aggregated(struct damon_ctx *ctx)
+void damon_reset_aggregated(struct damon_context *ctx)
 {
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		for (size_t i = 0; i < ctx->targets[t].nr_regions; i++) {
@@ -159,8 +159,8 @@ void damon_reset_aggregated(struct damon_ctx *ctx)
 }
 
 /* Writes the pieces of REGION, in order, to OUT, which has room for NR_PIECES.  Return: how many. */
-static size_t split_randomly(struct damon_ctx *ctx, struct damon_region region, size_t nr_pieces,
-			     struct damon_region *out)
+static size_t split_randomly(struct damon_context *ctx, struct damon_region region,
+			     size_t nr_pieces, struct damon_region *out)
 {
 	struct damon_region pieces[3]; /* from the right */
 	size_t nr = 0;
@@ -184,7 +184,7 @@ static size_t split_randomly(struct damon_ctx *ctx, struct damon_region region, 
 	return nr + 1;
 }
 
-static int split_target(struct damon_ctx *ctx, struct damon_target *target, size_t nr_pieces)
+static int split_target(struct damon_context *ctx, struct damon_target *target, size_t nr_pieces)
 {
 	size_t nr_old = target->nr_regions, nr = 0;
 	_cleanup_free_ struct damon_region *old = malloc(max_ul(nr_old, 1) * sizeof(*old));
@@ -204,7 +204,7 @@ static int split_target(struct damon_ctx *ctx, struct damon_target *target, size
  * Splits a part of the NR regions, so many that there are at most MOST: one in every so many, which
  * are others the next time.
  */
-static void split_some(struct damon_ctx *ctx, size_t nr, size_t most)
+static void split_some(struct damon_context *ctx, size_t nr, size_t most)
 {
 	size_t every = most / (most - nr), at = ctx->next_split++ % every;
 
@@ -225,7 +225,7 @@ static void split_some(struct damon_ctx *ctx, size_t nr, size_t most)
 	}
 }
 
-void damon_split_regions(struct damon_ctx *ctx)
+void damon_split_regions(struct damon_context *ctx)
 {
 	size_t nr_regions = damon_nr_regions(ctx), nr_pieces = 2;
 	uint64_t most = ctx->attrs.max_nr_regions;

@@ -21,7 +21,7 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 
-static bool any_active(const struct damon_ctx *ctx)
+static bool any_active(const struct damon_context *ctx)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].active)
@@ -29,7 +29,7 @@ static bool any_active(const struct damon_ctx *ctx)
 	return false;
 }
 
-void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
+void damos_collect_start(struct damon_context *ctx, struct damon_command *command)
 {
 	uint64_t wait = 0;
 
@@ -42,7 +42,7 @@ void damos_collect_start(struct damon_ctx *ctx, struct damon_command *command)
 	ctx->collect_until = add_sat(ctx->passed, add_sat(wait, 1));
 }
 
-bool damos_collect_finished(struct damon_ctx *ctx)
+bool damos_collect_finished(struct damon_context *ctx)
 {
 	bool all_done = ctx->nr_schemes || !abi_collects_by_rounds(ctx->abi);
 
@@ -61,7 +61,7 @@ bool damos_collect_finished(struct damon_ctx *ctx)
 }
 
 /* Notes a region of scheme number S, if this is the round that the collection wants of it. */
-static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *region,
+static void collect(struct damon_context *ctx, size_t s, const struct damon_region *region,
 		    uint64_t sz_filter_passed)
 {
 	struct damon_command *command = ctx->collecting;
@@ -91,7 +91,7 @@ static void collect(struct damon_ctx *ctx, size_t s, const struct damon_region *
  * Cuts off the part of a region before where the last window stopped: it waits for its turn.
  * Return: whether to skip the region.
  */
-static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, size_t t,
+static bool skip_to_resume_point(struct damon_context *ctx, struct damos *scheme, size_t t,
 				 size_t index)
 {
 	struct damon_target *target = &ctx->targets[t];
@@ -120,7 +120,7 @@ static bool skip_to_resume_point(struct damon_ctx *ctx, struct damos *scheme, si
 }
 
 /* Carries out the scheme's action. */
-static struct page_walk_result apply_act(struct damon_ctx *ctx, struct damon_target *target,
+static struct page_walk_result apply_act(struct damon_context *ctx, struct damon_target *target,
 					 size_t index, struct damos *scheme)
 {
 	struct page_walk_result result = { 0 };
@@ -158,8 +158,8 @@ static uint64_t price(const struct damos_quota_desc *quota, uint64_t sz, uint64_
 }
 
 /* Charges SZ to the quota; if that fills the window, the next resumes after REGION of target T. */
-static void charge(const struct damon_ctx *ctx, struct damos_quota *quota, uint64_t sz, size_t t,
-		   const struct damon_region *region)
+static void charge(const struct damon_context *ctx, struct damos_quota *quota, uint64_t sz,
+		   size_t t, const struct damon_region *region)
 {
 	quota->charged_sz = add_sat(quota->charged_sz, sz);
 	if (damos_quota_left(ctx, quota))
@@ -173,7 +173,7 @@ static void charge(const struct damon_ctx *ctx, struct damos_quota *quota, uint6
  * Cuts region INDEX of target T to what the quota of SCHEME has left, which is not 0.
  * Return: whether to apply the scheme; if less than a minimum region is left, only counts a try.
  */
-static bool cut_to_quota(struct damon_ctx *ctx, size_t t, size_t index, struct damos *scheme)
+static bool cut_to_quota(struct damon_context *ctx, size_t t, size_t index, struct damos *scheme)
 {
 	struct damon_target *target = &ctx->targets[t];
 	uint64_t left = damos_quota_left(ctx, &scheme->quota);
@@ -186,7 +186,7 @@ static bool cut_to_quota(struct damon_ctx *ctx, size_t t, size_t index, struct d
 	return left && !damon_cut_region(ctx, target, index, left);
 }
 
-static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s)
+static void apply_scheme(struct damon_context *ctx, size_t t, size_t index, size_t s)
 {
 	struct damon_target *target = &ctx->targets[t];
 	struct damos *scheme = &ctx->schemes[s];
@@ -210,7 +210,7 @@ static void apply_scheme(struct damon_ctx *ctx, size_t t, size_t index, size_t s
 }
 
 /* Whether it is the scheme's turn, and its quota has something left. */
-static bool is_to_look(const struct damon_ctx *ctx, const struct damos *scheme)
+static bool is_to_look(const struct damon_context *ctx, const struct damos *scheme)
 {
 	return scheme->due && scheme->active && damos_quota_left(ctx, &scheme->quota);
 }
@@ -222,7 +222,7 @@ static bool is_exhausted(const struct damos *scheme)
 }
 
 /* Whether the scheme wants the region, by pattern and score. */
-static bool is_wanted(const struct damon_ctx *ctx, const struct damos *scheme,
+static bool is_wanted(const struct damon_context *ctx, const struct damos *scheme,
 		      const struct damon_region *region)
 {
 	const struct damos_quota *quota = &scheme->quota;
@@ -233,7 +233,7 @@ static bool is_wanted(const struct damon_ctx *ctx, const struct damos *scheme,
 	       ctx->ops->scheme_score(ctx, region, scheme) >= quota->min_score;
 }
 
-static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
+static void apply_schemes_to(struct damon_context *ctx, size_t t, size_t index)
 {
 	struct damon_target *target = &ctx->targets[t];
 
@@ -252,14 +252,14 @@ static void apply_schemes_to(struct damon_ctx *ctx, size_t t, size_t index)
 }
 
 /* Whether schemes pass a target over. */
-static bool is_gone(const struct damon_ctx *ctx, const struct damon_target *target)
+static bool is_gone(const struct damon_context *ctx, const struct damon_target *target)
 {
 	return abi_passes_over_the_gone(ctx->abi) && ctx->ops->has_process &&
 	       !damon_target_exists(target);
 }
 
 /* Ends a round of scheme S: sets its next time, and notes its part in a collection. */
-static void end_round(struct damon_ctx *ctx, size_t s)
+static void end_round(struct damon_context *ctx, size_t s)
 {
 	struct damos *scheme = &ctx->schemes[s];
 	const struct damon_command *command = ctx->collecting;
@@ -280,7 +280,7 @@ static void end_round(struct damon_ctx *ctx, size_t s)
  * Whether this round must check that its targets may be acted upon.  A caller who may trace
  * everything is only checked now and then; the kernel also checks each advice.
  */
-static bool must_ask(const struct damon_ctx *ctx)
+static bool must_ask(const struct damon_context *ctx)
 {
 	if (!ctx->ops->has_process || caller_capable(ctx->caller, CAP_SYS_PTRACE))
 		return false;
@@ -291,7 +291,7 @@ static bool must_ask(const struct damon_ctx *ctx)
 	return false;
 }
 
-void damos_apply_schemes(struct damon_ctx *ctx, uint64_t now)
+void damos_apply_schemes(struct damon_context *ctx, uint64_t now)
 {
 	bool any = false;
 

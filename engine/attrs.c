@@ -13,7 +13,7 @@ uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs)
 	return (uint32_t)max_ul(min_ul(max, UINT32_MAX), 1);
 }
 
-void damon_update_size_limit(struct damon_ctx *ctx)
+void damon_update_size_limit(struct damon_context *ctx)
 {
 	uint64_t sz = 0;
 
@@ -25,7 +25,7 @@ void damon_update_size_limit(struct damon_ctx *ctx)
 	ctx->sz_limit = max_ul(sz, ctx->min_sz_region);
 }
 
-void damon_restart_intervals(struct damon_ctx *ctx)
+void damon_restart_intervals(struct damon_context *ctx)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
 
@@ -59,7 +59,7 @@ void damon_rescale_region(struct damon_region *region, const struct damon_attrs 
 	region->age = (uint32_t)((uint64_t)region->age * from->aggr_interval / to->aggr_interval);
 }
 
-void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside)
+void damon_set_attrs(struct damon_context *ctx, const struct damon_attrs *attrs, bool inside)
 {
 	const struct damon_attrs from = ctx->attrs;
 

@@ -9,10 +9,10 @@
 uint32_t damon_max_nr_accesses(const struct damon_attrs *attrs);
 
 /* Recomputes the size limit of merged regions: total size / min_nr_regions. */
-void damon_update_size_limit(struct damon_ctx *ctx);
+void damon_update_size_limit(struct damon_context *ctx);
 
 /* Restarts the counting of intervals. */
-void damon_restart_intervals(struct damon_ctx *ctx);
+void damon_restart_intervals(struct damon_context *ctx);
 
 /*
  * Converts the counters of REGION from one set of intervals to another, INSIDE an aggregation or at
@@ -22,6 +22,6 @@ void damon_rescale_region(struct damon_region *region, const struct damon_attrs 
 			  const struct damon_attrs *to, bool inside);
 
 /* Sets new attributes, and restarts the counting of intervals. */
-void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs, bool inside);
+void damon_set_attrs(struct damon_context *ctx, const struct damon_attrs *attrs, bool inside);
 
 #endif

@@ -42,7 +42,8 @@ static void commit_scheme(struct damos *scheme, struct damos_desc *desc)
 }
 
 /* SCHEMES has room for all of DESC, and becomes the context's. */
-static void commit_schemes(struct damon_ctx *ctx, struct damon_desc *desc, struct damos *schemes)
+static void commit_schemes(struct damon_context *ctx, struct damon_desc *desc,
+			   struct damos *schemes)
 {
 	for (size_t s = 0; s < desc->nr_schemes; s++) {
 		if (s < ctx->nr_schemes) {
@@ -105,7 +106,7 @@ static int copy_regions(const struct damon_target *from, struct damon_target *to
 }
 
 /* Stages a target that OLD, or none, becomes by ITS.  Without ranges, it keeps the old regions. */
-static int stage_target(struct damon_ctx *ctx, struct damon_target *old,
+static int stage_target(struct damon_context *ctx, struct damon_target *old,
 			struct damon_target_desc *its, struct staged *staged)
 {
 	struct staged_target *from = &staged->from[staged->nr_targets];
@@ -143,7 +144,7 @@ static int see_staged(const struct staged *staged)
 }
 
 /* Stages target number T of DESC, unless it is obsolete: then there must be one to remove. */
-static int stage_number(struct damon_ctx *ctx, const struct damon_desc *desc, size_t t,
+static int stage_number(struct damon_context *ctx, const struct damon_desc *desc, size_t t,
 			struct staged *staged)
 {
 	struct damon_target *old = t < ctx->nr_targets ? &ctx->targets[t] : NULL;
@@ -157,7 +158,7 @@ static int stage_number(struct damon_ctx *ctx, const struct damon_desc *desc, si
 	return r;
 }
 
-static int stage(struct damon_ctx *ctx, const struct damon_desc *desc, struct staged *staged)
+static int stage(struct damon_context *ctx, const struct damon_desc *desc, struct staged *staged)
 {
 	int r = 0;
 
@@ -197,7 +198,7 @@ static void continue_target(struct damon_target *staged, struct damon_target *ol
 }
 
 /* The next window of a quota begins where the last one stopped, if that target goes on. */
-static void keep_resume_point(const struct damon_ctx *ctx, const struct staged *staged,
+static void keep_resume_point(const struct damon_context *ctx, const struct staged *staged,
 			      struct damos_quota *quota)
 {
 	if (!quota->resumes)
@@ -211,7 +212,7 @@ static void keep_resume_point(const struct damon_ctx *ctx, const struct staged *
 	quota->resumes = false;
 }
 
-static void commit_targets(struct damon_ctx *ctx, struct staged *staged)
+static void commit_targets(struct damon_context *ctx, struct staged *staged)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		keep_resume_point(ctx, staged, &ctx->schemes[s].quota);
@@ -233,7 +234,7 @@ static bool same_attrs(const struct damon_attrs *a, const struct damon_attrs *b)
 }
 
 /* Since Linux 6.15 equal attributes change nothing, and commits come at any time. */
-static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
+static void commit_attrs(struct damon_context *ctx, const struct damon_attrs *attrs)
 {
 	bool any_time = abi_commits_at_any_time(ctx->abi);
 
@@ -243,10 +244,10 @@ static void commit_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
 }
 
 /* Stages the commit, as the one in whose name it is made. */
-static int commit_prepare(struct damon_ctx *ctx, const struct damon_desc *desc,
+static int commit_prepare(struct damon_context *ctx, const struct damon_desc *desc,
 			  struct staged *staged)
 {
-	const struct damon_ctx was = *ctx;
+	const struct damon_context was = *ctx;
 	int r;
 
 	/* Targets are opened for the new operations and in their units. */
@@ -262,7 +263,7 @@ static int commit_prepare(struct damon_ctx *ctx, const struct damon_desc *desc,
 	return r;
 }
 
-int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
+int damon_context_commit(struct damon_context *ctx, struct damon_desc *desc)
 {
 	__attribute__((cleanup(unstage))) struct staged staged = { 0 };
 	int r = caller_become(desc->caller);
@@ -282,7 +283,7 @@ int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc)
 	return 0;
 }
 
-int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc)
+int damos_commit_goals(struct damon_context *ctx, struct damon_desc *desc)
 {
 	for (size_t s = 0; s < ctx->nr_schemes && s < desc->nr_schemes; s++)
 		take_goals(&ctx->schemes[s].quota, &desc->schemes[s].quota);

@@ -10,7 +10,7 @@
  * operations.
  * Return: 0; or a negative errno and nothing changed, though the thread may be `stranded'.
  */
-int damon_ctx_commit(struct damon_ctx *ctx, struct damon_desc *desc);
-int damos_commit_goals(struct damon_ctx *ctx, struct damon_desc *desc);
+int damon_context_commit(struct damon_context *ctx, struct damon_desc *desc);
+int damos_commit_goals(struct damon_context *ctx, struct damon_desc *desc);
 
 #endif

@@ -25,7 +25,7 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 
-struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
+struct damon_context *damon_context_free(struct damon_context *ctx)
 {
 	if (!ctx)
 		return NULL;
@@ -42,19 +42,19 @@ struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx)
 	return NULL;
 }
 
-void damon_ctx_freep(struct damon_ctx **ctx)
+void damon_context_freep(struct damon_context **ctx)
 {
-	*ctx = damon_ctx_free(*ctx);
+	*ctx = damon_context_free(*ctx);
 }
 
-void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc)
+void damon_ctx_set_operations(struct damon_context *ctx, const struct damon_desc *desc)
 {
 	ctx->ops = damon_operations_of(desc->ops);
 	ctx->addr_unit = desc->ops == DAMON_OPS_PADDR ? desc->addr_unit : 1;
 	ctx->min_sz_region = damon_min_sz_region(desc->ops, desc->addr_unit);
 }
 
-void damon_ctx_take_probes(struct damon_ctx *ctx, struct damon_desc *desc)
+void damon_ctx_take_probes(struct damon_context *ctx, struct damon_desc *desc)
 {
 	ctx->paused = desc->paused;
 	ctx->summarises = desc->summarises;
@@ -64,9 +64,11 @@ void damon_ctx_take_probes(struct damon_ctx *ctx, struct damon_desc *desc)
 	desc->nr_probes = 0;
 }
 
-int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, struct damon_ctx **out)
+int damon_context_new(struct damon_desc *desc, struct access_sessions *sessions,
+		      struct damon_context **out)
 {
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx = calloc(1, sizeof(*ctx));
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
+		calloc(1, sizeof(*ctx));
 	int r = 0;
 
 	if (!ctx)
@@ -101,7 +103,7 @@ int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions, str
 	return 0;
 }
 
-void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
+void damon_context_start(struct damon_context *ctx, uint64_t now)
 {
 	if (ctx->ops->init)
 		ctx->ops->init(ctx);
@@ -114,7 +116,7 @@ void damon_ctx_start(struct damon_ctx *ctx, uint64_t now)
 	ctx->prepared = true;
 }
 
-bool damon_ctx_valid(const struct damon_ctx *ctx)
+bool damon_context_valid(const struct damon_context *ctx)
 {
 	if (!ctx->ops->has_process)
 		return true;
@@ -128,7 +130,7 @@ bool damon_ctx_valid(const struct damon_ctx *ctx)
 	return false;
 }
 
-uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
+uint64_t damon_ctx_until_due(const struct damon_context *ctx)
 {
 	uint64_t next = min_ul(ctx->next_aggr, ctx->next_ops_update);
 
@@ -138,7 +140,7 @@ uint64_t damon_ctx_until_due(const struct damon_ctx *ctx)
 }
 
 /* Ends an aggregation, after its schemes: tune, report, reset, split. */
-static void end_aggregation(struct damon_ctx *ctx)
+static void end_aggregation(struct damon_context *ctx)
 {
 	damon_tune_intervals(ctx);
 	damon_trace_aggregated(ctx);
@@ -146,7 +148,7 @@ static void end_aggregation(struct damon_ctx *ctx)
 	damon_split_regions(ctx);
 }
 
-static void begin_next_aggregation(struct damon_ctx *ctx)
+static void begin_next_aggregation(struct damon_context *ctx)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
 
@@ -154,7 +156,7 @@ static void begin_next_aggregation(struct damon_ctx *ctx)
 }
 
 /* Updates the regions, which was due at DUE. */
-static void update_operations(struct damon_ctx *ctx, uint64_t due)
+static void update_operations(struct damon_context *ctx, uint64_t due)
 {
 	uint64_t sample = max_ul(ctx->attrs.sample_interval, 1);
 
@@ -168,7 +170,7 @@ static void update_operations(struct damon_ctx *ctx, uint64_t due)
  * If nothing is due between this check and the next preparation, does both in one round of the
  * access method.  Return: whether it did.
  */
-static bool step_simply(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+static bool step_simply(struct damon_context *ctx, uint64_t now, uint64_t rounds)
 {
 	if (damon_ctx_until_due(ctx) <= rounds || damos_has_watermarks(ctx))
 		return false;
@@ -179,8 +181,8 @@ static bool step_simply(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
 	return true;
 }
 
-/* Does what is due after a check, in the kernel's order.  Return: as damon_ctx_step(). */
-static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
+/* Does what is due after a check, in the kernel's order.  Return: as damon_context_step(). */
+static int do_what_is_due(struct damon_context *ctx, uint64_t now)
 {
 	bool aggregated = ctx->passed >= ctx->next_aggr, updates;
 	uint64_t due;
@@ -210,7 +212,7 @@ static int do_what_is_due(struct damon_ctx *ctx, uint64_t now)
 	return 0;
 }
 
-int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds)
+int damon_context_step(struct damon_context *ctx, uint64_t now, uint64_t rounds)
 {
 	if (ctx->any_replaced)
 		damon_check_targets(ctx, now);

@@ -11,21 +11,21 @@
  *
  * Return: 0 and *OUT, or a negative errno: -EINVAL if no target can be seen.
  */
-int damon_ctx_new(struct damon_desc *desc, struct access_sessions *sessions,
-		  struct damon_ctx **out);
+int damon_context_new(struct damon_desc *desc, struct access_sessions *sessions,
+		      struct damon_context **out);
 
-struct damon_ctx *damon_ctx_free(struct damon_ctx *ctx);
+struct damon_context *damon_context_free(struct damon_context *ctx);
 
-void damon_ctx_freep(struct damon_ctx **ctx);
+void damon_context_freep(struct damon_context **ctx);
 
 /* Takes over from DESC whether it is paused, what it reports, and its probes. */
-void damon_ctx_take_probes(struct damon_ctx *ctx, struct damon_desc *desc);
+void damon_ctx_take_probes(struct damon_context *ctx, struct damon_desc *desc);
 
 /* Takes over the operations of DESC and their address unit. */
-void damon_ctx_set_operations(struct damon_ctx *ctx, const struct damon_desc *desc);
+void damon_ctx_set_operations(struct damon_context *ctx, const struct damon_desc *desc);
 
 /* Starts monitoring: initial regions, counters, first preparation.  NOW in us. */
-void damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
+void damon_context_start(struct damon_context *ctx, uint64_t now);
 
 /*
  * Ends a sampling interval: checks, does what is due, and prepares again.  ROUNDS is how many
@@ -33,12 +33,12 @@ void damon_ctx_start(struct damon_ctx *ctx, uint64_t now);
  *
  * Return: 0 or the negative errno of a failed command, which ends the kdamond.
  */
-int damon_ctx_step(struct damon_ctx *ctx, uint64_t now, uint64_t rounds);
+int damon_context_step(struct damon_context *ctx, uint64_t now, uint64_t rounds);
 
 /* Whether there is still something to monitor: false ends the kdamond. */
-bool damon_ctx_valid(const struct damon_ctx *ctx);
+bool damon_context_valid(const struct damon_context *ctx);
 
 /* Sampling intervals until something is due: the most that a late step may catch up. */
-uint64_t damon_ctx_until_due(const struct damon_ctx *ctx);
+uint64_t damon_ctx_until_due(const struct damon_context *ctx);
 
 #endif

@@ -15,7 +15,8 @@
  * Whether the region is in the range, after cutting it to be either in or out.
  * Return: 1, 0, or -ENOMEM if it cannot be cut.
  */
-static int in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_addr_range range)
+static int in_range(struct damon_context *ctx, size_t t, size_t index,
+		    struct damon_addr_range range)
 {
 	struct damon_target *target = &ctx->targets[t];
 	const struct damon_region *region = &target->regions[index];
@@ -32,7 +33,7 @@ static int in_range(struct damon_ctx *ctx, size_t t, size_t index, struct damon_
 }
 
 /* Return: as in_range(). */
-static int core_matches(struct damon_ctx *ctx, size_t target, size_t index,
+static int core_matches(struct damon_context *ctx, size_t target, size_t index,
 			const struct damos_filter *filter)
 {
 	if (filter->type == DAMOS_FILTER_TYPE_TARGET)
@@ -59,7 +60,8 @@ void damos_set_filter_defaults(struct damos *scheme)
 	scheme->core_default_reject = last_core && last_core->allow && !last_ops;
 }
 
-bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme)
+bool damos_filtered_out(struct damon_context *ctx, size_t target, size_t index,
+			struct damos *scheme)
 {
 	scheme->allowed_by_core = false;
 	for (size_t f = 0; f < scheme->desc.nr_filters; f++) {
@@ -132,7 +134,7 @@ bool damon_probe_passes(const struct damon_probe *probe, const struct page_info 
 	return !probe->nr_filters || !probe->filters[probe->nr_filters - 1].allow;
 }
 
-bool damon_probes_want_memcg(const struct damon_ctx *ctx)
+bool damon_probes_want_memcg(const struct damon_context *ctx)
 {
 	for (size_t p = 0; p < ctx->nr_probes; p++)
 		for (size_t f = 0; f < ctx->probes[p].nr_filters; f++)

@@ -14,7 +14,8 @@ void damos_set_filter_defaults(struct damos *scheme);
  * the region at the bound of an address filter that it crosses; if it cannot, keeps away from all
  * of it.
  */
-bool damos_filtered_out(struct damon_ctx *ctx, size_t target, size_t index, struct damos *scheme);
+bool damos_filtered_out(struct damon_context *ctx, size_t target, size_t index,
+			struct damos *scheme);
 
 /*
  * Whether the operations' filters pass a page of the region last given to damos_filtered_out();
@@ -32,6 +33,6 @@ bool damos_has_filter(const struct damos *scheme, enum damos_filter_type type);
 bool damon_probe_passes(const struct damon_probe *probe, const struct page_info *info);
 
 /* Whether a probe of CTX asks for cgroups. */
-bool damon_probes_want_memcg(const struct damon_ctx *ctx);
+bool damon_probes_want_memcg(const struct damon_context *ctx);
 
 #endif

@@ -8,7 +8,7 @@
 #include "engine/region.h"
 #include "util/saturate.h"
 
-void damon_found_fill(const struct damon_ctx *ctx, struct damon_command *command)
+void damon_found_fill(const struct damon_context *ctx, struct damon_command *command)
 {
 	struct damon_found_region *found = calloc(damon_nr_regions(ctx) + 1, sizeof(*found));
 	size_t nr = 0;
@@ -50,7 +50,7 @@ static bool are_regions(const struct damon_target_desc *desc, uint64_t min_sz)
 	return true;
 }
 
-int damon_found_take(const struct damon_ctx *ctx, struct damon_target *target,
+int damon_found_take(const struct damon_context *ctx, struct damon_target *target,
 		     const struct damon_target_desc *desc, size_t most)
 {
 	uint32_t max = (uint32_t)min_ul(damon_max_nr_accesses(&ctx->attrs), UINT32_MAX / 10000);

@@ -6,14 +6,14 @@
 #include "engine/types.h"
 
 /* Gives COMMAND the regions of all targets of CTX; none if there is no memory. */
-void damon_found_fill(const struct damon_ctx *ctx, struct damon_command *command);
+void damon_found_fill(const struct damon_context *ctx, struct damon_command *command);
 
 /*
  * Makes the regions of TARGET, which has none, those that DESC says were found, unless they are not
  * regions, or more than MOST: then it still has none.
  * Return: 0 or -ENOMEM.
  */
-int damon_found_take(const struct damon_ctx *ctx, struct damon_target *target,
+int damon_found_take(const struct damon_context *ctx, struct damon_target *target,
 		     const struct damon_target_desc *desc, size_t most);
 
 #endif

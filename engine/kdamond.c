@@ -66,7 +66,7 @@ struct kdamond {
 };
 
 /* Makes a report every refresh_ms, for whoever takes it. */
-static void kdamond_refresh(struct kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+static void kdamond_refresh(struct kdamond *k, const struct damon_context *ctx, uint64_t now)
 {
 	uint64_t ms = atomic_load_explicit(&k->refresh_ms, memory_order_relaxed);
 
@@ -80,7 +80,7 @@ static void kdamond_refresh(struct kdamond *k, const struct damon_ctx *ctx, uint
 }
 
 /* Says how it does, if it has not for a while. */
-static void kdamond_tell(struct kdamond *k, const struct damon_ctx *ctx, uint64_t now)
+static void kdamond_tell(struct kdamond *k, const struct damon_context *ctx, uint64_t now)
 {
 	if (now < k->next_status)
 		return;
@@ -92,15 +92,15 @@ static void kdamond_tell(struct kdamond *k, const struct damon_ctx *ctx, uint64_
 	mailbox_leave_status(&k->mailbox, &k->telling);
 }
 
-static int kdamond_commit(struct damon_ctx *ctx, struct damon_command *command)
+static int kdamond_commit(struct damon_context *ctx, struct damon_command *command)
 {
 	if (!command->desc)
 		return command->error;
-	return damon_ctx_commit(ctx, command->desc);
+	return damon_context_commit(ctx, command->desc);
 }
 
 /* Return: 0, 1 if the command goes on, or a negative errno. */
-static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
+static int carry_out(struct damon_context *ctx, struct damon_command *command)
 {
 	switch (command->kind) {
 	case DAMON_COMMIT:
@@ -117,13 +117,14 @@ static int carry_out(struct damon_ctx *ctx, struct damon_command *command)
 }
 
 /* Whether the kdamond survives a failed command: since Linux 6.14. */
-static bool survives(const struct damon_ctx *ctx)
+static bool survives(const struct damon_context *ctx)
 {
 	return abi_reports_command_errors(ctx->abi) && !ctx->stranded;
 }
 
 /* Carries COMMAND out.  Return: 0, or the negative errno that ends the kdamond. */
-static int handle_command(struct kdamond *k, struct damon_ctx *ctx, struct damon_command *command)
+static int handle_command(struct kdamond *k, struct damon_context *ctx,
+			  struct damon_command *command)
 {
 	int r = carry_out(ctx, command);
 
@@ -143,7 +144,7 @@ static int handle_command(struct kdamond *k, struct damon_ctx *ctx, struct damon
 }
 
 /* Carries out what is in the mailbox.  Return: 0 or the negative errno of what failed. */
-static int handle_commands(struct kdamond *k, struct damon_ctx *ctx, bool commits)
+static int handle_commands(struct kdamond *k, struct damon_context *ctx, bool commits)
 {
 	int r = 0;
 
@@ -166,7 +167,7 @@ static int handle_commands(struct kdamond *k, struct damon_ctx *ctx, bool commit
 	return r;
 }
 
-static int commit_after_merge(struct damon_ctx *ctx, void *argument)
+static int commit_after_merge(struct damon_context *ctx, void *argument)
 {
 	return handle_commands(argument, ctx, true);
 }
@@ -182,7 +183,8 @@ static int poll_until(struct pollfd *files, nfds_t nr, uint64_t deadline)
 }
 
 /* Sleeps until DEADLINE, or until asked to stop; carries out commands meanwhile. */
-static int sleep_until(struct kdamond *k, struct damon_ctx *ctx, uint64_t deadline, bool commits)
+static int sleep_until(struct kdamond *k, struct damon_context *ctx, uint64_t deadline,
+		       bool commits)
 {
 	struct pollfd mail = { .fd = k->mailbox.event, .events = POLLIN };
 
@@ -206,7 +208,7 @@ static int sleep_until(struct kdamond *k, struct damon_ctx *ctx, uint64_t deadli
 }
 
 /* Rests for REST us, as no scheme is active, or it is paused. */
-static int pause_for(struct kdamond *k, struct damon_ctx *ctx, uint64_t rest,
+static int pause_for(struct kdamond *k, struct damon_context *ctx, uint64_t rest,
 		     const struct schedule *schedule)
 {
 	int r;
@@ -219,7 +221,7 @@ static int pause_for(struct kdamond *k, struct damon_ctx *ctx, uint64_t rest,
 }
 
 /* Carries out the commands that had to wait while it slept. */
-static int handle_rest(struct kdamond *k, struct damon_ctx *ctx)
+static int handle_rest(struct kdamond *k, struct damon_context *ctx)
 {
 	bool commits = abi_commits_at_any_time(ctx->abi) &&
 		       atomic_exchange(&k->mailbox.commit_waits, false);
@@ -233,14 +235,14 @@ static int handle_rest(struct kdamond *k, struct damon_ctx *ctx)
 }
 
 /* Whether there is a command that has to wait for the end of a sampling interval. */
-static bool command_waits(struct kdamond *k, const struct damon_ctx *ctx)
+static bool command_waits(struct kdamond *k, const struct damon_context *ctx)
 {
 	return ctx->collecting ||
 	       (abi_commits_at_any_time(ctx->abi) && atomic_load(&k->mailbox.commit_waits));
 }
 
 /* Logs that nothing was sampled for US. */
-static void tell_missed(const struct kdamond *k, struct damon_ctx *ctx, uint64_t us)
+static void tell_missed(const struct kdamond *k, struct damon_context *ctx, uint64_t us)
 {
 	ctx->missed += us / schedule_step(ctx);
 	log_info("%s: took no samples for %.1f s (%" PRIu64
@@ -249,8 +251,8 @@ static void tell_missed(const struct kdamond *k, struct damon_ctx *ctx, uint64_t
 }
 
 /* Whether it awoke so long after DUE, at NOW, that it begins anew: see schedule_stood_still(). */
-static bool stood_still(const struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule,
-			uint64_t due, uint64_t now)
+static bool stood_still(const struct kdamond *k, struct damon_context *ctx,
+			struct schedule *schedule, uint64_t due, uint64_t now)
 {
 	uint64_t late = schedule_stood_still(schedule, ctx, due, now);
 
@@ -262,8 +264,8 @@ static bool stood_still(const struct kdamond *k, struct damon_ctx *ctx, struct s
 }
 
 /* The regions are prepared, by work that began at BEGAN. */
-static void note_prepared(const struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule,
-			  uint64_t began)
+static void note_prepared(const struct kdamond *k, struct damon_context *ctx,
+			  struct schedule *schedule, uint64_t began)
 {
 	schedule->prepared = clock_us();
 	if (schedule_is_standstill(ctx, schedule->prepared - began))
@@ -273,7 +275,7 @@ static void note_prepared(const struct kdamond *k, struct damon_ctx *ctx, struct
 /*
  * Sleeps through the sampling intervals that need no worker, if there are any.  Return: how many.
  */
-static uint64_t doze(struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
+static uint64_t doze(struct kdamond *k, struct damon_context *ctx, struct schedule *schedule)
 {
 	struct pollfd files[] = { { .fd = k->mailbox.event, .events = POLLIN },
 				  { .events = POLLIN } };
@@ -302,7 +304,7 @@ static uint64_t doze(struct kdamond *k, struct damon_ctx *ctx, struct schedule *
 }
 
 /* Runs one sampling interval, or all those before the next one in which something is due. */
-static int sample_once(struct kdamond *k, struct damon_ctx *ctx, struct schedule *schedule)
+static int sample_once(struct kdamond *k, struct damon_context *ctx, struct schedule *schedule)
 {
 	uint64_t due, missed;
 	int r;
@@ -324,20 +326,20 @@ static int sample_once(struct kdamond *k, struct damon_ctx *ctx, struct schedule
 	schedule->began = clock_us();
 	missed = schedule_skip_missed(schedule, ctx, schedule->began);
 	ctx->missed += missed;
-	r = damon_ctx_step(ctx, schedule->began, 1 + missed);
+	r = damon_context_step(ctx, schedule->began, 1 + missed);
 	note_prepared(k, ctx, schedule, schedule->began);
 	return r ? r : handle_rest(k, ctx);
 }
 
-static int monitor(struct kdamond *k, struct damon_ctx *ctx)
+static int monitor(struct kdamond *k, struct damon_context *ctx)
 {
 	struct schedule schedule = { .deadline = clock_us() };
 	int r = 0;
 
-	damon_ctx_start(ctx, schedule.deadline);
+	damon_context_start(ctx, schedule.deadline);
 	k->next_refresh = add_sat(schedule.deadline, mul_sat(atomic_load(&k->refresh_ms), 1000));
 	schedule.began = schedule.prepared = clock_us();
-	while (!r && !atomic_load(&k->stopping) && damon_ctx_valid(ctx)) {
+	while (!r && !atomic_load(&k->stopping) && damon_context_valid(ctx)) {
 		uint64_t rest = ctx->paused ? schedule_step(ctx) : damos_check_watermarks(ctx);
 
 		if (rest) {
@@ -380,7 +382,7 @@ static int kdamond_become(const struct kdamond *k, const struct caller *caller)
 static void kdamond_main(void *argument)
 {
 	struct kdamond *k = argument;
-	struct damon_ctx *ctx = NULL;
+	struct damon_context *ctx = NULL;
 	struct damon_command *collecting = NULL;
 	int r;
 
@@ -398,7 +400,7 @@ static void kdamond_main(void *argument)
 	if (!r)
 		r = kdamond_become(k, k->desc->caller);
 	if (!r)
-		r = damon_ctx_new(k->desc, k->sessions, &ctx);
+		r = damon_context_new(k->desc, k->sessions, &ctx);
 	if (access_is_fatal(r) && r != -ECANCELED)
 		log_error("%s: cannot start: %s", k->name, strerror(-r));
 	k->desc = damon_desc_free(k->desc);
@@ -413,7 +415,7 @@ static void kdamond_main(void *argument)
 		else
 			log_debug("%s: ends", k->name);
 	}
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	access_sessions_close(k->sessions);
 	answer_all(k);
 	if (collecting) {

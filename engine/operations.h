@@ -13,20 +13,21 @@ struct damon_operations {
 	 * Both may be NULL: then only the user makes regions.  Without memory or room, regions stay
 	 * as they are until the next update.
 	 */
-	void (*init)(struct damon_ctx *ctx);
-	void (*update)(struct damon_ctx *ctx);
+	void (*init)(struct damon_context *ctx);
+	void (*update)(struct damon_context *ctx);
 
 	/*
 	 * Applies a scheme to a region; NULL: no action does anything.
 	 * Return: how much was applied, and how much passed the page filters, in units of
 	 * addresses.
 	 */
-	struct page_walk_result (*apply_scheme)(struct damon_ctx *ctx, struct damon_target *target,
+	struct page_walk_result (*apply_scheme)(struct damon_context *ctx,
+						struct damon_target *target,
 						const struct damon_region *region,
 						const struct damos *scheme);
 
 	/* The region's priority for the scheme, 0 to DAMOS_MAX_SCORE; NULL: always the highest. */
-	uint32_t (*scheme_score)(const struct damon_ctx *ctx, const struct damon_region *region,
+	uint32_t (*scheme_score)(const struct damon_context *ctx, const struct damon_region *region,
 				 const struct damos *scheme);
 };
 

@@ -11,8 +11,8 @@
 #include "engine/quota.h"
 #include "util/saturate.h"
 
-static uint32_t paddr_scheme_score(const struct damon_ctx *ctx, const struct damon_region *region,
-				   const struct damos *scheme)
+static uint32_t paddr_scheme_score(const struct damon_context *ctx,
+				   const struct damon_region *region, const struct damos *scheme)
 {
 	switch (scheme->desc.action) {
 	case DAMOS_LRU_PRIO:
@@ -56,14 +56,14 @@ static int paddr_node_of(uint64_t index, void *argument)
 }
 
 /* `stat' walks only since Linux 6.14, and only with filters, to report what passes. */
-static bool is_of_interest(const struct damon_ctx *ctx, const struct damos *scheme)
+static bool is_of_interest(const struct damon_context *ctx, const struct damos *scheme)
 {
 	return actions[scheme->desc.action].is &&
 	       (scheme->desc.action != DAMOS_STAT ||
 		(scheme->has_ops_filters && abi_counts_filter_passed(ctx->abi)));
 }
 
-static struct page_walk_result paddr_apply_scheme(struct damon_ctx *ctx,
+static struct page_walk_result paddr_apply_scheme(struct damon_context *ctx,
 						  struct damon_target *target,
 						  const struct damon_region *region,
 						  const struct damos *scheme)

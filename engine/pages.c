@@ -35,15 +35,15 @@ static bool open_pages(struct damos_pages *pages, const struct damon_target *tar
 	return false;
 }
 
-bool damos_look_at_page(struct damon_ctx *ctx, const struct damon_target *target, uint64_t address,
-			bool wants_memcg, struct page_info *info)
+bool damos_look_at_page(struct damon_context *ctx, const struct damon_target *target,
+			uint64_t address, bool wants_memcg, struct page_info *info)
 {
 	if (!ctx->sessions || ctx->pages.failed || !open_pages(&ctx->pages, target))
 		return false;
 	return page_walk_look(ctx->pages.frames, address, wants_memcg, info);
 }
 
-struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
+struct page_walk_result damos_walk_pages(struct damon_context *ctx, struct damos_pages *pages,
 					 const struct damon_target *target, enum page_action action,
 					 struct damon_addr_range range, const struct damos *scheme,
 					 struct page_filter choice)

@@ -12,7 +12,7 @@
  * that memory's state.
  * Return: as page_walk_apply(); nothing if the pages cannot be seen, which is logged.
  */
-struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pages *pages,
+struct page_walk_result damos_walk_pages(struct damon_context *ctx, struct damos_pages *pages,
 					 const struct damon_target *target, enum page_action action,
 					 struct damon_addr_range range, const struct damos *scheme,
 					 struct page_filter choice);
@@ -21,7 +21,7 @@ struct page_walk_result damos_walk_pages(struct damon_ctx *ctx, struct damos_pag
  * What is known of the page of physical memory at ADDRESS (bytes).
  * Return: whether it is on a list of reclaim; else *INFO is not set.
  */
-bool damos_look_at_page(struct damon_ctx *ctx, const struct damon_target *target, uint64_t address,
-			bool wants_memcg, struct page_info *info);
+bool damos_look_at_page(struct damon_context *ctx, const struct damon_target *target,
+			uint64_t address, bool wants_memcg, struct page_info *info);
 
 #endif

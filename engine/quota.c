@@ -47,7 +47,7 @@ static bool has_limit(const struct damos_quota_desc *desc)
 	return desc->ms || desc->sz || desc->nr_goals;
 }
 
-uint64_t damos_quota_left(const struct damon_ctx *ctx, const struct damos_quota *quota)
+uint64_t damos_quota_left(const struct damon_context *ctx, const struct damos_quota *quota)
 {
 	bool limited = abi_empty_quota_is_a_quota(ctx->abi) ? has_limit(&quota->desc) : quota->esz;
 	uint64_t left;
@@ -102,7 +102,7 @@ static bool is_any(const struct page_info *info, void *argument)
 }
 
 /* Bytes that are on lists of reclaim in the part of REGION that is in RANGE (bytes). */
-static uint64_t listed_in(struct damon_ctx *ctx, const struct damon_target *target,
+static uint64_t listed_in(struct damon_context *ctx, const struct damon_target *target,
 			  const struct damon_region *region, const struct damos *scheme,
 			  struct damon_addr_range range)
 {
@@ -118,7 +118,7 @@ static uint64_t listed_in(struct damon_ctx *ctx, const struct damon_target *targ
 }
 
 /* Which share, in 1/10000, of the memory that matches SCHEME's pattern is on the goal's node. */
-static uint64_t eligible_share(struct damon_ctx *ctx, const struct damos *scheme, int nid)
+static uint64_t eligible_share(struct damon_context *ctx, const struct damos *scheme, int nid)
 {
 	const struct damon_addr_range everywhere = { 0, UINT64_MAX };
 	struct iomem_range ranges[MEMINFO_MAX_RANGES];
@@ -143,7 +143,7 @@ static uint64_t eligible_share(struct damon_ctx *ctx, const struct damos *scheme
 	return total ? (uint64_t)((unsigned __int128)here * 10000 / total) : 0;
 }
 
-static uint64_t goal_value(struct damon_ctx *ctx, const struct damos *scheme,
+static uint64_t goal_value(struct damon_context *ctx, const struct damos *scheme,
 			   struct damos_quota_goal *goal)
 {
 	switch (goal->metric) {
@@ -166,7 +166,7 @@ static uint64_t goal_value(struct damon_ctx *ctx, const struct damos *scheme,
 }
 
 /* The highest score of all goals: the least aggressive outcome. */
-static uint64_t goals_score(struct damon_ctx *ctx, struct damos *scheme)
+static uint64_t goals_score(struct damon_context *ctx, struct damos *scheme)
 {
 	struct damos_quota *quota = &scheme->quota;
 	uint64_t highest = 0;
@@ -194,7 +194,7 @@ static uint64_t tune_goal(const struct damos_quota *quota, uint64_t score)
 	return quota->desc.sz ? quota->desc.sz * GOAL_REACHED : UINT64_MAX;
 }
 
-static void set_effective_size(struct damon_ctx *ctx, struct damos *scheme)
+static void set_effective_size(struct damon_context *ctx, struct damos *scheme)
 {
 	struct damos_quota *quota = &scheme->quota;
 	uint64_t throughput = DEFAULT_THROUGHPUT, esz = UINT64_MAX;
@@ -220,7 +220,7 @@ static void set_effective_size(struct damon_ctx *ctx, struct damos *scheme)
 }
 
 /* The least score at which the regions from the highest score down fill the quota. */
-static uint32_t find_min_score(struct damon_ctx *ctx, struct damos *scheme)
+static uint32_t find_min_score(struct damon_context *ctx, struct damos *scheme)
 {
 	bool filters = abi_scores_what_passes(ctx->abi);
 	uint64_t histogram[DAMOS_MAX_SCORE + 1] = { 0 }, sum = 0;
@@ -249,7 +249,7 @@ static uint32_t find_min_score(struct damon_ctx *ctx, struct damos *scheme)
 	}
 }
 
-void damos_adjust_quota(struct damon_ctx *ctx, struct damos *scheme, uint64_t now)
+void damos_adjust_quota(struct damon_context *ctx, struct damos *scheme, uint64_t now)
 {
 	struct damos_quota *quota = &scheme->quota;
 	uint64_t now_ms = now / 1000, before;
@@ -279,7 +279,7 @@ static uint32_t significant_bits(uint32_t x)
 	return x ? 32 - (uint32_t)__builtin_clz(x) : 0;
 }
 
-uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region *region,
+uint32_t damos_hot_score(const struct damon_context *ctx, const struct damon_region *region,
 			 const struct damos *scheme)
 {
 	uint32_t weight_freq = scheme->quota.desc.weight_nr_accesses;
@@ -299,7 +299,7 @@ uint32_t damos_hot_score(const struct damon_ctx *ctx, const struct damon_region 
 	return (uint32_t)min_ul((uint64_t)hot * DAMOS_MAX_SCORE / 100, DAMOS_MAX_SCORE);
 }
 
-uint32_t damos_cold_score(const struct damon_ctx *ctx, const struct damon_region *region,
+uint32_t damos_cold_score(const struct damon_context *ctx, const struct damon_region *region,
 			  const struct damos *scheme)
 {
 	return DAMOS_MAX_SCORE - damos_hot_score(ctx, region, scheme);

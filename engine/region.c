@@ -8,7 +8,7 @@
 #include "util/cleanup.h"
 #include "util/log.h"
 
-size_t damon_nr_regions(const struct damon_ctx *ctx)
+size_t damon_nr_regions(const struct damon_context *ctx)
 {
 	size_t nr = 0;
 
@@ -73,7 +73,7 @@ int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz
 	return 0;
 }
 
-size_t damon_regions_left(const struct damon_ctx *ctx)
+size_t damon_regions_left(const struct damon_context *ctx)
 {
 	size_t nr = ctx->max_total_regions ? damon_nr_regions(ctx) : 0;
 
@@ -82,7 +82,7 @@ size_t damon_regions_left(const struct damon_ctx *ctx)
 	return ctx->max_total_regions > nr ? ctx->max_total_regions - nr : 0;
 }
 
-void damon_tell_full(struct damon_ctx *ctx)
+void damon_tell_full(struct damon_context *ctx)
 {
 	if (!ctx->told_full)
 		log_info("a context has reached its limit of %zu regions: they are not split any "
@@ -92,7 +92,7 @@ void damon_tell_full(struct damon_ctx *ctx)
 	ctx->told_full = true;
 }
 
-void damon_tell_short(struct damon_ctx *ctx)
+void damon_tell_short(struct damon_context *ctx)
 {
 	if (!ctx->told_short)
 		log_error("out of memory for more regions: they are not split any further, and "
@@ -100,7 +100,8 @@ void damon_tell_short(struct damon_ctx *ctx)
 	ctx->told_short = true;
 }
 
-int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t index, uint64_t sz)
+int damon_cut_region(struct damon_context *ctx, struct damon_target *target, size_t index,
+		     uint64_t sz)
 {
 	int r;
 

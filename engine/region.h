@@ -34,17 +34,18 @@ int damon_insert_region(struct damon_target *target, size_t index, uint64_t star
 int damon_split_region_at(struct damon_target *target, size_t index, uint64_t sz);
 
 /* How many more regions CTX may have; SIZE_MAX: any number. */
-size_t damon_regions_left(const struct damon_ctx *ctx);
+size_t damon_regions_left(const struct damon_context *ctx);
 
 /*
  * As damon_split_region_at(), within the region limit of CTX; logs once what prevents it.
  * Return: 0, or -ENOMEM and nothing changed.
  */
-int damon_cut_region(struct damon_ctx *ctx, struct damon_target *target, size_t index, uint64_t sz);
+int damon_cut_region(struct damon_context *ctx, struct damon_target *target, size_t index,
+		     uint64_t sz);
 
 /* Logs, once, that the region limit is reached, or that there is no memory for more. */
-void damon_tell_full(struct damon_ctx *ctx);
-void damon_tell_short(struct damon_ctx *ctx);
+void damon_tell_full(struct damon_context *ctx);
+void damon_tell_short(struct damon_context *ctx);
 
 /*
  * Fits the target's regions to NR ascending ranges, whose bounds are aligned to MIN_SZ
@@ -61,7 +62,7 @@ int damon_set_regions(struct damon_target *target, const struct damon_addr_range
 int damon_evenly_split_region(struct damon_target *target, size_t index, size_t nr_pieces);
 
 /* Regions of all targets. */
-size_t damon_nr_regions(const struct damon_ctx *ctx);
+size_t damon_nr_regions(const struct damon_context *ctx);
 
 /* How often a region is accessed, as schemes see it. */
 static inline uint32_t damos_nr_accesses(const struct damon_region *region)

@@ -7,7 +7,7 @@
 #include "engine/summary.h"
 
 /* Fills in the summary of REPORT, if there is to be one.  Return: 0 or -ENOMEM. */
-static int make_summary(const struct damon_ctx *ctx, struct damon_report *report)
+static int make_summary(const struct damon_context *ctx, struct damon_report *report)
 {
 	if (!ctx->summarises)
 		return 0;
@@ -16,7 +16,7 @@ static int make_summary(const struct damon_ctx *ctx, struct damon_report *report
 	return report->summary ? damon_summarise(ctx, report->summary) : -ENOMEM;
 }
 
-int damon_report_fill(struct damon_report *report, const struct damon_ctx *ctx)
+int damon_report_fill(struct damon_report *report, const struct damon_context *ctx)
 {
 	if (!report->stats || report->nr_schemes != ctx->nr_schemes) {
 		damon_report_clear(report);

@@ -9,6 +9,6 @@
  * Fills REPORT, which may hold an older one, from CTX, of the calling thread.
  * Return: 0, or -ENOMEM and REPORT is empty.
  */
-int damon_report_fill(struct damon_report *report, const struct damon_ctx *ctx);
+int damon_report_fill(struct damon_report *report, const struct damon_context *ctx);
 
 #endif

@@ -16,7 +16,7 @@
 #include "util/saturate.h"
 #include "util/stop.h"
 
-uint32_t damon_sampling_window(const struct damon_ctx *ctx)
+uint32_t damon_sampling_window(const struct damon_context *ctx)
 {
 	return ctx->attrs.sample_interval ? damon_max_nr_accesses(&ctx->attrs) : 1;
 }
@@ -31,7 +31,7 @@ void damon_update_region_access(struct damon_region *region, uint64_t hits, uint
 	region->nr_accesses_bp += (uint32_t)hits * 10000U - (uint32_t)rounds * leaves;
 }
 
-void damon_note_round(struct damon_ctx *ctx, struct damon_target *target, int r)
+void damon_note_round(struct damon_context *ctx, struct damon_target *target, int r)
 {
 	/* Asked about when the round is over, or soon. */
 	target->replaced |= r == -ESTALE;
@@ -41,7 +41,7 @@ void damon_note_round(struct damon_ctx *ctx, struct damon_target *target, int r)
 	target->unsure = r || !target->nr_regions || !target->space->session->method->notices_exit;
 }
 
-static void sample_target(struct damon_ctx *ctx, struct damon_target *target, unsigned int what,
+static void sample_target(struct damon_context *ctx, struct damon_target *target, unsigned int what,
 			  uint64_t now, uint64_t rounds)
 {
 	uint32_t max = damon_sampling_window(ctx);
@@ -76,7 +76,7 @@ static void sample_target(struct damon_ctx *ctx, struct damon_target *target, un
 }
 
 /* Asks of the sampled page of each region whether it passes the filters of the probes. */
-static void probe_target(struct damon_ctx *ctx, struct damon_target *target, uint64_t rounds)
+static void probe_target(struct damon_context *ctx, struct damon_target *target, uint64_t rounds)
 {
 	bool wants_memcg = damon_probes_want_memcg(ctx);
 
@@ -93,7 +93,7 @@ static void probe_target(struct damon_ctx *ctx, struct damon_target *target, uin
 	}
 }
 
-void damon_sample(struct damon_ctx *ctx, unsigned int what, uint64_t now, uint64_t rounds)
+void damon_sample(struct damon_context *ctx, unsigned int what, uint64_t now, uint64_t rounds)
 {
 	/* Before the next addresses are chosen.  Only frames have it. */
 	if (ctx->nr_probes && what & ACCESS_CHECK && !ctx->ops->has_process)

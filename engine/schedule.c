@@ -15,7 +15,7 @@
 /* A machine that is only busy hardly keeps anybody waiting for so long. */
 #define STANDSTILL_US 500000
 
-uint64_t schedule_step(const struct damon_ctx *ctx)
+uint64_t schedule_step(const struct damon_context *ctx)
 {
 	return max_ul(ctx->attrs.sample_interval, SHORTEST_SAMPLE_US);
 }
@@ -32,7 +32,7 @@ uint64_t schedule_rest(const struct schedule *schedule, uint64_t wanted)
 	return wanted < SHORTEST_REST_US ? rest_after_work(schedule) : wanted;
 }
 
-uint64_t schedule_next_look(const struct damon_ctx *ctx, const struct schedule *schedule)
+uint64_t schedule_next_look(const struct damon_context *ctx, const struct schedule *schedule)
 {
 	uint64_t sample = ctx->attrs.sample_interval;
 	/* Memory needs time to be touched before it is checked. */
@@ -42,19 +42,19 @@ uint64_t schedule_next_look(const struct damon_ctx *ctx, const struct schedule *
 		      add_sat(schedule->prepared, least));
 }
 
-bool schedule_is_standstill(const struct damon_ctx *ctx, uint64_t late)
+bool schedule_is_standstill(const struct damon_context *ctx, uint64_t late)
 {
 	return late >= max_ul(STANDSTILL_US, mul_sat(2, schedule_step(ctx)));
 }
 
-bool schedule_is_behind(const struct schedule *schedule, const struct damon_ctx *ctx)
+bool schedule_is_behind(const struct schedule *schedule, const struct damon_context *ctx)
 {
 	return schedule->prepared > schedule->deadline &&
 	       schedule_is_standstill(ctx, schedule->prepared - schedule->deadline);
 }
 
-uint64_t schedule_stood_still(struct schedule *schedule, const struct damon_ctx *ctx, uint64_t due,
-			      uint64_t now)
+uint64_t schedule_stood_still(struct schedule *schedule, const struct damon_context *ctx,
+			      uint64_t due, uint64_t now)
 {
 	uint64_t late = now > due ? now - due : 0;
 
@@ -65,7 +65,8 @@ uint64_t schedule_stood_still(struct schedule *schedule, const struct damon_ctx 
 	return late;
 }
 
-uint64_t schedule_skip_missed(struct schedule *schedule, const struct damon_ctx *ctx, uint64_t now)
+uint64_t schedule_skip_missed(struct schedule *schedule, const struct damon_context *ctx,
+			      uint64_t now)
 {
 	uint64_t sample = schedule_step(ctx);
 	uint64_t late = now > schedule->deadline ? now - schedule->deadline : 0, missed, left;

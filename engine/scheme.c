@@ -41,7 +41,7 @@ void damos_clear(struct damos *scheme)
 	*scheme = (struct damos){ 0 };
 }
 
-uint64_t damos_apply_interval(const struct damon_ctx *ctx, const struct damos *scheme)
+uint64_t damos_apply_interval(const struct damon_context *ctx, const struct damos *scheme)
 {
 	uint64_t interval = scheme->desc.apply_interval;
 
@@ -49,7 +49,7 @@ uint64_t damos_apply_interval(const struct damon_ctx *ctx, const struct damos *s
 	       max_ul(ctx->attrs.sample_interval, 1);
 }
 
-void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme)
+void damos_set_next_apply(const struct damon_context *ctx, struct damos *scheme)
 {
 	scheme->next_apply = add_sat(ctx->passed, damos_apply_interval(ctx, scheme));
 }

@@ -17,10 +17,10 @@ void damos_clear(struct damos *scheme);
 void damos_count(struct damos *scheme, const struct damos_stat *more);
 
 /* The scheme's apply interval, in sampling intervals. */
-uint64_t damos_apply_interval(const struct damon_ctx *ctx, const struct damos *scheme);
+uint64_t damos_apply_interval(const struct damon_context *ctx, const struct damos *scheme);
 
 /* Restarts it. */
-void damos_set_next_apply(const struct damon_ctx *ctx, struct damos *scheme);
+void damos_set_next_apply(const struct damon_context *ctx, struct damos *scheme);
 
 /* Whether size, accesses and age of REGION lie in PATTERN, bounds included. */
 bool damos_pattern_matches(const struct damos_access_pattern *pattern,

@@ -8,7 +8,7 @@
 #include "engine/status.h"
 #include "util/clock.h"
 
-static enum damon_target_state state_of(const struct damon_ctx *ctx,
+static enum damon_target_state state_of(const struct damon_context *ctx,
 					const struct damon_target *target)
 {
 	if (ctx->ops->has_process && !(target->process && process_exists(target->process)))
@@ -18,7 +18,7 @@ static enum damon_target_state state_of(const struct damon_ctx *ctx,
 	return target->unanswered ? DAMON_TARGET_UNANSWERED : DAMON_TARGET_UNSEEN;
 }
 
-static void fill_target(struct damon_target_status *out, const struct damon_ctx *ctx,
+static void fill_target(struct damon_target_status *out, const struct damon_context *ctx,
 			const struct damon_target *target)
 {
 	*out = (struct damon_target_status){
@@ -30,7 +30,7 @@ static void fill_target(struct damon_target_status *out, const struct damon_ctx 
 	};
 }
 
-int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, uint64_t now)
+int damon_status_fill(struct damon_status *status, const struct damon_context *ctx, uint64_t now)
 {
 	if (!status->targets || status->nr_targets != ctx->nr_targets) {
 		damon_status_clear(status);

@@ -9,6 +9,6 @@
  * Fills STATUS, which may hold an older one, from CTX, of the calling thread, at NOW (us).
  * Return: 0, or -ENOMEM and STATUS is empty.
  */
-int damon_status_fill(struct damon_status *status, const struct damon_ctx *ctx, uint64_t now);
+int damon_status_fill(struct damon_status *status, const struct damon_context *ctx, uint64_t now);
 
 #endif

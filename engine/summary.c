@@ -22,7 +22,7 @@ static int compare_idle(const void *a, const void *b)
 }
 
 /* Writes the regions to OUT, the longest in use first.  Return: bytes of all. */
-static uint64_t sort_regions(const struct damon_ctx *ctx, struct idle_memory *out)
+static uint64_t sort_regions(const struct damon_context *ctx, struct idle_memory *out)
 {
 	uint64_t total = 0;
 	size_t nr = 0;
@@ -44,7 +44,7 @@ static uint64_t sort_regions(const struct damon_ctx *ctx, struct idle_memory *ou
 	return total;
 }
 
-static uint64_t bandwidth_of(const struct damon_ctx *ctx)
+static uint64_t bandwidth_of(const struct damon_context *ctx)
 {
 	uint64_t bytes = 0;
 
@@ -57,7 +57,7 @@ static uint64_t bandwidth_of(const struct damon_ctx *ctx)
 	return mul_sat(bytes, 1000000) / max_ul(ctx->attrs.aggr_interval, 1);
 }
 
-int damon_summarise(const struct damon_ctx *ctx, struct damon_summary *out)
+int damon_summarise(const struct damon_context *ctx, struct damon_summary *out)
 {
 	size_t nr = damon_nr_regions(ctx), next = 0;
 	_cleanup_free_ struct idle_memory *memory = calloc(nr + 1, sizeof(*memory));

@@ -10,6 +10,6 @@
  * which shows half of the accesses in the mean.  Source: docs/kernel-modules.md section 6.
  * Return: 0, or -ENOMEM.
  */
-int damon_summarise(const struct damon_ctx *ctx, struct damon_summary *out);
+int damon_summarise(const struct damon_context *ctx, struct damon_summary *out);
 
 #endif

@@ -23,7 +23,7 @@
 #define TELL_INTERVAL_US 60000000
 
 /* Return: 0, even if it cannot be seen, or a fatal negative errno. */
-static int target_open_space(struct damon_ctx *ctx, struct damon_target *target, bool tell)
+static int target_open_space(struct damon_context *ctx, struct damon_target *target, bool tell)
 {
 	int r = access_space_open(ctx->sessions, target->process, tell, &target->space,
 				  &target->why);
@@ -38,7 +38,8 @@ static int target_open_space(struct damon_ctx *ctx, struct damon_target *target,
 	return 0;
 }
 
-int damon_target_open(struct damon_ctx *ctx, struct damon_target *target, struct process *process)
+int damon_target_open(struct damon_context *ctx, struct damon_target *target,
+		      struct process *process)
 {
 	*target = (struct damon_target){ .unsure = true };
 	if (ctx->ops->has_process && process)
@@ -72,7 +73,7 @@ static int take_ranges(struct damon_target *target, const struct damon_target_de
 	return r;
 }
 
-int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
+int damon_target_set_ranges(struct damon_context *ctx, struct damon_target *target,
 			    const struct damon_target_desc *desc, size_t most)
 {
 	int r = damon_set_regions(target, desc->ranges, desc->nr_ranges, ctx->min_sz_region, most);
@@ -83,7 +84,7 @@ int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
 	return -ENOMEM;
 }
 
-int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
+int damon_target_init(struct damon_context *ctx, struct damon_target *target,
 		      const struct damon_target_desc *desc, size_t most)
 {
 	int r = damon_target_open(ctx, target, desc->process);
@@ -130,7 +131,7 @@ static void drop(struct damon_target *target)
 }
 
 /* Reopens a target that executes another program, or is not seen yet or any more. */
-static void open_anew(struct damon_ctx *ctx, struct damon_target *target, uint64_t now)
+static void open_anew(struct damon_context *ctx, struct damon_target *target, uint64_t now)
 {
 	bool tell = now >= target->next_tell, was_blind = target->blind;
 	int r;
@@ -177,7 +178,7 @@ static void suspend(struct damon_target *target, int error, uint64_t now)
 	target->unanswered = true;
 }
 
-static void check_target(struct damon_ctx *ctx, struct damon_target *target, uint64_t now)
+static void check_target(struct damon_context *ctx, struct damon_target *target, uint64_t now)
 {
 	int r = process_may(target->process, CALLER_WATCH, ASK_MS);
 
@@ -200,7 +201,7 @@ static void check_target(struct damon_ctx *ctx, struct damon_target *target, uin
 	}
 }
 
-void damon_check_targets(struct damon_ctx *ctx, uint64_t now)
+void damon_check_targets(struct damon_context *ctx, uint64_t now)
 {
 	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++)
 		if (ctx->targets[t].process)

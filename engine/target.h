@@ -9,15 +9,16 @@
  * Makes the target that DESC describes, with at most MOST regions.  It may be cleared even on
  * failure.  Return: 0; or -EINVAL, or -ENOMEM also if there are more regions.
  */
-int damon_target_init(struct damon_ctx *ctx, struct damon_target *target,
+int damon_target_init(struct damon_context *ctx, struct damon_target *target,
 		      const struct damon_target_desc *desc, size_t most);
 
 /*
  * The two parts of that: open its space, and fit its regions to those of DESC.  A target that
  * cannot be seen is `blind', which is logged; one that is gone just has no space.
  */
-int damon_target_open(struct damon_ctx *ctx, struct damon_target *target, struct process *process);
-int damon_target_set_ranges(struct damon_ctx *ctx, struct damon_target *target,
+int damon_target_open(struct damon_context *ctx, struct damon_target *target,
+		      struct process *process);
+int damon_target_set_ranges(struct damon_context *ctx, struct damon_target *target,
 			    const struct damon_target_desc *desc, size_t most);
 
 void damon_target_clear(struct damon_target *target);
@@ -39,6 +40,6 @@ int damon_targets_seen(const struct damon_target *targets, size_t nr);
  * those that may not: they are no longer sampled or acted upon.  Reopens a target that executed
  * another program, could not be seen, or failed its access method.  NOW in us.
  */
-void damon_check_targets(struct damon_ctx *ctx, uint64_t now);
+void damon_check_targets(struct damon_context *ctx, uint64_t now);
 
 #endif

@@ -62,7 +62,7 @@ PROBED void damonfs_damon_monitor_intervals_tune(uint64_t sample_us)
 	__asm__ volatile("" ::"r"(sample_us));
 }
 
-void damon_trace_aggregated(const struct damon_ctx *ctx)
+void damon_trace_aggregated(const struct damon_context *ctx)
 {
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		const struct damon_target *target = &ctx->targets[t];

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct damon_ctx;
+struct damon_context;
 struct damos_stat;
 
 /* damon:damon_aggregated: a region at the end of an aggregation. */
@@ -27,6 +27,6 @@ void damonfs_damos_stat_after_apply_interval(size_t scheme_idx, const struct dam
 void damonfs_damon_monitor_intervals_tune(uint64_t sample_us);
 
 /* Emits damon:damon_aggregated for each region. */
-void damon_trace_aggregated(const struct damon_ctx *ctx);
+void damon_trace_aggregated(const struct damon_context *ctx);
 
 #endif

@@ -15,7 +15,7 @@
 #define REACHED 10000UL
 
 /* How much was seen of what is wanted, in 1/10000. */
-static uint64_t score(const struct damon_ctx *ctx)
+static uint64_t score(const struct damon_context *ctx)
 {
 	unsigned __int128 most = 0, seen = 0, wanted;
 	uint32_t most_each = damon_max_nr_accesses(&ctx->attrs);
@@ -52,7 +52,7 @@ uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score)
 		      1);
 }
 
-void damon_tune_intervals(struct damon_ctx *ctx)
+void damon_tune_intervals(struct damon_context *ctx)
 {
 	const struct damon_intervals_goal *goal = &ctx->attrs.intervals_goal;
 	struct damon_attrs tuned = ctx->attrs;

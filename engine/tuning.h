@@ -6,7 +6,7 @@
 #include "engine/types.h"
 
 /* At the end of an aggregation, if it is time, moves the intervals towards their goal. */
-void damon_tune_intervals(struct damon_ctx *ctx);
+void damon_tune_intervals(struct damon_context *ctx);
 
 /* The next sampling interval, given the SCORE of the last one's accesses (10000: as wanted). */
 uint64_t damon_tuned_sample(const struct damon_attrs *attrs, uint64_t score);

@@ -33,7 +33,7 @@ struct damon_region {
 /* Memory that schemes look at page by page. */
 struct damos_pages {
 	struct page_walk *frames; /* NULL until first used */
-	uint64_t round; /* damon_ctx.passed of the last look */
+	uint64_t round; /* damon_context.passed of the last look */
 	bool failed; /* cannot be opened, now or later */
 	bool told; /* why was logged */
 };
@@ -78,14 +78,14 @@ struct damos {
 	bool has_ops_filters;
 	bool core_default_reject, ops_default_reject; /* for what no filter matches */
 	bool allowed_by_core; /* a core filter let the last checked region in */
-	uint64_t next_apply; /* in sampling intervals, as damon_ctx.passed */
+	uint64_t next_apply; /* in sampling intervals, as damon_context.passed */
 	bool due; /* in this round */
 	bool tried_done; /* had an application round since the collection began */
 };
 
 struct damon_operations;
 
-struct damon_ctx {
+struct damon_context {
 	unsigned int abi;
 	struct caller *caller; /* a reference: in whose name the thread works; NULL: its own */
 	struct damon_attrs attrs;
@@ -127,7 +127,7 @@ struct damon_ctx {
 	uint64_t collect_until; /* in sampling intervals */
 
 	/* Called where the loop carries out commands; see kdamond.c. */
-	int (*after_merge)(struct damon_ctx *ctx, void *argument);
+	int (*after_merge)(struct damon_context *ctx, void *argument);
 	void *argument;
 };
 

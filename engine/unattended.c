@@ -14,7 +14,7 @@
 #define LONGEST_US 60000000
 
 /* How many rounds may be left: all but the one in which something is due. */
-static uint64_t rounds_to_leave(const struct damon_ctx *ctx)
+static uint64_t rounds_to_leave(const struct damon_context *ctx)
 {
 	uint64_t sample = ctx->attrs.sample_interval, due = damon_ctx_until_due(ctx);
 	const struct damon_target *target = ctx->targets;
@@ -31,7 +31,7 @@ static uint64_t rounds_to_leave(const struct damon_ctx *ctx)
 	return min_ul(due - 1, LONGEST_US / sample);
 }
 
-uint64_t damon_leave_rounds(struct damon_ctx *ctx, uint64_t deadline, uint64_t first, int *wake)
+uint64_t damon_leave_rounds(struct damon_context *ctx, uint64_t deadline, uint64_t first, int *wake)
 {
 	uint64_t rounds = rounds_to_leave(ctx), unit = ctx->addr_unit;
 	const struct access_unattended *unattended;
@@ -60,7 +60,7 @@ uint64_t damon_leave_rounds(struct damon_ctx *ctx, uint64_t deadline, uint64_t f
 	return r ? 0 : rounds;
 }
 
-uint64_t damon_resume_rounds(struct damon_ctx *ctx, uint64_t now, uint64_t *prepared)
+uint64_t damon_resume_rounds(struct damon_context *ctx, uint64_t now, uint64_t *prepared)
 {
 	struct damon_target *target = ctx->targets;
 	uint32_t max = damon_sampling_window(ctx);

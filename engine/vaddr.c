@@ -56,7 +56,7 @@ static int read_three_regions(const struct damon_target *target, struct damon_ad
 }
 
 /* The size of even pieces that make min_nr_regions of the ranges, but not more than MOST. */
-static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_range ranges[3],
+static uint64_t size_of_pieces(struct damon_context *ctx, const struct damon_addr_range ranges[3],
 			       size_t most)
 {
 	uint64_t sz = 0, piece, least;
@@ -77,7 +77,7 @@ static uint64_t size_of_pieces(struct damon_ctx *ctx, const struct damon_addr_ra
 }
 
 /* Makes three regions, in even pieces; without memory, the next update makes the rest. */
-static void init_target(struct damon_ctx *ctx, struct damon_target *target, size_t most)
+static void init_target(struct damon_context *ctx, struct damon_target *target, size_t most)
 {
 	struct damon_addr_range ranges[3];
 	uint64_t piece;
@@ -101,7 +101,7 @@ static void init_target(struct damon_ctx *ctx, struct damon_target *target, size
 }
 
 /* Targets without regions share those that may still be made. */
-static void vaddr_init(struct damon_ctx *ctx)
+static void vaddr_init(struct damon_context *ctx)
 {
 	size_t without = 0, left;
 
@@ -116,7 +116,7 @@ static void vaddr_init(struct damon_ctx *ctx)
 	}
 }
 
-static void vaddr_update(struct damon_ctx *ctx)
+static void vaddr_update(struct damon_context *ctx)
 {
 	for (size_t t = 0; t < ctx->nr_targets && !stop_asked(); t++) {
 		struct damon_target *target = &ctx->targets[t];
@@ -192,7 +192,7 @@ static int vaddr_node_of(uint64_t index, void *argument)
 }
 
 /* Since Linux 6.17: `stat' counts what passes the filters, and memory is migrated. */
-static bool walks(const struct damon_ctx *ctx, const struct damos *scheme)
+static bool walks(const struct damon_context *ctx, const struct damos *scheme)
 {
 	if (!abi_walks_virtual_pages(ctx->abi))
 		return false;
@@ -205,7 +205,7 @@ static bool walks(const struct damon_ctx *ctx, const struct damos *scheme)
 	}
 }
 
-static struct page_walk_result walk(struct damon_ctx *ctx, struct damon_target *target,
+static struct page_walk_result walk(struct damon_context *ctx, struct damon_target *target,
 				    const struct damon_region *region, const struct damos *scheme)
 {
 	enum page_action action = scheme->desc.action == DAMOS_STAT ? PAGE_COUNT : PAGE_MIGRATE;
@@ -220,7 +220,7 @@ static struct page_walk_result walk(struct damon_ctx *ctx, struct damon_target *
 	return result;
 }
 
-static struct page_walk_result vaddr_apply_scheme(struct damon_ctx *ctx,
+static struct page_walk_result vaddr_apply_scheme(struct damon_context *ctx,
 						  struct damon_target *target,
 						  const struct damon_region *region,
 						  const struct damos *scheme)
@@ -236,8 +236,8 @@ static struct page_walk_result vaddr_apply_scheme(struct damon_ctx *ctx,
 	return result;
 }
 
-static uint32_t vaddr_scheme_score(const struct damon_ctx *ctx, const struct damon_region *region,
-				   const struct damos *scheme)
+static uint32_t vaddr_scheme_score(const struct damon_context *ctx,
+				   const struct damon_region *region, const struct damos *scheme)
 {
 	switch (scheme->desc.action) {
 	case DAMOS_PAGEOUT:

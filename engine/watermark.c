@@ -10,7 +10,7 @@
 #include "engine/watermark.h"
 #include "util/cleanup.h"
 
-bool damos_has_watermarks(const struct damon_ctx *ctx)
+bool damos_has_watermarks(const struct damon_context *ctx)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		if (ctx->schemes[s].desc.wmarks.metric != DAMOS_WMARK_NONE)
@@ -44,7 +44,7 @@ static uint64_t wait_of(struct damos *scheme, uint64_t rate)
 	}
 }
 
-uint64_t damos_check_watermarks(struct damon_ctx *ctx)
+uint64_t damos_check_watermarks(struct damon_context *ctx)
 {
 	uint64_t shortest = UINT64_MAX, rate = 0;
 

@@ -57,12 +57,13 @@ static inline struct damon_desc *new_desc(enum damon_ops_id ops, size_t nr_targe
 }
 
 /* A context of processes that are nowhere: regions are the test's own. */
-static inline struct damon_ctx *new_ctx(enum damon_ops_id ops, size_t nr_targets, size_t nr_schemes)
+static inline struct damon_context *new_ctx(enum damon_ops_id ops, size_t nr_targets,
+					    size_t nr_schemes)
 {
 	struct damon_desc *desc = new_desc(ops, nr_targets, nr_schemes);
-	struct damon_ctx *ctx = NULL;
+	struct damon_context *ctx = NULL;
 
-	ck_assert_int_eq(damon_ctx_new(desc, NULL, &ctx), 0);
+	ck_assert_int_eq(damon_context_new(desc, NULL, &ctx), 0);
 	damon_desc_free(desc);
 	random_seed(ctx->rng, 1);
 	return ctx;

@@ -12,13 +12,13 @@
 
 struct run {
 	struct access_sessions *sessions;
-	struct damon_ctx *ctx;
+	struct damon_context *ctx;
 	uint64_t now;
 };
 
 static inline void run_end(struct run *run)
 {
-	damon_ctx_free(run->ctx);
+	damon_context_free(run->ctx);
 	access_sessions_close(run->sessions);
 }
 
@@ -32,7 +32,7 @@ static inline void run_open(struct run *run, const char *plays, pid_t pid, enum 
 
 	run->sessions = open_playing(plays);
 	ck_assert_int_eq(process_open(pid, NULL, &desc->targets[0].process), 0);
-	ck_assert_int_eq(damon_ctx_new(desc, run->sessions, &run->ctx), 0);
+	ck_assert_int_eq(damon_context_new(desc, run->sessions, &run->ctx), 0);
 	damon_desc_free(desc);
 	random_seed(run->ctx->rng, 42);
 }
@@ -40,19 +40,19 @@ static inline void run_open(struct run *run, const char *plays, pid_t pid, enum 
 static inline void run_start(struct run *run)
 {
 	run->now = 1000000;
-	damon_ctx_start(run->ctx, run->now);
+	damon_context_start(run->ctx, run->now);
 }
 
 /* As the kdamond does it: prepares again where the last step left that open. */
 static inline void run_step(struct run *run, uint64_t rounds)
 {
-	struct damon_ctx *ctx = run->ctx;
+	struct damon_context *ctx = run->ctx;
 
 	if (!ctx->prepared)
 		damon_sample(ctx, ACCESS_PREPARE, run->now, 1);
 	ctx->prepared = true;
 	run->now += rounds * max_ul(ctx->attrs.sample_interval, 1);
-	ck_assert_int_eq(damon_ctx_step(ctx, run->now, rounds), 0);
+	ck_assert_int_eq(damon_context_step(ctx, run->now, rounds), 0);
 }
 
 #endif

@@ -9,8 +9,8 @@
 #include "engine/sampling.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets)                                              \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets)                                                      \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_VADDR, nr_targets, 0)
 
 /* ---- one pass of merging ---- */

@@ -21,7 +21,7 @@
 static struct damon_addr_range allowed;
 static uint64_t nr_acted, nr_outside;
 
-static struct page_walk_result act_inside(struct damon_ctx *ctx, struct damon_target *target,
+static struct page_walk_result act_inside(struct damon_context *ctx, struct damon_target *target,
 					  const struct damon_region *region,
 					  const struct damos *scheme)
 {
@@ -45,9 +45,9 @@ static const struct {
 	{ { { 3, 5 }, { 5, 7 } }, true, true }, { { { 1, 8 } }, false, false },
 };
 
-static struct damon_ctx *filtered_ctx(const struct damon_operations *ops, int i)
+static struct damon_context *filtered_ctx(const struct damon_operations *ops, int i)
 {
-	struct damon_ctx *ctx = new_ctx(DAMON_OPS_VADDR, 1, 1);
+	struct damon_context *ctx = new_ctx(DAMON_OPS_VADDR, 1, 1);
 	struct damos *scheme = &ctx->schemes[0];
 
 	ctx->ops = ops;
@@ -74,7 +74,7 @@ START_TEST(no_action_outside_its_filter_when_memory_is_short)
 	bool any = true;
 
 	for (long n = 1; any && n < MANY; n++) {
-		struct damon_ctx *ctx = filtered_ctx(&ops, _i);
+		struct damon_context *ctx = filtered_ctx(&ops, _i);
 
 		fail_at(n, true);
 		damos_apply_schemes(ctx, 0);
@@ -86,7 +86,7 @@ START_TEST(no_action_outside_its_filter_when_memory_is_short)
 		damos_apply_schemes(ctx, 0);
 		ck_assert_uint_gt(nr_acted, 0);
 		ck_assert_uint_eq(nr_outside, 0);
-		damon_ctx_free(ctx);
+		damon_context_free(ctx);
 	}
 	ck_assert(!any);
 }
@@ -97,14 +97,14 @@ START_TEST(no_action_outside_its_filter_when_there_may_be_no_more_regions)
 	const struct damon_operations ops = { .apply_scheme = act_inside };
 
 	for (size_t more = 0; more < 3; more++) {
-		struct damon_ctx *ctx = filtered_ctx(&ops, _i);
+		struct damon_context *ctx = filtered_ctx(&ops, _i);
 		size_t nr = damon_nr_regions(ctx);
 
 		ctx->max_total_regions = nr + more;
 		damos_apply_schemes(ctx, 0);
 		ck_assert_uint_eq(nr_outside, 0);
 		ck_assert_uint_le(damon_nr_regions(ctx), nr + more);
-		damon_ctx_free(ctx);
+		damon_context_free(ctx);
 	}
 }
 END_TEST
@@ -115,7 +115,7 @@ START_TEST(no_action_beyond_its_quota_when_memory_is_short)
 	const struct damon_operations ops = { .apply_scheme = act_inside };
 
 	for (long n = 1; n < 20; n++) {
-		__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx =
+		__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
 			new_ctx(DAMON_OPS_VADDR, 2, 1);
 		struct damos *scheme = &ctx->schemes[0];
 
@@ -202,7 +202,7 @@ END_TEST
 
 START_TEST(a_collection_without_memory_fails_and_ends_nothing)
 {
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx =
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
 		new_ctx(DAMON_OPS_VADDR, 1, 1);
 	struct damon_command command = { .kind = DAMON_COLLECT_TRIED };
 

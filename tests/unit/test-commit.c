@@ -12,8 +12,8 @@
 #include "engine/quota.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, ops, nr_targets, nr_schemes)                             \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, ops, nr_targets, nr_schemes)                                     \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(ops, nr_targets, nr_schemes)
 
 static void desc_freep(struct damon_desc **desc)
@@ -82,7 +82,7 @@ START_TEST(counters_stay_while_an_interval_is_zero)
 	desc->attrs.sample_interval = zero_vectors[_i].sample_after;
 	desc->attrs.aggr_interval = zero_vectors[_i].aggr_after;
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 5, 7, 6, 5 }, { 0 } });
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 5, 7, 6, 5 }, { 0 } });
 	ck_assert_uint_eq(ctx->targets[0].regions[0].nr_accesses_bp, 70000);
 }
@@ -104,7 +104,7 @@ START_TEST(attributes_are_replaced_and_all_countdowns_begin_anew)
 	ctx->passed = 17;
 	desc->attrs = attrs;
 	desc->schemes[1].apply_interval = 7000;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	ck_assert_ptr_eq(ctx->ops, &damon_fvaddr_ops); /* the regions are those of before */
 	ck_assert(!memcmp(&ctx->attrs, &attrs, sizeof(attrs)));
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 100, 50, 19, 20 }, { 0 } });
@@ -134,7 +134,7 @@ START_TEST(targets_are_kept_appended_and_removed_by_index)
 	/* None given: kept.  Some given: fitted to them.  New ones have what they are given. */
 	set_ranges(&more->targets[1], (struct span[]){ { 2, 6 }, { 20, 30 }, { 0 } });
 	set_ranges(&more->targets[3], (struct span[]){ { 1, 3 }, { 0 } });
-	ck_assert_int_eq(damon_ctx_commit(ctx, more), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, more), 0);
 	ck_assert_uint_eq(ctx->nr_targets, 4);
 	assert_spans(&ctx->targets[0],
 		     (struct span[]){ { 0, 9, 20, 20, 3 }, { 9, 12, 0, 0, 4 }, { 0 } });
@@ -142,13 +142,13 @@ START_TEST(targets_are_kept_appended_and_removed_by_index)
 	ck_assert_uint_eq(ctx->targets[2].nr_regions, 0);
 	assert_spans(&ctx->targets[3], (struct span[]){ { 1, 3 }, { 0 } });
 
-	ck_assert_int_eq(damon_ctx_commit(ctx, less), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, less), 0);
 	ck_assert_uint_eq(ctx->nr_targets, 1);
 	ck_assert_uint_eq(ctx->targets[0].nr_regions, 2);
-	ck_assert_int_eq(damon_ctx_commit(ctx, none), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, none), 0);
 	ck_assert_uint_eq(ctx->nr_targets, 0);
 	/* And then there is nothing to monitor. */
-	ck_assert(!damon_ctx_valid(ctx));
+	ck_assert(!damon_context_valid(ctx));
 }
 END_TEST
 
@@ -158,26 +158,26 @@ START_TEST(another_process_takes_the_regions_over)
 	DESC(before, DAMON_OPS_FVADDR, 1, 0);
 	DESC(same, DAMON_OPS_FVADDR, 1, 0);
 	DESC(other, DAMON_OPS_FVADDR, 1, 0);
-	struct damon_ctx *ctx = NULL;
+	struct damon_context *ctx = NULL;
 	struct access_space *space;
 
 	ck_assert_int_eq(process_open(getpid(), NULL, &before->targets[0].process), 0);
 	ck_assert_int_eq(process_open(getpid(), NULL, &same->targets[0].process), 0);
 	ck_assert_int_eq(process_open(getppid(), NULL, &other->targets[0].process), 0);
-	ck_assert_int_eq(damon_ctx_new(before, sessions, &ctx), 0);
+	ck_assert_int_eq(damon_context_new(before, sessions, &ctx), 0);
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 9, 20, 20, 3 }, { 0 } });
 	space = ctx->targets[0].space;
 	ck_assert_ptr_nonnull(space);
 
-	ck_assert_int_eq(damon_ctx_commit(ctx, same), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, same), 0);
 	ck_assert_ptr_eq(ctx->targets[0].space, space);
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 9, 20, 20, 3 }, { 0 } });
 
-	ck_assert_int_eq(damon_ctx_commit(ctx, other), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, other), 0);
 	ck_assert_int_eq(ctx->targets[0].process->tid, getppid());
 	ck_assert_int_eq(ctx->targets[0].space->process->tid, getppid());
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 9, 20, 20, 3 }, { 0 } });
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	access_sessions_close(sessions);
 }
 END_TEST
@@ -209,7 +209,7 @@ START_TEST(obsolete_targets_are_removed)
 			  (struct span[]){ { t * 10, t * 10 + 5, 20, 20, 3 }, { 0 } });
 	for (size_t t = 0; t < desc->nr_targets; t++)
 		desc->targets[t].obsolete = marks[t] == 'o';
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), obsolete_vectors[_i].r);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), obsolete_vectors[_i].r);
 	ck_assert_uint_eq(ctx->nr_targets, strlen(left));
 	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		uint64_t was = (uint64_t)(left[t] - '0');
@@ -221,7 +221,7 @@ START_TEST(obsolete_targets_are_removed)
 				     (struct span[]){ { was * 10, was * 10 + 5, 20, 20, 3 },
 						      { 0 } });
 	}
-	ck_assert_int_eq(damon_ctx_valid(ctx), false);
+	ck_assert_int_eq(damon_context_valid(ctx), false);
 }
 END_TEST
 
@@ -243,7 +243,7 @@ START_TEST(resume_point_follows_its_target)
 	quota->resumes = true;
 	quota->resume_target = moved_vectors[_i].stopped;
 	desc->targets[moved_vectors[_i].removed].obsolete = true;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	quota = &ctx->schemes[0].quota;
 	ck_assert_int_eq(quota->resumes, moved_vectors[_i].resumes);
 	if (quota->resumes)
@@ -283,7 +283,7 @@ START_TEST(schemes_keep_their_state_and_take_the_rest)
 	ck_assert_ptr_nonnull(new->filters);
 	new->filters[0].target_idx = 7;
 	new->nr_filters = 1;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 
 	ck_assert_uint_eq(ctx->nr_schemes, 1);
 	scheme = &ctx->schemes[0];
@@ -316,7 +316,7 @@ START_TEST(appended_schemes_are_new_and_work)
 
 	ctx->schemes[0].stat.nr_tried = 5;
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 9 }, { 0 } });
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	ck_assert_uint_eq(ctx->nr_schemes, 3);
 	ctx->passed += 20;
 	damos_apply_schemes(ctx, 0);
@@ -341,7 +341,7 @@ START_TEST(resume_point_goes_with_its_target)
 	quota->resumes = true;
 	quota->resume_target = 1;
 	quota->resume_addr = 4 * P;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	for (int i = 0; i < 3; i++) {
 		ctx->passed += 20;
 		damos_apply_schemes(ctx, 0);
@@ -387,8 +387,8 @@ START_TEST(goals_are_replaced_and_the_tuner_goes_on)
 	ctx->schemes[0].quota.desc.ms = 5;
 	set_goals(&desc->schemes[0].quota, goal_vectors[_i].after, 50);
 	desc->schemes[0].quota.ms = 6;
-	ck_assert_int_eq(goals_only ? damos_commit_goals(ctx, desc) : damon_ctx_commit(ctx, desc),
-			 0);
+	ck_assert_int_eq(
+		goals_only ? damos_commit_goals(ctx, desc) : damon_context_commit(ctx, desc), 0);
 	quota = &ctx->schemes[0].quota;
 	ck_assert_uint_eq(quota->desc.ms, goals_only ? 5 : 6);
 	ck_assert_uint_eq(quota->esz_bp, 7777);

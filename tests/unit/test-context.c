@@ -23,7 +23,7 @@ struct merges {
 	int result;
 };
 
-static int count_merge(struct damon_ctx *ctx, void *argument)
+static int count_merge(struct damon_context *ctx, void *argument)
 {
 	struct merges *merges = argument;
 
@@ -92,7 +92,7 @@ END_TEST
 
 static unsigned int nr_updates; /* the operations have no argument */
 
-static void count_update(struct damon_ctx *ctx)
+static void count_update(struct damon_context *ctx)
 {
 	(void)ctx;
 	nr_updates++;
@@ -156,7 +156,7 @@ START_TEST(failed_command_ends_the_step_before_schemes_are_applied)
 	run_start(&run);
 	for (int i = 0; i < 19; i++)
 		run_step(&run, 1);
-	ck_assert_int_eq(damon_ctx_step(run.ctx, run.now + 5000, 1), -EINVAL);
+	ck_assert_int_eq(damon_context_step(run.ctx, run.now + 5000, 1), -EINVAL);
 	ck_assert_uint_eq(run.ctx->schemes[0].stat.nr_tried, 0);
 }
 END_TEST
@@ -170,17 +170,17 @@ START_TEST(context_is_valid_until_its_process_is_reaped)
 	RUN(run);
 
 	run_open(&run, SCRIPT_BUSY, child, DAMON_OPS_VADDR, 0);
-	ck_assert(damon_ctx_valid(run.ctx));
+	ck_assert(damon_context_valid(run.ctx));
 	run_start(&run);
 	run_step(&run, 1);
-	ck_assert(damon_ctx_valid(run.ctx));
+	ck_assert(damon_context_valid(run.ctx));
 	ck_assert_int_eq(kill(child, SIGKILL), 0);
 	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
 	run_step(&run, 1);
-	ck_assert(damon_ctx_valid(run.ctx)); /* a zombie */
+	ck_assert(damon_context_valid(run.ctx)); /* a zombie */
 	ck_assert_int_eq(waitpid(child, NULL, 0), child);
 	run_step(&run, 1);
-	ck_assert(!damon_ctx_valid(run.ctx));
+	ck_assert(!damon_context_valid(run.ctx));
 }
 END_TEST
 
@@ -192,27 +192,27 @@ START_TEST(one_target_that_lives_is_enough)
 	/* Without regions, so that only the process's existence counts. */
 	run_open(&run, SCRIPT_BUSY, child, DAMON_OPS_FVADDR, 0);
 	run_start(&run);
-	ck_assert(damon_ctx_valid(run.ctx));
+	ck_assert(damon_context_valid(run.ctx));
 	end_child(child);
-	ck_assert(!damon_ctx_valid(run.ctx));
+	ck_assert(!damon_context_valid(run.ctx));
 	run.ctx->targets = reallocarray(run.ctx->targets, 2, sizeof(*run.ctx->targets));
 	ck_assert_ptr_nonnull(run.ctx->targets);
 	run.ctx->targets[1] = (struct damon_target){ .unsure = true };
 	ck_assert_int_eq(process_open(getpid(), NULL, &run.ctx->targets[1].process), 0);
 	run.ctx->nr_targets = 2;
-	ck_assert(damon_ctx_valid(run.ctx));
+	ck_assert(damon_context_valid(run.ctx));
 }
 END_TEST
 
 START_TEST(physical_addresses_are_always_valid)
 {
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *none =
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *none =
 		new_ctx(DAMON_OPS_PADDR, 0, 0);
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *vaddr =
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *vaddr =
 		new_ctx(DAMON_OPS_VADDR, 0, 0);
 
-	ck_assert(damon_ctx_valid(none));
-	ck_assert(!damon_ctx_valid(vaddr));
+	ck_assert(damon_context_valid(none));
+	ck_assert(!damon_context_valid(vaddr));
 }
 END_TEST
 

@@ -46,13 +46,13 @@ static struct intervals combination(size_t i)
 
 static unsigned int nr_updates; /* the operations have no argument */
 
-static void count_update(struct damon_ctx *ctx)
+static void count_update(struct damon_context *ctx)
 {
 	(void)ctx;
 	nr_updates++;
 }
 
-static int count_merge(struct damon_ctx *ctx, void *argument)
+static int count_merge(struct damon_context *ctx, void *argument)
 {
 	(void)ctx;
 	++*(unsigned int *)argument;
@@ -155,7 +155,7 @@ static const struct {
 
 START_TEST(tuned_intervals_stay_in_their_bounds)
 {
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx =
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
 		new_ctx(DAMON_OPS_PADDR, 1, 0);
 	struct damon_attrs *attrs = &ctx->attrs;
 
@@ -171,7 +171,7 @@ START_TEST(tuned_intervals_stay_in_their_bounds)
 		.max_nr_regions = 1000,
 	};
 	ck_assert_int_eq(damon_insert_region(&ctx->targets[0], 0, 0, MAX - 4095), 0);
-	damon_ctx_start(ctx, 0);
+	damon_context_start(ctx, 0);
 	for (int i = 0; i < 200; i++) {
 		uint64_t was = ctx->next_tune;
 

@@ -8,8 +8,8 @@
 #include "engine/operations.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets, nr_schemes)                                  \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets, nr_schemes)                                          \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_VADDR, nr_targets, nr_schemes)
 
 #define MAX_FILTERS 4

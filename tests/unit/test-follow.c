@@ -125,7 +125,7 @@ struct hot {
 	uint64_t inside, outside; /* bytes of regions with at least half of the accesses */
 };
 
-static int find_hot(struct damon_ctx *ctx, void *argument)
+static int find_hot(struct damon_context *ctx, void *argument)
 {
 	const uint64_t start = 0x14000000, end = start + 32 * MIB;
 	struct hot *hot = argument;

@@ -26,11 +26,11 @@ static struct damon_desc *describe_found(enum damon_ops_id ops, const struct spa
 	return desc;
 }
 
-static struct damon_ctx *begin(struct damon_desc *desc)
+static struct damon_context *begin(struct damon_desc *desc)
 {
-	struct damon_ctx *ctx = NULL;
+	struct damon_context *ctx = NULL;
 
-	ck_assert_int_eq(damon_ctx_new(desc, NULL, &ctx), 0);
+	ck_assert_int_eq(damon_context_new(desc, NULL, &ctx), 0);
 	damon_desc_free(desc);
 	return ctx;
 }
@@ -39,12 +39,12 @@ static struct damon_ctx *begin(struct damon_desc *desc)
 static void assert_begins_anew(const struct span *ranges, const struct span *found, size_t most)
 {
 	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
-	struct damon_ctx *ctx;
+	struct damon_context *ctx;
 
 	desc->max_total_regions = most;
 	ctx = begin(desc);
 	assert_spans(&ctx->targets[0], ranges);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 }
 
 START_TEST(what_was_found_is_gone_on_with)
@@ -54,7 +54,7 @@ START_TEST(what_was_found_is_gone_on_with)
 		{ 0, 10, 0, 0, 50 }, { 10, 20, 0, 20, 7 }, { 20, 100, 0, 3, 0 }, { 0 }
 	};
 	struct damon_command command = { .kind = DAMON_COLLECT_TRIED };
-	struct damon_ctx *ctx = begin(describe_found(DAMON_OPS_FVADDR, ranges, found));
+	struct damon_context *ctx = begin(describe_found(DAMON_OPS_FVADDR, ranges, found));
 
 	assert_spans(&ctx->targets[0], found);
 	ck_assert_uint_eq(ctx->targets[0].regions[1].nr_accesses_bp, 200000);
@@ -67,7 +67,7 @@ START_TEST(what_was_found_is_gone_on_with)
 		ck_assert_uint_eq(command.found[i].age, found[i].age);
 	}
 	damon_command_clear(&command);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 }
 END_TEST
 
@@ -77,10 +77,10 @@ START_TEST(it_is_fitted_to_the_ranges)
 	static const struct span ranges[] = { { 5, 30 }, { 50, 60 }, { 0 } };
 	static const struct span found[] = { { 0, 10, 0, 2, 50 }, { 35, 45, 0, 3, 7 }, { 0 } };
 	static const struct span expected[] = { { 5, 30, 0, 2, 50 }, { 50, 60, 0, 0, 0 }, { 0 } };
-	struct damon_ctx *ctx = begin(describe_found(DAMON_OPS_FVADDR, ranges, found));
+	struct damon_context *ctx = begin(describe_found(DAMON_OPS_FVADDR, ranges, found));
 
 	assert_spans(&ctx->targets[0], expected);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 }
 END_TEST
 
@@ -114,17 +114,17 @@ START_TEST(odd_numbers)
 	static const struct span ranges[] = { { 0, 100 }, { 0 } };
 	static const struct span found[] = { { 0, 100, 0, UINT32_MAX, UINT32_MAX }, { 0 } };
 	struct damon_desc *desc = describe_found(DAMON_OPS_FVADDR, ranges, found);
-	struct damon_ctx *ctx;
+	struct damon_context *ctx;
 
 	ctx = begin(damon_desc_copy(desc));
 	/* No more than there can be. */
 	ck_assert_uint_eq(ctx->targets[0].regions[0].last_nr_accesses, 20);
 	ck_assert_uint_eq(ctx->targets[0].regions[0].age, UINT32_MAX);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	desc->targets[0].found[0].start++;
 	ctx = begin(desc);
 	assert_spans(&ctx->targets[0], ranges);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 }
 END_TEST
 

@@ -12,8 +12,8 @@
 #include "engine/scheme.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets, nr_schemes)                                  \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets, nr_schemes)                                          \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_VADDR, nr_targets, nr_schemes)
 
 static void desc_freep(struct damon_desc **desc)
@@ -154,7 +154,7 @@ START_TEST(commit_target_regions)
 
 	set_spans(&ctx->targets[0], (struct span[]){ { 3, 8 }, { 8, 10 }, { 0 } });
 	set_ranges(&desc->targets[0], region_vectors[_i].committed);
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	assert_bounds(&ctx->targets[0], region_vectors[_i].after);
 }
 END_TEST
@@ -257,7 +257,7 @@ START_TEST(commit_quota_goal)
 		DESC(desc, 1, 1);
 
 		set_goal(&desc->schemes[0].quota, &goals[i]);
-		ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+		ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 		quota = &ctx->schemes[0].quota.desc;
 		ck_assert_uint_eq(quota->nr_goals, 1);
 		ck_assert_int_eq(quota->goals[0].metric, goals[i].metric);
@@ -309,7 +309,7 @@ START_TEST(commit_quota)
 
 	ctx->schemes[0].quota.desc = before;
 	desc->schemes[0].quota = after;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	now = ctx->schemes[0].quota.desc;
 	/* Where its goals would be says nothing. */
 	now.goals = NULL;
@@ -346,7 +346,7 @@ START_TEST(commit_dests)
 
 	set_dests(&ctx->schemes[0].desc, dest_vectors[_i].before, dest_vectors[_i].nr_before);
 	set_dests(&desc->schemes[0], dest_vectors[_i].after, dest_vectors[_i].nr_after);
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	now = &ctx->schemes[0].desc;
 	ck_assert_uint_eq(now->nr_dests, dest_vectors[_i].nr_after);
 	for (size_t i = 0; i < now->nr_dests; i++) {
@@ -385,7 +385,7 @@ START_TEST(commit_filter)
 	set_filters(&ctx->schemes[0].desc,
 		    &(struct damos_filter){ .type = DAMOS_FILTER_TYPE_ACTIVE }, 1);
 	set_filters(&desc->schemes[0], &filter_vectors[_i], 1);
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	ck_assert_uint_eq(ctx->schemes[0].desc.nr_filters, 1);
 	ck_assert(!memcmp(&ctx->schemes[0].desc.filters[0], &filter_vectors[_i],
 			  sizeof(filter_vectors[_i])));
@@ -419,7 +419,7 @@ START_TEST(commit_scheme)
 
 	ctx->schemes[0].desc = scheme_before;
 	desc->schemes[0] = *after;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	now = &ctx->schemes[0].desc;
 	ck_assert(!memcmp(&now->pattern, &after->pattern, sizeof(now->pattern)));
 	ck_assert_int_eq(now->action, after->action);

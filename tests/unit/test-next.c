@@ -9,8 +9,9 @@
 #include "engine/quota.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, ops, abi_)                                                                   \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = new_ctx(ops, 1, 1); \
+#define CTX(name, ops, abi_)                                                       \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
+		new_ctx(ops, 1, 1);                                                \
 	name->abi = abi_
 
 #define OLD DAMON_ABI(7, 0)
@@ -90,7 +91,7 @@ START_TEST(what_is_alike_is_joined)
 END_TEST
 
 /* So many regions of 4 pages. */
-static void set_many(struct damon_ctx *ctx, size_t nr)
+static void set_many(struct damon_context *ctx, size_t nr)
 {
 	struct damon_target *target = &ctx->targets[0];
 
@@ -140,13 +141,13 @@ END_TEST
 static const struct span four[] = { { 0, 10 }, { 10, 20 }, { 20, 30 }, { 30, 40 }, { 0 } };
 
 /* A round at NOW (ms) in which the scheme is due. */
-static void round_at(struct damon_ctx *ctx, uint64_t now)
+static void round_at(struct damon_context *ctx, uint64_t now)
 {
 	ctx->schemes[0].next_apply = ctx->passed;
 	damos_apply_schemes(ctx, now * 1000);
 }
 
-static void set_quota(struct damon_ctx *ctx, uint64_t sz)
+static void set_quota(struct damon_context *ctx, uint64_t sz)
 {
 	ctx->schemes[0].quota.desc.sz = sz;
 	ctx->schemes[0].quota.desc.reset_interval_ms = 100;

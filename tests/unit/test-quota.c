@@ -9,14 +9,14 @@
 #include "engine/quota.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, ops, nr_targets, nr_schemes)                             \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, ops, nr_targets, nr_schemes)                                     \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(ops, nr_targets, nr_schemes)
 
 #define MS 1000UL
 
 /* A round at NOW (ms) in which every scheme is due; what scheme 0 tried in it, in pages. */
-static void round_at(struct damon_ctx *ctx, uint64_t now, uint64_t nr, uint64_t pages)
+static void round_at(struct damon_context *ctx, uint64_t now, uint64_t nr, uint64_t pages)
 {
 	struct damos *scheme = &ctx->schemes[0];
 	const struct damos_stat before = scheme->stat;

@@ -14,12 +14,12 @@
 #include "engine/watermark.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets, nr_schemes)                                  \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets, nr_schemes)                                          \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_VADDR, nr_targets, nr_schemes)
 
 /* A round in which every scheme is due. */
-static void apply_all(struct damon_ctx *ctx)
+static void apply_all(struct damon_context *ctx)
 {
 	for (size_t s = 0; s < ctx->nr_schemes; s++)
 		ctx->schemes[s].next_apply = ctx->passed;
@@ -155,7 +155,7 @@ START_TEST(schemes_have_intervals_of_their_own_and_inactive_ones_rest)
 END_TEST
 
 /* Regions of three pages succeed in part, others fail. */
-static struct page_walk_result apply_to_three_pages(struct damon_ctx *ctx,
+static struct page_walk_result apply_to_three_pages(struct damon_context *ctx,
 						    struct damon_target *target,
 						    const struct damon_region *region,
 						    const struct damos *scheme)

@@ -72,7 +72,7 @@ END_TEST
 START_TEST(a_context_is_made_as_a_whole_or_not)
 {
 	struct access_sessions *sessions = open_playing(HOT_SCRIPT);
-	struct damon_ctx *ctx = NULL;
+	struct damon_context *ctx = NULL;
 	int r = -ENOMEM;
 	long n;
 
@@ -80,19 +80,19 @@ START_TEST(a_context_is_made_as_a_whole_or_not)
 		struct damon_desc *desc = new_full_desc(2, 2);
 
 		fail_at(n, _i);
-		r = damon_ctx_new(desc, sessions, &ctx);
+		r = damon_context_new(desc, sessions, &ctx);
 		ck_assert_int_eq(r, no_more_failures() ? -ENOMEM : 0);
 		damon_desc_free(desc);
 	}
 	ck_assert_int_gt(n, 8);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	access_sessions_close(sessions);
 }
 END_TEST
 
 /* ---- commits ---- */
 
-static void assert_same(const struct damon_ctx *ctx, const struct damon_ctx *was,
+static void assert_same(const struct damon_context *ctx, const struct damon_context *was,
 			const struct damon_target targets[2], const struct damos schemes[2])
 {
 	ck_assert(!memcmp(ctx, was, sizeof(*ctx)));
@@ -126,14 +126,14 @@ START_TEST(a_commit_is_carried_out_as_a_whole_or_not)
 	struct damon_desc *desc = new_full_desc(2, 2);
 	struct damon_target targets[2];
 	struct damos schemes[2];
-	struct damon_ctx *ctx, was;
+	struct damon_context *ctx, was;
 	pid_t child = start_child();
 	int r = -ENOMEM;
 	long n;
 
-	ck_assert_int_eq(damon_ctx_new(desc, sessions, &ctx), 0);
+	ck_assert_int_eq(damon_context_new(desc, sessions, &ctx), 0);
 	damon_desc_free(desc);
-	damon_ctx_start(ctx, 0);
+	damon_context_start(ctx, 0);
 	for (size_t t = 0; t < 2; t++)
 		set_spans(&ctx->targets[t],
 			  (struct span[]){ { 0, 5, 3, 2, 1 }, { 7, 9, 6, 5, 4 }, { 0 } });
@@ -144,7 +144,7 @@ START_TEST(a_commit_is_carried_out_as_a_whole_or_not)
 		desc = new_commit(child);
 		desc->ops = DAMON_OPS_VADDR;
 		fail_at(n, _i);
-		r = damon_ctx_commit(ctx, desc);
+		r = damon_context_commit(ctx, desc);
 		ck_assert_int_eq(r, no_more_failures() ? -ENOMEM : 0);
 		if (r)
 			assert_same(ctx, &was, targets, schemes);
@@ -158,7 +158,7 @@ START_TEST(a_commit_is_carried_out_as_a_whole_or_not)
 		assert_spans(&ctx->targets[t],
 			     (struct span[]){ { 2, 6, 3, 2, 1 }, { 20, 30 }, { 0 } });
 	assert_bounds(&ctx->targets[3], (struct span[]){ { 2, 6 }, { 20, 30 }, { 0 } });
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	access_sessions_close(sessions);
 	end_child(child);
 }
@@ -169,16 +169,16 @@ START_TEST(more_regions_than_there_may_be_are_refused)
 	struct access_sessions *sessions = open_playing(HOT_SCRIPT);
 	struct damon_target targets[2];
 	struct damos schemes[2];
-	struct damon_ctx *ctx = NULL, was;
+	struct damon_context *ctx = NULL, was;
 
 	for (size_t most = 1; most < 6; most++) {
 		struct damon_desc *desc = new_full_desc(2, 2);
 
 		desc->max_total_regions = most;
-		ck_assert_int_eq(damon_ctx_new(desc, sessions, &ctx), most < 4 ? -ENOMEM : 0);
+		ck_assert_int_eq(damon_context_new(desc, sessions, &ctx), most < 4 ? -ENOMEM : 0);
 		damon_desc_free(desc);
 		if (most == 4)
-			ctx = damon_ctx_free(ctx);
+			ctx = damon_context_free(ctx);
 	}
 	for (size_t t = 0; t < 2; t++)
 		set_spans(&ctx->targets[t],
@@ -192,16 +192,16 @@ START_TEST(more_regions_than_there_may_be_are_refused)
 		desc->max_total_regions = most;
 		was.told_full = true;
 		if (most < 8)
-			ck_assert_int_eq(damon_ctx_commit(ctx, desc), -ENOMEM);
+			ck_assert_int_eq(damon_context_commit(ctx, desc), -ENOMEM);
 		if (most < 8)
 			assert_same(ctx, &was, targets, schemes);
 		else
-			ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+			ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 		damon_desc_free(desc);
 	}
 	ck_assert_uint_eq(damon_nr_regions(ctx), 8);
 	ck_assert_uint_eq(ctx->max_total_regions, 8);
-	damon_ctx_free(ctx);
+	damon_context_free(ctx);
 	access_sessions_close(sessions);
 }
 END_TEST
@@ -241,7 +241,7 @@ END_TEST
 START_TEST(regions_that_cannot_be_split_stay_whole)
 {
 	for (long n = 1; n < 12; n++) {
-		__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx =
+		__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
 			new_ctx(DAMON_OPS_VADDR, 3, 0);
 
 		for (size_t t = 0; t < 3; t++)
@@ -260,7 +260,7 @@ END_TEST
 START_TEST(regions_are_split_to_no_more_than_there_may_be)
 {
 	for (size_t most = 1; most < 40; most++) {
-		__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *ctx =
+		__attribute__((cleanup(damon_context_freep))) struct damon_context *ctx =
 			new_ctx(DAMON_OPS_VADDR, 3, 0);
 
 		ctx->max_total_regions = most;
@@ -308,10 +308,10 @@ START_TEST(monitoring_starts_and_goes_on_without_memory)
 		run.ctx->attrs.ops_update_interval = 200000;
 		run.now = 1000000;
 		fail_at(n, _i);
-		damon_ctx_start(run.ctx, run.now);
+		damon_context_start(run.ctx, run.now);
 		for (int i = 0; i < 100; i++) {
 			run.now += 5000;
-			damon_ctx_step(run.ctx, run.now, 1);
+			damon_context_step(run.ctx, run.now, 1);
 		}
 		no_more_failures();
 		/* It catches up. */

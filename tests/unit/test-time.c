@@ -16,12 +16,13 @@
 #define S  1000000UL
 
 /* A context of such intervals, of which PASSED have passed. */
-static struct damon_ctx context_of(uint64_t sample, uint64_t aggr, uint64_t passed)
+static struct damon_context context_of(uint64_t sample, uint64_t aggr, uint64_t passed)
 {
-	return (struct damon_ctx){ .attrs = { .sample_interval = sample, .aggr_interval = aggr },
-				   .passed = passed,
-				   .next_aggr = aggr / max_ul(sample, 1),
-				   .next_ops_update = UINT64_MAX };
+	return (struct damon_context){ .attrs = { .sample_interval = sample,
+						  .aggr_interval = aggr },
+				       .passed = passed,
+				       .next_aggr = aggr / max_ul(sample, 1),
+				       .next_ops_update = UINT64_MAX };
 }
 
 static const struct {
@@ -40,7 +41,7 @@ static const struct {
 
 START_TEST(time_that_it_stood_still_does_not_count)
 {
-	struct damon_ctx ctx = context_of(standstill_vectors[_i].sample, 100 * MS, 0);
+	struct damon_context ctx = context_of(standstill_vectors[_i].sample, 100 * MS, 0);
 	struct schedule schedule = { .deadline = 9 * S, .began = 9 * S, .prepared = 9 * S };
 	uint64_t due = 10 * S, now = due + standstill_vectors[_i].late;
 	bool stood_still = standstill_vectors[_i].stood_still;
@@ -57,7 +58,7 @@ END_TEST
 
 START_TEST(who_always_stands_still_looks_every_other_time)
 {
-	struct damon_ctx ctx = context_of(5 * MS, 100 * MS, 0);
+	struct damon_context ctx = context_of(5 * MS, 100 * MS, 0);
 	struct schedule schedule = { .deadline = 0 };
 
 	for (uint64_t now = S, i = 0; i < 10; i++, now += S) {
@@ -91,7 +92,7 @@ static const struct {
 
 START_TEST(missed_intervals_end_with_the_aggregation)
 {
-	struct damon_ctx ctx = context_of(5 * MS, 100 * MS, missed_vectors[_i].passed);
+	struct damon_context ctx = context_of(5 * MS, 100 * MS, missed_vectors[_i].passed);
 	struct schedule schedule = { .deadline = S, .stood_still = true };
 
 	ck_assert_uint_eq(schedule_skip_missed(&schedule, &ctx, S + missed_vectors[_i].late),
@@ -103,7 +104,7 @@ END_TEST
 
 START_TEST(own_work_is_no_standstill)
 {
-	struct damon_ctx ctx = context_of(5 * MS, 100 * MS, 0);
+	struct damon_context ctx = context_of(5 * MS, 100 * MS, 0);
 	struct schedule schedule = { .deadline = S, .began = S, .prepared = 4 * S };
 	uint64_t due = schedule_next_look(&ctx, &schedule);
 

@@ -9,8 +9,8 @@
 #include "engine/region.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets, nr_schemes)                                  \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets, nr_schemes)                                          \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_VADDR, nr_targets, nr_schemes)
 
 #define COMMAND(name)           \
@@ -36,7 +36,7 @@ static void assert_tried(const struct damon_command *command, const struct tried
 }
 
 /* Lets NR sampling intervals pass. */
-static void pass(struct damon_ctx *ctx, uint64_t nr)
+static void pass(struct damon_context *ctx, uint64_t nr)
 {
 	for (; nr; nr--) {
 		ctx->passed++;

@@ -11,8 +11,8 @@
 #include "engine/tuning.h"
 #include "tests/unit/fixture.h"
 
-#define CTX(name, nr_targets, nr_schemes)                                  \
-	__attribute__((cleanup(damon_ctx_freep))) struct damon_ctx *name = \
+#define CTX(name, nr_targets, nr_schemes)                                          \
+	__attribute__((cleanup(damon_context_freep))) struct damon_context *name = \
 		new_ctx(DAMON_OPS_PADDR, nr_targets, nr_schemes)
 
 static const struct {
@@ -63,7 +63,7 @@ static const struct {
 	{ { { 0, 1, 0 } }, 80000, 100000 },
 };
 
-static void set_goal(struct damon_ctx *ctx, uint64_t sample, uint64_t aggrs)
+static void set_goal(struct damon_context *ctx, uint64_t sample, uint64_t aggrs)
 {
 	ctx->attrs.sample_interval = sample;
 	ctx->attrs.aggr_interval = 20 * sample;
@@ -94,7 +94,7 @@ START_TEST(they_are_tuned_every_so_many_aggregations)
 	ctx->abi = DAMON_ABI(6, 18);
 	set_goal(ctx, 5000, 3);
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 1, 0, 0, 8 }, { 0 } });
-	damon_ctx_start(ctx, 0);
+	damon_context_start(ctx, 0);
 	ck_assert_uint_eq(ctx->next_tune, 60);
 	ctx->passed = 59;
 	damon_tune_intervals(ctx);
@@ -155,7 +155,7 @@ START_TEST(a_commit_inside_an_aggregation_begins_it_anew)
 	desc->attrs = ctx->attrs;
 	desc->attrs.sample_interval *= 4;
 	desc->attrs.aggr_interval *= 2;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	assert_spans(&ctx->targets[0], (struct span[]){ commit_vectors[_i].after, { 0 } });
 	ck_assert_uint_eq(ctx->targets[0].regions[0].nr_accesses_bp, commit_vectors[_i].bp);
 	ck_assert_uint_eq(ctx->next_aggr, ctx->passed + 10);
@@ -175,7 +175,7 @@ START_TEST(a_commit_of_the_same_changes_nothing)
 	set_spans(&ctx->targets[0], (struct span[]){ { 0, 4, 3, 10, 6 }, { 0 } });
 	desc->ops = DAMON_OPS_PADDR;
 	desc->attrs = ctx->attrs;
-	ck_assert_int_eq(damon_ctx_commit(ctx, desc), 0);
+	ck_assert_int_eq(damon_context_commit(ctx, desc), 0);
 	assert_spans(&ctx->targets[0], (struct span[]){ { 0, 4, 3, 10, 6 }, { 0 } });
 	ck_assert_uint_eq(ctx->next_aggr, 20);
 	damon_desc_free(desc);
