@@ -72,6 +72,7 @@ enum damon_command_kind {
 	DAMON_COMMIT, /* apply `desc' */
 	DAMON_COMMIT_QUOTA_GOALS, /* apply the goals of `desc' */
 	DAMON_REPORT, /* fill `report' */
+	DAMON_RUN, /* call `run' */
 	DAMON_COLLECT_TRIED, /* fill `tried', in one application round of each scheme */
 };
 
@@ -81,6 +82,9 @@ enum damon_command_kind {
 struct damon_command {
 	enum damon_command_kind kind;
 	struct damon_desc *desc; /* COMMIT: NULL fails with `error' */
+	/* RUN: in the kdamond's thread; what it returns is `error', and ends no kdamond. */
+	int (*run)(void *data);
+	void *data;
 	/* The result; -ECANCELED if the kdamond ended meanwhile. */
 	int error;
 

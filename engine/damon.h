@@ -181,7 +181,7 @@ struct damos_desc {
 	struct damos_stat *live;
 };
 
-/* A region as a kdamond leaves it behind, for another one that goes on with it. */
+/* A region as a kdamond shows it, or leaves it behind for another one that goes on with it. */
 struct damon_found_region {
 	uint32_t target; /* index of its target */
 	int32_t pid; /* of that, as its caller numbers it; 0: physical memory */

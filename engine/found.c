@@ -8,30 +8,38 @@
 #include "engine/region.h"
 #include "util/saturate.h"
 
-void damon_found_fill(const struct damon_context *ctx, struct damon_command *command)
+size_t damon_found_list(const struct damon_context *ctx, bool merged,
+			struct damon_found_region *out)
 {
-	struct damon_found_region *found = calloc(damon_nr_regions(ctx) + 1, sizeof(*found));
 	size_t nr = 0;
 
-	for (size_t t = 0; found && t < ctx->nr_targets; t++) {
+	for (size_t t = 0; t < ctx->nr_targets; t++) {
 		const struct damon_target *target = &ctx->targets[t];
 
 		for (size_t i = 0; i < target->nr_regions; i++) {
 			const struct damon_region *region = &target->regions[i];
 
-			found[nr++] = (struct damon_found_region){
+			out[nr++] = (struct damon_found_region){
 				.target = (uint32_t)t,
 				.pid = target->process ? target->process->given_pid : 0,
 				.start = region->start,
 				.end = region->end,
-				.nr_accesses = region->last_nr_accesses,
+				.nr_accesses = merged ? region->nr_accesses :
+							region->last_nr_accesses,
 				.age = region->age,
 			};
 		}
 	}
+	return nr;
+}
+
+void damon_found_fill(const struct damon_context *ctx, struct damon_command *command)
+{
+	struct damon_found_region *found = calloc(damon_nr_regions(ctx) + 1, sizeof(*found));
+
 	free(command->found);
 	command->found = found;
-	command->nr_found = nr;
+	command->nr_found = found ? damon_found_list(ctx, false, found) : 0;
 }
 
 /* Somebody else may have written them. */

@@ -5,6 +5,14 @@
 
 #include "engine/types.h"
 
+/*
+ * Writes the regions of all targets of CTX to OUT, which has room for damon_nr_regions().  If
+ * MERGED, an aggregation has just ended, and its accesses are not yet those of the last one.
+ * Return: how many.
+ */
+size_t damon_found_list(const struct damon_context *ctx, bool merged,
+			struct damon_found_region *out);
+
 /* Gives COMMAND the regions of all targets of CTX; none if there is no memory. */
 void damon_found_fill(const struct damon_context *ctx, struct damon_command *command);
 

@@ -28,6 +28,7 @@
 #include "engine/found.h"
 #include "engine/kdamond.h"
 #include "engine/mailbox.h"
+#include "engine/region.h"
 #include "engine/report.h"
 #include "engine/sampling.h"
 #include "engine/schedule.h"
@@ -59,6 +60,8 @@ struct kdamond {
 	/* The thread's: */
 	struct access_sessions *sessions;
 	struct damon_command *failed; /* answered when the thread has ended */
+	struct damon_found_region *regions; /* for callbacks.aggregated */
+	size_t room_regions;
 	/* Room for the next ones: others wait for the mailbox. */
 	struct damon_report reporting;
 	struct damon_status telling;
@@ -107,6 +110,9 @@ static int carry_out(struct damon_context *ctx, struct damon_command *command)
 		return kdamond_commit(ctx, command);
 	case DAMON_COMMIT_QUOTA_GOALS:
 		return damos_commit_goals(ctx, command->desc);
+	case DAMON_RUN:
+		command->error = command->run(command->data);
+		return 0;
 	case DAMON_REPORT:
 		return damon_report_fill(&command->report, ctx);
 	case DAMON_COLLECT_TRIED:
@@ -167,9 +173,33 @@ static int handle_commands(struct kdamond *k, struct damon_context *ctx, bool co
 	return r;
 }
 
-static int commit_after_merge(struct damon_context *ctx, void *argument)
+/* Shows the regions to whoever wants to see them after each aggregation. */
+static void show_regions(struct kdamond *k, const struct damon_context *ctx)
 {
-	return handle_commands(argument, ctx, true);
+	size_t nr = damon_nr_regions(ctx);
+
+	if (nr > k->room_regions) {
+		struct damon_found_region *more =
+			reallocarray(k->regions, 2 * nr, sizeof(*k->regions));
+
+		if (!more) {
+			log_info("%s: no memory to show its regions", k->name);
+			return;
+		}
+		k->regions = more;
+		k->room_regions = 2 * nr;
+	}
+	k->callbacks.aggregated(k->callbacks.argument, k->regions,
+				damon_found_list(ctx, true, k->regions));
+}
+
+static int after_merge(struct damon_context *ctx, void *argument)
+{
+	struct kdamond *k = argument;
+
+	if (k->callbacks.aggregated)
+		show_regions(k, ctx);
+	return abi_commits_at_any_time(ctx->abi) ? 0 : handle_commands(k, ctx, true);
 }
 
 /* As poll() on NR FILES, until DEADLINE (us). */
@@ -406,7 +436,7 @@ static void kdamond_main(void *argument)
 	k->desc = damon_desc_free(k->desc);
 	k->callbacks.started(k->callbacks.argument, r);
 	if (!r) {
-		ctx->after_merge = abi_commits_at_any_time(ctx->abi) ? NULL : commit_after_merge;
+		ctx->after_merge = after_merge;
 		ctx->argument = k;
 		r = monitor(k, ctx);
 		collecting = steal_ptr(ctx->collecting);
@@ -430,6 +460,7 @@ void kdamond_free(struct kdamond *k)
 	damon_desc_free(k->desc);
 	damon_report_clear(&k->reporting);
 	damon_status_clear(&k->telling);
+	free(k->regions);
 	free(k->method);
 	free(k);
 }

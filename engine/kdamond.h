@@ -16,6 +16,12 @@ struct damon_callbacks {
 	void *argument;
 	/* Called once, first, with the result of `on': 0, or -EINVAL if no access method works. */
 	void (*started)(void *argument, int result);
+	/*
+	 * Unless NULL, called at the end of each aggregation, before schemes are applied, with the
+	 * NR regions of all targets, as they are in this moment, and the accesses of that
+	 * aggregation.  Not called for one that there is no memory for.
+	 */
+	void (*aggregated)(void *argument, const struct damon_found_region *regions, size_t nr);
 };
 
 /*

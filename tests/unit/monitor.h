@@ -99,17 +99,25 @@ static inline struct damon_desc *describe(pid_t pid, size_t nr_schemes)
 	return desc;
 }
 
-static inline void start_with(struct monitor *m, struct damon_desc *desc, const char *method,
-			      unsigned int number)
+typedef void aggregated_fn(void *argument, const struct damon_found_region *regions, size_t nr);
+
+static inline void start_shown(struct monitor *m, struct damon_desc *desc, const char *method,
+			       unsigned int number, aggregated_fn *aggregated)
 {
-	const struct damon_callbacks callbacks = { .ended = on_ended,
-						   .argument = m,
-						   .started = on_started };
+	const struct damon_callbacks callbacks = {
+		.ended = on_ended, .argument = m, .started = on_started, .aggregated = aggregated
+	};
 
 	*m = (struct monitor){ .result = 1 };
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
 	ck_assert_int_eq(kdamond_start(desc, method, number, false, &callbacks, &m->kdamond), 0);
+}
+
+static inline void start_with(struct monitor *m, struct damon_desc *desc, const char *method,
+			      unsigned int number)
+{
+	start_shown(m, desc, method, number, NULL);
 }
 
 static inline void start(struct monitor *m, struct damon_desc *desc, unsigned int number)

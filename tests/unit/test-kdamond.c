@@ -225,6 +225,116 @@ START_TEST(two_collections_at_once_are_both_answered)
 }
 END_TEST
 
+struct seen {
+	struct request request;
+	char name[16]; /* of the thread that called it */
+};
+
+static int see_thread(void *data)
+{
+	struct seen *seen = data;
+
+	prctl(PR_GET_NAME, seen->name);
+	return -ENOMSG;
+}
+
+static atomic_uint nr_shown;
+
+static void count_shown(void *argument, const struct damon_found_region *regions, size_t nr)
+{
+	(void)argument;
+	(void)regions;
+	(void)nr;
+	atomic_fetch_add(&nr_shown, 1);
+}
+
+static const struct {
+	bool pauses, rests;
+} run_vectors[] = { { false, false }, { true, false }, { false, true } };
+
+START_TEST(run_is_called_in_its_thread_even_at_rest_and_its_result_ends_nothing)
+{
+	struct damon_desc *desc = describe(getpid(), 1);
+	struct seen seen[2] = { 0 };
+	char method[80];
+	struct monitor m;
+
+	desc->paused = run_vectors[_i].pauses;
+	if (run_vectors[_i].rests)
+		desc->schemes[0].wmarks =
+			(struct damos_watermarks){ .metric = DAMOS_WMARK_FREE_MEM_RATE,
+						   .interval = 3600000000UL };
+	atomic_store(&nr_shown, 0);
+	snprintf(method, sizeof(method), "simulated:%s", script);
+	start_shown(&m, desc, method, 23, count_shown);
+	ck_assert(wait_for(&m, "s"));
+	usleep(300000);
+	for (int i = 0; i < 2; i++) {
+		seen[i].request = (struct request){ .monitor = &m,
+						    .command = { .kind = DAMON_RUN,
+								 .run = see_thread,
+								 .data = &seen[i],
+								 .done = on_done } };
+		ck_assert_int_eq(kdamond_call(m.kdamond, &seen[i].request.command), 0);
+		ck_assert(wait_for(&m, i ? "scc" : "sc"));
+		ck_assert_str_eq(seen[i].name, "kdamond.23");
+		ck_assert_int_eq(seen[i].request.command.error, -ENOMSG);
+	}
+	/* An aggregation ends only where one began. */
+	ck_assert_int_eq(atomic_load(&nr_shown) == 0,
+			 run_vectors[_i].pauses || run_vectors[_i].rests);
+	stop(&m, "scce");
+}
+END_TEST
+
+/* The first half of the script's megabyte is hot, the second cold. */
+#define HALF_SCRIPT "map 0 1M\naccess 0 512K 100%\n"
+#define HALF	    (512UL << 10)
+
+static atomic_uint nr_wrong;
+
+static void check_shown(void *argument, const struct damon_found_region *regions, size_t nr)
+{
+	uint64_t end = 0;
+	bool right = nr > 0;
+
+	(void)argument;
+	for (size_t i = 0; i < nr; i++) {
+		uint32_t accesses = regions[i].nr_accesses;
+
+		right = right && regions[i].start == end && !regions[i].target &&
+			regions[i].pid == getpid();
+		right = right && (regions[i].end > HALF || accesses == 20);
+		right = right && (regions[i].start < HALF || accesses == 0);
+		end = regions[i].end;
+	}
+	atomic_fetch_add(&nr_wrong, !right || end != 2 * HALF);
+	atomic_fetch_add(&nr_shown, 1);
+}
+
+START_TEST(each_aggregation_shows_all_regions_and_what_was_accessed_in_it)
+{
+	struct damon_desc *desc = describe(getpid(), 0);
+	uint64_t until = now_ms() + 1000UL * PATIENCE_S;
+	char path[64], method[80];
+	struct monitor m;
+
+	set_ranges(&desc->targets[0], (struct span[]){ { 0, 256 }, { 0 } });
+	atomic_store(&nr_shown, 0);
+	atomic_store(&nr_wrong, 0);
+	write_temporary(path, HALF_SCRIPT);
+	snprintf(method, sizeof(method), "simulated:%s", path);
+	start_shown(&m, desc, method, 0, check_shown);
+	ck_assert(wait_for(&m, "s"));
+	unlink(path);
+	while (atomic_load(&nr_shown) < 5 && now_ms() < until)
+		usleep(20000);
+	stop(&m, "se");
+	ck_assert_uint_ge(atomic_load(&nr_shown), 5);
+	ck_assert_uint_eq(atomic_load(&nr_wrong), 0);
+}
+END_TEST
+
 /* ---- many, and time ---- */
 
 #define MANY 64
@@ -320,6 +430,9 @@ int main(void)
 	tcase_add_test(tcase, failed_commit_ends_it_and_is_answered_last);
 	tcase_add_test(tcase, what_waits_at_the_end_is_answered);
 	tcase_add_test(tcase, two_collections_at_once_are_both_answered);
+	ADD_VECTORS(tcase, run_is_called_in_its_thread_even_at_rest_and_its_result_ends_nothing,
+		    run_vectors);
+	tcase_add_test(tcase, each_aggregation_shows_all_regions_and_what_was_accessed_in_it);
 	tcase_add_test(tcase, many_kdamonds_run_at_once);
 	tcase_add_test(tcase, aggregations_keep_time);
 	suite_add_tcase(suite, tcase);
