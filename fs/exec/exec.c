@@ -216,7 +216,13 @@ static int usage(int status)
 {
 	fprintf(status ? stderr : stdout,
 		"Usage: damonfs exec [--at DIR] [--only sysfs|debugfs] [-o OPTIONS] [--] "
-		"[COMMAND [ARGUMENT...]]\n");
+		"[COMMAND [ARGUMENT...]]\n"
+		"\n"
+		"Runs COMMAND, or a shell, where /sys/kernel/mm/damon and /sys/kernel/debug/damon "
+		"are\n"
+		"those of a damonfs: of one with OPTIONS that ends with COMMAND, or of the one at "
+		"DIR.\n"
+		"With --only, COMMAND sees no other tree.\n");
 	return status;
 }
 

@@ -102,7 +102,7 @@ static const char *advice(int error)
 	case -ENOTDIR:
 	case -ELOOP:
 	case -ENOTTY:
-		return "; it is no mount of damonfs, or of an older one";
+		return "; no damonfs is mounted there, or one that is too old";
 	case -ESRCH:
 		return "; it names no keeper of damonfs that runs here";
 	case -ETIMEDOUT:

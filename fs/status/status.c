@@ -64,10 +64,11 @@ static int show(const struct answers *answers, bool json)
 
 static int usage(int status)
 {
-	fprintf(status ? stderr : stdout, "Usage: damonfs status [--json] [MOUNTPOINT...]\n"
-					  "\n"
-					  "Says how mounts of damonfs do: all that can be seen "
-					  "here, or those at MOUNTPOINT.\n");
+	fprintf(status ? stderr : stdout,
+		"Usage: damonfs status [--json] [MOUNTPOINT...]\n"
+		"\n"
+		"Says how mounts of damonfs are doing: all that can be seen "
+		"here, or those at MOUNTPOINT.\n");
 	return status;
 }
 

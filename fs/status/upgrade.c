@@ -2,6 +2,7 @@
 /* `damonfs upgrade': see upgrade.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -118,23 +119,31 @@ static int upgrade(const char *mountpoint, void *argument)
 	return 0;
 }
 
+static int upgrade_usage(int status)
+{
+	fprintf(status ? stderr : stdout,
+		"Usage: damonfs upgrade [MOUNTPOINT...]\n"
+		"\n"
+		"Has mounts with -o survive go on with the damonfs that is installed now: all that "
+		"can\n"
+		"be seen here, or those at MOUNTPOINT.\n");
+	return status;
+}
+
 int upgrade_main(int argc, char **argv)
 {
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { 0 } };
 	struct upgrades upgrades = { 0 };
-	int r = 0;
+	int option, r = 0;
 
 	/* argv[1] is `upgrade'. */
-	if (argc > 2 && argv[2][0] == '-') {
-		fprintf(stderr, "Usage: damonfs upgrade [MOUNTPOINT...]\n"
-				"\n"
-				"Has mounts with -o survive go on by the damonfs that is installed "
-				"now: all that can\n"
-				"be seen here, or those at MOUNTPOINT.\n");
-		return EXIT_FAILURE;
-	}
-	if (argc == 2)
+	optind = 2;
+	option = getopt_long(argc, argv, "h", options, NULL);
+	if (option >= 0)
+		return upgrade_usage(option == 'h' ? EXIT_SUCCESS : EXIT_FAILURE);
+	if (optind == argc)
 		r = ask_mountpoints(upgrade, &upgrades);
-	for (int i = 2; !r && i < argc; i++)
+	for (int i = optind; !r && i < argc; i++)
 		r = upgrade(argv[i], &upgrades);
 	if (r)
 		fprintf(stderr, "damonfs upgrade: %s\n", strerror(-r));

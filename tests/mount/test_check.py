@@ -331,12 +331,6 @@ class Lend(unittest.TestCase):
                 done = subprocess.run([DAMONFS, 'lend', *words], stdin=device, capture_output=True, check=False)
             self.assertEqual(done.returncode, 125, words)
 
-    def test_help(self):
-        for word in '-h', '--help':
-            done = subprocess.run([DAMONFS, 'lend', word], capture_output=True, text=True, check=False)
-            self.assertEqual((done.returncode, done.stderr), (0, ''))
-            self.assertIn('Usage:', done.stdout)
-
     def test_any_name(self):
         os.mkdir(self.place + '/-x')
         done = subprocess.run([DAMONFS, 'lend', '--', '-x', 'grep', '-q', self.place + '/-x ', '/proc/self/mounts'],

@@ -37,6 +37,16 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 0)
             self.assertRegex(done.stdout, r'^damonfs version \d')
 
+    def test_help_of_each_command(self):
+        for command in 'check', 'exec', 'lend', 'status', 'upgrade':
+            for option in '-h', '--help':
+                done = run(command, option)
+                self.assertEqual((done.returncode, done.stderr), (0, ''), command)
+                self.assertRegex(done.stdout, r'\AUsage: damonfs %s .*\n\n\w' % command)
+            done = run(command, '--nosuch')
+            self.assertNotEqual((done.returncode, done.stderr), (0, ''), command)
+            self.assertEqual(done.stdout, '', command)
+
     def test_mistakes_are_errors(self):
         with tempfile.TemporaryDirectory() as place:
             for words in (['-o', 'nosuch', place], ['-o', 'abi=5.0', place],

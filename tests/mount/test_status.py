@@ -99,7 +99,7 @@ class Status(unittest.TestCase):
     def test_what_is_no_mount(self):
         said = run('/etc')
         self.assertEqual((said.returncode, said.stdout), (1, ''))
-        self.assertIn('no mount of damonfs', said.stderr)
+        self.assertIn('no damonfs is mounted there', said.stderr)
         self.assertEqual(run('--nothing').returncode, 1)
 
     def test_only_who_may_write_is_told(self):
