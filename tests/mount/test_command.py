@@ -199,6 +199,28 @@ class Quickstart(unittest.TestCase):
         self.assertEqual(self.mounts(), set())
 
 
+class Hot(unittest.TestCase):
+    PROGRAM = os.path.join(Quickstart.HERE, '../../packaging/hot')
+
+    def refused(self, pid, place):
+        done = subprocess.run([self.PROGRAM, str(pid), '1', place], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ''))
+        return done.stderr
+
+    def test_it_says_why_it_cannot(self):
+        with Mount() as mount:
+            kdamonds = mount.dir + '/admin/kdamonds/nr_kdamonds'
+            # No pid is that large.
+            self.assertEqual(self.refused(1 << 22, mount.dir),
+                             'hot: process 4194304 cannot be watched: damonfs check 4194304 says why\n')
+            self.assertEqual(read(kdamonds), '0')
+            write(kdamonds, 1)
+            self.assertIn('somebody uses', self.refused(os.getpid(), mount.dir))
+            self.assertEqual(read(kdamonds), '1')
+        with tempfile.TemporaryDirectory() as place:
+            self.assertEqual(self.refused(1, place), 'hot: no damonfs is mounted at %s\n' % place)
+
+
 @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, for a mount namespace')
 class Exec(unittest.TestCase):
     TREE = '/sys/kernel/mm/damon'
