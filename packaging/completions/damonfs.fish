@@ -31,9 +31,9 @@ set -l none "not __fish_seen_subcommand_from $commands"
 
 complete -c damonfs -f
 complete -c damonfs -n $none -a exec -d 'Run a command where the trees are at their usual places'
-complete -c damonfs -n $none -a lend -d 'Mount for a damonfs that may not'
-complete -c damonfs -n $none -a status -d 'Say how mounts do'
-complete -c damonfs -n $none -a upgrade -d 'Have mounts go on by the damonfs that is installed'
+complete -c damonfs -n $none -a lend -d 'Mount for a damonfs that may not mount'
+complete -c damonfs -n $none -a status -d 'Say how mounts are doing'
+complete -c damonfs -n $none -a upgrade -d 'Have mounts go on with the damonfs that is installed'
 complete -c damonfs -n $none -a check -d 'Say what works here'
 complete -c damonfs -n $none -a '(__fish_complete_directories)'
 complete -c damonfs -n $none -s f -d 'Stay in the foreground'
