@@ -59,10 +59,18 @@ static FILE *open_memory(void)
 	return file;
 }
 
+/* Whether LINE is by fusermount3, the helper that mounts for users. */
+static bool is_of_helper(const char *line)
+{
+	static const char name[] = "fusermount3: ";
+
+	return !strncmp(line, name, strlen(name));
+}
+
 /*
  * Calls TRY in a child, which leaves nothing of what it changes.
- * Return: what it returned, and the last line that it or a library wrote to stderr, in SAID; if it
- * could not be called, a negative errno and WHY.
+ * Return: what it returned, and the last line on stderr, in SAID: of the helper, or else of it or a
+ * library; if it could not be called, a negative errno and WHY.
  */
 static int try_in_child(int (*try)(const struct place *place), const struct place *place,
 			struct access_why *said, struct access_why *why)
@@ -82,7 +90,8 @@ static int try_in_child(int (*try)(const struct place *place), const struct plac
 	rewind(lines);
 	while (fgets(line, sizeof(line), lines)) {
 		line[strcspn(line, "\n")] = '\0';
-		strcpy(said->text, line);
+		if (is_of_helper(line) || !is_of_helper(said->text))
+			strcpy(said->text, line);
 	}
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
 }
@@ -117,13 +126,26 @@ static int try_to_mount(int (*try)(const struct place *place), struct access_why
 	return r;
 }
 
+/* fusermount3 knows more than that there must be one. */
+static void add_what_helper_said(struct access_why *why, const char *said)
+{
+	size_t length = strlen(why->text);
+
+	if (is_of_helper(said))
+		snprintf(why->text + length, sizeof(why->text) - length, "; %s", said);
+}
+
 int attempt_mount(struct access_why *why)
 {
 	struct access_why said = { 0 };
 	int r = try_to_mount(mount_and_leave, &said, why);
 
-	if (!r || *why->text || mountpoint_missing(why))
+	if (!r || *why->text)
 		return r;
+	if (mountpoint_missing(why)) {
+		add_what_helper_said(why, said.text);
+		return r;
+	}
 	return access_because(why, r,
 			      "%s; for a container, the profile of AppArmor or seccomp forbids it: "
 			      "--security-opt apparmor=unconfined",

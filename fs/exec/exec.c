@@ -208,7 +208,8 @@ static char **shell(void)
 	setenv("PS1", "(damonfs) # ", 1);
 	fprintf(stderr,
 		"damonfs: in this shell, /sys/kernel/mm/damon and /sys/kernel/debug/damon are "
-		"damonfs's, as are the\nevents damon:*.  Everything of it ends with `exit'.\n");
+		"damonfs's, as are\nthe events damon:* if you may record events.  All of it ends "
+		"with `exit'.\n");
 	return argv;
 }
 

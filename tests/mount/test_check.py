@@ -144,6 +144,10 @@ class Check(Users):
         status, report, _ = self.as_a_user(setup='chmod 600 fuse; mount --bind fuse /dev/fuse')
         self.assertEqual(status, 2)
         self.assertIn('chmod 666', report['mount']['why'])
+        _, report, _ = self.as_a_user(
+            setup='chmod 666 fuse; mount --bind fuse /dev/fuse; echo "#!/bin/sh\necho fusermount3: not now >&2; exit 1" '
+            '> helper; chmod 755 helper; mount --bind helper ' + shutil.which('fusermount3'))
+        self.assertRegex(report['mount']['why'], 'damonfs lend.*; fusermount3: not now$')
 
     def test_a_process(self):
         with Workload() as workload:
@@ -241,8 +245,8 @@ class OrdinaryUser(Users):
     def test_in_a_chroot(self):
         """Mounts cannot be kept apart there, unless / is a mount point; what is said to help does."""
         for bind, status, said in ('true', 125, 'mount --rbind DIR DIR'), ('mount --rbind /mnt/root /mnt/root', 0, ''):
-            done = subprocess.run(self.where('mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root; %s; %s'
-                                             % (MAKE_ROOT, bind), ['chroot', '/mnt/root', '/here/damonfs', 'exec', 'true']),
+            setup = 'mount -t tmpfs none /mnt; mkdir /mnt/root; cd /mnt/root; %s; %s' % (MAKE_ROOT, bind)
+            done = subprocess.run(self.where(setup, ['chroot', '/mnt/root', '/here/damonfs', 'exec', 'true']),
                                   capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, status, done.stderr)
             self.assertIn(said, done.stderr)
