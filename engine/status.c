@@ -24,7 +24,7 @@ static void fill_target(struct damon_target_status *out, const struct damon_cont
 	*out = (struct damon_target_status){
 		.pid = target->process ? target->process->pid : 0,
 		.state = state_of(ctx, target),
-		.method = target->space ? target->space->session->method->name : NULL,
+		.method = target->space ? target->space->source->method->name : NULL,
 		.nr_regions = target->nr_regions,
 		.why = target->why,
 	};

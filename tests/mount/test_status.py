@@ -202,6 +202,17 @@ class Reasons(unittest.TestCase):
         self.assertRegex(target['why'], '^not by idle: ')
 
 
+    @unittest.skipUnless(os.geteuid() == 0, 'MISSING: root, to see page frames')
+    def test_physical_memory_is_watched_by_a_method_for_processes(self):
+        with Mount('method=referenced', 'log=error') as mount:
+            kdamond, = mount.kdamonds(1)
+            kdamond.target(0, operations='paddr')
+            kdamond.regions((1 << 20, 2 << 20))
+            kdamond.state('on')
+            target, = the_first(mount.dir)['targets']
+            self.assertEqual((target['pid'], target['state'], target['method']), (0, 'watched', 'referenced'))
+
+
 class Restarts(unittest.TestCase):
     def test_restarts_are_counted(self):
         with Survivor('method=simulated:/dev/null') as mount:
