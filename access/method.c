@@ -324,20 +324,32 @@ static const char *target_name(const struct process *process, char name[static 3
 	return name;
 }
 
-/* Notes that number I cannot do it, with error R, unless a better one could not, either. */
-static void refuse(struct access_why *refused, size_t i, const struct access_why *why, int r)
+/* Why a better method was not taken. */
+struct refusal {
+	struct access_why why;
+	bool by_rights; /* a privilege would do, and not only another kernel */
+};
+
+/*
+ * Notes that number I cannot do it, with error R, unless a better one could not, either; but before
+ * one that the kernel has not, the best one counts that lacks a privilege.
+ */
+static void refuse(struct refusal *refusal, size_t i, const struct access_why *why, int r)
 {
-	if (!*refused->text && !methods[i].method->way)
-		access_because(refused, 0, "not by %s: %s", methods[i].method->name,
-			       reason(why, r));
+	bool by_rights = r == -EPERM || r == -EACCES;
+
+	if (methods[i].method->way || (*refusal->why.text && (refusal->by_rights || !by_rights)))
+		return;
+	refusal->by_rights = by_rights;
+	access_because(&refusal->why, 0, "not by %s: %s", methods[i].method->name, reason(why, r));
 }
 
 /*
- * Tries number I.  If it cannot see PROCESS, REFUSED says why; if it can, it says what it misses,
+ * Tries number I.  If it cannot see PROCESS, REFUSAL says why; if it can, it says what it misses,
  * if anything.
  */
 static int open_by(struct access_sessions *sessions, size_t i, struct process *process, bool tell,
-		   struct access_space **out, struct access_why *refused)
+		   struct access_space **out, struct refusal *refusal)
 {
 	const struct access_method *method = methods[i].method;
 	struct access_why why = { 0 };
@@ -345,7 +357,7 @@ static int open_by(struct access_sessions *sessions, size_t i, struct process *p
 	int r = need_session(sessions, i, tell);
 
 	if (r && !access_is_fatal(r))
-		refuse(refused, i, &sessions->why[i], r);
+		refuse(refusal, i, &sessions->why[i], r);
 	if (r)
 		return r;
 	r = open_and_try(sessions->session[i], process, out, &why);
@@ -356,9 +368,9 @@ static int open_by(struct access_sessions *sessions, size_t i, struct process *p
 			 "%s cannot be watched by the method %s%s: %s", target_name(process, name),
 			 method->name, method->way ?: "", reason(&why, r));
 	if (r)
-		refuse(refused, i, &why, r);
+		refuse(refusal, i, &why, r);
 	else if (*why.text)
-		*refused = why;
+		refusal->why = why;
 	if (!r && tell && *why.text)
 		log_info("%s: %s", target_name(process, name), why.text);
 	if (!r && tell && i != sessions->first)
@@ -370,21 +382,21 @@ static int open_by(struct access_sessions *sessions, size_t i, struct process *p
 int access_space_open(struct access_sessions *sessions, struct process *process, bool tell,
 		      struct access_space **out, struct access_why *why)
 {
-	struct access_why refused = { 0 };
+	struct refusal refusal = { 0 };
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < sessions->first; i++)
 		if (meant(sessions->name, i))
-			refuse(&refused, i, &sessions->why[i], sessions->error[i]);
+			refuse(&refusal, i, &sessions->why[i], sessions->error[i]);
 	for (size_t i = sessions->first; i < NR_METHODS; i++) {
 		if (!meant(sessions->name, i) || (!process && methods[i].method->way))
 			continue;
-		r = open_by(sessions, i, process, tell, out, &refused);
+		r = open_by(sessions, i, process, tell, out, &refusal);
 		if (!r || r == -ESRCH || access_is_fatal(r))
 			break;
 	}
 	if (why)
-		*why = refused;
+		*why = refusal.why;
 	return r;
 }
 
