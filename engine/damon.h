@@ -18,13 +18,17 @@
 #include "access/proc/memcg.h"
 #include "access/proc/process.h"
 #include "access/why.h"
+#include "engine/libdamon.h"
 
 /* The kernel version whose rules apply. */
 #define DAMON_ABI(major, minor) ((major)*1000 + (minor))
 /* Where nobody names one: the newest that was compared with a real kernel. */
 #define DAMON_ABI_DEFAULT DAMON_ABI(7, 0)
 
-enum damon_ops_id { DAMON_OPS_VADDR, DAMON_OPS_FVADDR, DAMON_OPS_PADDR, NR_DAMON_OPS };
+/* How many there are of the words in libdamon.h. */
+#define NR_DAMON_OPS	       (DAMON_OPS_PADDR + 1)
+#define NR_DAMOS_ACTIONS       (DAMOS_COLLAPSE + 1)
+#define NR_DAMOS_WMARK_METRICS (DAMOS_WMARK_FREE_MEM_RATE + 1)
 
 /* Whether we may use OPS: physical memory requires seeing frame numbers. */
 bool damon_ops_available(enum damon_ops_id ops);
@@ -52,39 +56,11 @@ struct damon_addr_range {
 	uint64_t start, end;
 };
 
-enum damos_action {
-	DAMOS_WILLNEED,
-	DAMOS_COLD,
-	DAMOS_PAGEOUT,
-	DAMOS_HUGEPAGE,
-	DAMOS_NOHUGEPAGE,
-	DAMOS_LRU_PRIO,
-	DAMOS_LRU_DEPRIO,
-	DAMOS_MIGRATE_HOT,
-	DAMOS_MIGRATE_COLD,
-	DAMOS_STAT,
-	DAMOS_COLLAPSE,
-	NR_DAMOS_ACTIONS
-};
-
 /* All bounds are included. */
 struct damos_access_pattern {
 	uint64_t min_sz_region, max_sz_region;
 	uint32_t min_nr_accesses, max_nr_accesses;
 	uint32_t min_age_region, max_age_region;
-};
-
-enum damos_quota_goal_metric {
-	DAMOS_QUOTA_USER_INPUT,
-	DAMOS_QUOTA_SOME_MEM_PSI_US,
-	DAMOS_QUOTA_NODE_MEM_USED_BP,
-	DAMOS_QUOTA_NODE_MEM_FREE_BP,
-	DAMOS_QUOTA_NODE_MEMCG_USED_BP,
-	DAMOS_QUOTA_NODE_MEMCG_FREE_BP,
-	DAMOS_QUOTA_ACTIVE_MEM_BP,
-	DAMOS_QUOTA_INACTIVE_MEM_BP,
-	DAMOS_QUOTA_NODE_ELIGIBLE_MEM_BP,
-	NR_DAMOS_QUOTA_GOAL_METRICS
 };
 
 struct damos_quota_goal {
@@ -94,12 +70,6 @@ struct damos_quota_goal {
 	int nid; /* for node metrics */
 	struct memcg *memcg; /* a reference, for those of a cgroup; else NULL */
 	uint64_t last_psi_total; /* the engine's */
-};
-
-enum damos_quota_goal_tuner {
-	DAMOS_QUOTA_GOAL_TUNER_CONSIST, /* a size that keeps the goals reached */
-	DAMOS_QUOTA_GOAL_TUNER_TEMPORAL, /* all that is allowed until they are, then nothing */
-	NR_DAMOS_QUOTA_GOAL_TUNERS
 };
 
 /* A scheme's limits per window of time; 0: no limit. */
@@ -115,24 +85,10 @@ struct damos_quota_desc {
 	uint32_t fail_charge_num, fail_charge_denom;
 };
 
-enum damos_wmark_metric { DAMOS_WMARK_NONE, DAMOS_WMARK_FREE_MEM_RATE, NR_DAMOS_WMARK_METRICS };
-
 struct damos_watermarks {
 	enum damos_wmark_metric metric;
 	uint64_t interval;
 	uint64_t high, mid, low; /* thousandths */
-};
-
-enum damos_filter_type {
-	DAMOS_FILTER_TYPE_ANON,
-	DAMOS_FILTER_TYPE_ACTIVE,
-	DAMOS_FILTER_TYPE_MEMCG,
-	DAMOS_FILTER_TYPE_YOUNG,
-	DAMOS_FILTER_TYPE_HUGEPAGE_SIZE,
-	DAMOS_FILTER_TYPE_UNMAPPED,
-	DAMOS_FILTER_TYPE_ADDR,
-	DAMOS_FILTER_TYPE_TARGET,
-	NR_DAMOS_FILTER_TYPES
 };
 
 /*

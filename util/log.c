@@ -11,10 +11,13 @@
 
 #include "util/log.h"
 
-/* Global because a process has one log; only log_setup() writes it, before there are threads. */
+/* Global because a process has one log; only log_setup() and log_divert() write it, before there
+ * are threads. */
 static enum log_level threshold = LOG_LEVEL_INFO;
 static bool use_syslog;
 static bool in_journal; /* stderr is the journal, which puts our name before each line itself */
+
+static void (*diverted)(enum log_level level, const char *line);
 
 /* For all sites, because lines are rare. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,11 +41,19 @@ void log_setup(enum log_level level, bool to_syslog)
 		openlog("damonfs", LOG_PID, LOG_DAEMON);
 }
 
+void log_divert(void (*take)(enum log_level level, const char *line))
+{
+	threshold = LOG_LEVEL_DEBUG;
+	diverted = take;
+}
+
 static void tell(enum log_level level, const char *line)
 {
 	static const int priorities[] = { LOG_ERR, LOG_INFO, LOG_DEBUG };
 
-	if (use_syslog)
+	if (diverted)
+		diverted(level, line);
+	else if (use_syslog)
 		syslog(priorities[level], "%s", line);
 	else if (in_journal)
 		fprintf(stderr, "<%d>%s\n", priorities[level], line);

@@ -30,6 +30,12 @@ struct log_site {
 /* Sets what is logged and where; call it while the program has one thread. */
 void log_setup(enum log_level level, bool to_syslog);
 
+/*
+ * From now on TAKE gets the lines, of all levels, instead: for a library.  Call it before there are
+ * threads that log.
+ */
+void log_divert(void (*take)(enum log_level level, const char *line));
+
 /* Logs one line from SITE; control characters in it become question marks. */
 void log_from(struct log_site *site, enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
