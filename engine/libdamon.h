@@ -146,8 +146,8 @@ struct damos_tried_region;
 
 /* ---- contexts ---- */
 
-/* Makes a context in *CTX, for what processes have mapped, without targets.  Since: 0.1 */
-int damon_ctx_new(struct damon_ctx **ctx);
+/* Makes a context in *OUT, for what processes have mapped, without targets.  Since: 0.1 */
+int damon_ctx_new(struct damon_ctx **out);
 
 /*
  * Stops it, and frees it and all that belongs to it.  Nothing for NULL, and in a forked child.  Not
@@ -185,11 +185,11 @@ int damon_select_method(struct damon_ctx *ctx, const char *name);
  *     -EBADF    FD is no pidfd
  *     -EMFILE, -ENFILE
  */
-int damon_new_target_pid(struct damon_ctx *ctx, pid_t pid, struct damon_target **target);
-int damon_new_target_pidfd(struct damon_ctx *ctx, int fd, struct damon_target **target);
+int damon_new_target_pid(struct damon_ctx *ctx, pid_t pid, struct damon_target **out);
+int damon_new_target_pidfd(struct damon_ctx *ctx, int fd, struct damon_target **out);
 
 /* Makes the one target of a context for physical memory.  Since: 0.1 */
-int damon_new_target_paddr(struct damon_ctx *ctx, struct damon_target **target);
+int damon_new_target_paddr(struct damon_ctx *ctx, struct damon_target **out);
 
 /*
  * Adds the addresses from START up to END to what is watched first; ascending.  Processes without
@@ -215,7 +215,7 @@ int damon_target_why(struct damon_target *target, char *buf, size_t size);
 /* Makes a scheme of CTX, which comes after those that it has.  Since: 0.1
  *     -EINVAL   there is no such action
  */
-int damos_new(struct damon_ctx *ctx, enum damos_action action, struct damos **scheme);
+int damos_new(struct damon_ctx *ctx, enum damos_action action, struct damos **out);
 
 /* Sets a parameter: as damon_set_attr().  Since: 0.1 */
 int damos_set(struct damos *scheme, enum damos_param param, uint64_t value);
