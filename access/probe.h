@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a round of an access method asks and answers: see access.h. */
 #ifndef DAMONFS_ACCESS_PROBE_H
 #define DAMONFS_ACCESS_PROBE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The rules that changed between kernel versions, by name.  ABI is a DAMON_ABI() value.  Which
  * files and words exist is in the tables of fs/, as `since'.

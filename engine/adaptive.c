@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Adaptive regions: neighbours that look alike are merged at the end of each aggregation, and what
  * is left is split at random, so that the number of regions stays between the user's bounds and

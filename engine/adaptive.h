@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Adaptive regions: merge the similar, split the rest. */
 #ifndef DAMONFS_ENGINE_ADAPTIVE_H
 #define DAMONFS_ENGINE_ADAPTIVE_H

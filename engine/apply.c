@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Applying schemes to regions: see scheme.h for the source of the rules. */
 #include <errno.h>
 #include <stdlib.h>

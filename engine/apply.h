@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Applying schemes, and collecting what they were applied to. */
 #ifndef DAMONFS_ENGINE_APPLY_H
 #define DAMONFS_ENGINE_APPLY_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Attributes of a context, and what follows from them. */
 #ifndef DAMONFS_ENGINE_ATTRS_H
 #define DAMONFS_ENGINE_ATTRS_H

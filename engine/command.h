@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a running kdamond can be asked for, and what it answers. */
 #ifndef DAMONFS_ENGINE_COMMAND_H
 #define DAMONFS_ENGINE_COMMAND_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Applying a new description to a running context, as Linux 6.12 does (damon_commit_ctx(); restated
  * in docs/abi/engine.md section 14): index by index, keeping what was learnt.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Applying a new description to a running context. */
 #ifndef DAMONFS_ENGINE_COMMIT_H
 #define DAMONFS_ENGINE_COMMIT_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A monitoring context and the order of its steps.  Source: kdamond_fn() of mm/damon/core.c, Linux
  * 6.12, restated in docs/abi/engine.md section 2; intervals are counted in samples, as there.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A monitoring context: made, stepped, freed. */
 #ifndef DAMONFS_ENGINE_CONTEXT_H
 #define DAMONFS_ENGINE_CONTEXT_H

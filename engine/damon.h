@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * DAMON for programs, like DAMON's kernel-space interface for kernel code: what to do.
  *

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The description of a context that a user of the engine hands in, and its checks. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Filters: core ones, by address and target, run before an action sees the region; the operations'
  * own run by page.  In each group the first match decides; what none matches is kept out if the

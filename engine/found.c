@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What a kdamond leaves behind, and goes on with: see found.h. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a kdamond found of its targets, for another one that goes on when this one was killed. */
 #ifndef DAMONFS_ENGINE_FOUND_H
 #define DAMONFS_ENGINE_FOUND_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A kdamond: the thread that does what a description (damon.h) says.  It carries out commands
  * (command.h) at the points of its loop where the kernel's would, and answers by call-back.

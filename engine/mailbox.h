@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What passes between a kdamond and others: commands to it, and what it says of itself.  Any thread
  * may use a mailbox; its owner is the kdamond's thread.

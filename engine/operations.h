@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What an address space must offer to be monitored and acted upon. */
 #ifndef DAMONFS_ENGINE_OPERATIONS_H
 #define DAMONFS_ENGINE_OPERATIONS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The physical address space: the user's regions, seen and acted upon frame by frame, as
  * mm/damon/paddr.c of Linux 6.12 has it (docs/abi/engine.md sections 10 and 13).

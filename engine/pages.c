@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Schemes that see pages: the page walk that the operations share, for filters and actions. */
 #include <errno.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Memory that schemes look at page by page. */
 #ifndef DAMONFS_ENGINE_PAGES_H
 #define DAMONFS_ENGINE_PAGES_H

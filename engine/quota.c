@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Quotas: how much a scheme may do in a window of time, how much of that the goals allow, and which
  * regions come first.  Source: damos_adjust_quota(), damos_set_effective_quota() of mm/damon/core.c

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Regions of a target: making, cutting and fitting them to ranges. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Regions of a target: an array, ascending by address. */
 #ifndef DAMONFS_ENGINE_REGION_H
 #define DAMONFS_ENGINE_REGION_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The state of a kdamond, for its files. */
 #ifndef DAMONFS_ENGINE_REPORT_H
 #define DAMONFS_ENGINE_REPORT_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A sampling round: the access method gets a random address of each region, and its answer is
  * counted.  No allocation, lock or log line in here.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A round of the access methods over all targets. */
 #ifndef DAMONFS_ENGINE_SAMPLING_H
 #define DAMONFS_ENGINE_SAMPLING_H

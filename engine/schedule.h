@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* When a kdamond does what: its deadlines, and how long it rests.  All in us of clock_us(). */
 #ifndef DAMONFS_ENGINE_SCHEDULE_H
 #define DAMONFS_ENGINE_SCHEDULE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* What a kdamond tells people of itself: see status.h. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a kdamond tells people of itself, besides what the kernel's tells. */
 #ifndef DAMONFS_ENGINE_STATUS_H
 #define DAMONFS_ENGINE_STATUS_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* How memory is used, in a few figures: see summary.h. */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How memory is used, in a few figures: those of the kernel's module DAMON_STAT. */
 #ifndef DAMONFS_ENGINE_SUMMARY_H
 #define DAMONFS_ENGINE_SUMMARY_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A monitored target: its process, the access method's space for it, and its regions. */
 #include <errno.h>
 #include <stdlib.h>

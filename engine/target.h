@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Targets: opening them, checking that they may still be watched, dropping them. */
 #ifndef DAMONFS_ENGINE_TARGET_H
 #define DAMONFS_ENGINE_TARGET_H

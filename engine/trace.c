@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Events are calls to these empty functions, with the fields of the kernel's events damon:*.  A
  * uprobe sees all fields, on the function (fs/exec/tracing.c makes it the kernel's event) or on its

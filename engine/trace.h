@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Functions to be probed: see trace.c. */
 #ifndef DAMONFS_ENGINE_TRACE_H
 #define DAMONFS_ENGINE_TRACE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Intervals that tune themselves: long enough to see a wanted share of all accesses that could be
  * seen, with their proportion kept.  Source: kdamond_tune_intervals() of mm/damon/core.c, Linux

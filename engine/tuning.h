@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Intervals that tune themselves. */
 #ifndef DAMONFS_ENGINE_TUNING_H
 #define DAMONFS_ENGINE_TUNING_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The engine's own view of a monitoring context: targets with their regions, schemes with their
  * state.  It belongs to one thread, the kdamond's, and has no locks.

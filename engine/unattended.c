@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Sampling rounds that need no worker: see unattended.h. */
 #include "engine/context.h"
 #include "engine/sampling.h"

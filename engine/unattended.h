@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sampling rounds that need no worker, where the access method can make them (access_unattended). */
 #ifndef DAMONFS_ENGINE_UNATTENDED_H
 #define DAMONFS_ENGINE_UNATTENDED_H

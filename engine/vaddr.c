@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The virtual address spaces of processes: vaddr derives its regions from the mappings, fvaddr
  * takes the user's only.  Source: mm/damon/vaddr.c of Linux 6.12, restated in docs/abi/engine.md

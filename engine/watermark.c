@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Watermarks: schemes rest while the system has too much free memory to need them, or too little to
  * bear them.  Source: damos_wmark_wait_us() of mm/damon/core.c, Linux 6.12; docs/abi/engine.md

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Arrays that grow by one element at a time. */
 #ifndef DAMONFS_UTIL_ARRAY_H
 #define DAMONFS_UTIL_ARRAY_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Clean-up of variables that go out of scope. */
 #ifndef DAMONFS_UTIL_CLEANUP_H
 #define DAMONFS_UTIL_CLEANUP_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The clocks that deadlines, time-outs and costs go by.  None of them jumps when somebody sets the
  * time, or when the machine was suspended.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The lines of a file, of any length, and how they end: a file that is read in part only, for lack
  * of memory or by an error of read(), is an error here and looks like a short file elsewhere.

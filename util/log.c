@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The log: see log.h for what it promises. */
 #include <pthread.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What C should have had. */
 #ifndef DAMONFS_UTIL_MACROS_H
 #define DAMONFS_UTIL_MACROS_H

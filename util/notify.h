@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What a service manager like systemd wants to know: the protocol of sd_notify(3), which is fixed.
  * Not by libsystemd: it would map four more libraries into every process, for one datagram.

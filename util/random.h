@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Random numbers for sampling: xoshiro256** of D. Blackman and S. Vigna (2018, public domain), a
  * nanosecond a number and repeatable from a seed.  libc's generators are ten times slower, or have

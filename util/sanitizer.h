@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whether this is a build with sanitizers, which gcc and clang tell in ways of their own. */
 #ifndef DAMONFS_UTIL_SANITIZER_H
 #define DAMONFS_UTIL_SANITIZER_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Arithmetic that stops at the largest number.  Users give intervals and sizes of up to 2^64-1: an
  * event that far ahead never comes, but a sum that wraps would make it overdue.

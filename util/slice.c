@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* A thread's turns on a processor: see slice.h. */
 #include <sched.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Threads that others see as processes: see task.h. */
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The command line that ps shows: see title.h. */
 #include <stdlib.h>
 #include <string.h>

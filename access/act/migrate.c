@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Moving memory: see migrate.h. */
 #include <linux/mempolicy.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Moving a process's memory to other nodes. */
 #ifndef DAMONFS_ACCESS_ACT_MIGRATE_H
 #define DAMONFS_ACCESS_ACT_MIGRATE_H

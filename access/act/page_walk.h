@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Walks memory page by page, for what filters and actions need to know about pages: a range of
  * physical memory, through the mappings of the processes that use it (rmap.h), or a range of a

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Tells filters whether pages are young, by the access method that samples the same memory, without
  * either getting in the other's way.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Acts on the memory of another process: madvise(2) on its behalf. */
 #ifndef DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H
 #define DAMONFS_ACCESS_ACT_PROCESS_MADVISE_H

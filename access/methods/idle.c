@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The method `idle': the page_idle bitmap of kernels with CONFIG_IDLE_PAGE_TRACKING, where BPF
  * cannot be had (else young.c), or not for what is watched.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The access methods there are, for access.c's table. */
 #ifndef DAMONFS_ACCESS_METHODS_METHODS_H
 #define DAMONFS_ACCESS_METHODS_METHODS_H

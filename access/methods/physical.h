@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Physical memory, seen through the mappings of the processes that use it. */
 #ifndef DAMONFS_ACCESS_METHODS_PHYSICAL_H
 #define DAMONFS_ACCESS_METHODS_PHYSICAL_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The method `referenced' reads in /proc/PID/smaps how much of each mapping was referenced since
  * clear_refs cleared the bits.  For where BPF may not be used.

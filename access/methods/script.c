@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Reading and playing the script of a simulated process: see script.h. */
 #include <errno.h>
 #include <stdlib.h>

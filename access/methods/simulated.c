@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The method `simulated:FILE': every process looks as if it did what the script in FILE says
  * (script.h).  For tests, and for trying tools without privileges; nothing is read from the process.

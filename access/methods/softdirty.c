@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The method `softdirty' sees which pages were written since 4 was written to clear_refs, by bit 55
  * of /proc/PID/pagemap.  For kernels with CONFIG_MEM_SOFT_DIRTY (Debian's have it) where BPF may

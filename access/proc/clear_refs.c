@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* clear_refs within a budget: see clear_refs.h. */
 #include <errno.h>
 #include <fcntl.h>

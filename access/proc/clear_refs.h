@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Clears every accessed or soft-dirty bit of a process at once, by /proc/PID/clear_refs.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What the kernel tells about page frames and their folios: /proc/kpageflags and /proc/kpagecgroup.
  * Looking up many frames that are near each other costs as much as one.

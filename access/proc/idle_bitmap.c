@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The page_idle bitmap: see idle_bitmap.h. */
 #include <errno.h>
 #include <fcntl.h>

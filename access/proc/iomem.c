@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which physical addresses are memory: see iomem.h. */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Reading /proc/PID/maps: see maps.h. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The mappings of a process, as /proc/PID/maps lists them. */
 #ifndef DAMONFS_ACCESS_PROC_MAPS_H
 #define DAMONFS_ACCESS_PROC_MAPS_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Memory cgroups: found by path, for filters, and known by it, for what quota goals measure. */
 #ifndef DAMONFS_ACCESS_PROC_MEMCG_H
 #define DAMONFS_ACCESS_PROC_MEMCG_H

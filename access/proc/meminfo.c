@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The state of the system's memory: see meminfo.h. */
 #include <errno.h>
 #include <inttypes.h>

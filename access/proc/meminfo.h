@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How much memory the system has and how it is doing, for watermarks and quota goals. */
 #ifndef DAMONFS_ACCESS_PROC_MEMINFO_H
 #define DAMONFS_ACCESS_PROC_MEMINFO_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * /proc/PID/pagemap for the addresses of a round of probes; one read looks up those that are near
  * each other.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A watched process, held by pidfd and by its /proc directory from the moment somebody names it, so
  * that a reused pid is never mistaken for it.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Which processes map a frame, and where: the reverse map, which the kernel does not show, made
  * from the pagemaps of all processes.

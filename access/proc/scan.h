@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Finds the present pages of a process and their frames.  The cost depends on what is present, not
  * on what is reserved: a process may reserve the whole address space.

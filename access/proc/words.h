@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Files of the kernel's that are arrays of 64-bit words: /proc/PID/pagemap by page, kpageflags and
  * kpagecgroup by frame, the page_idle bitmap by 64 frames.

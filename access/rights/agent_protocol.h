@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The messages between the daemon, the broker and agents, over sockets of packets. */
 #ifndef DAMONFS_ACCESS_RIGHTS_AGENT_PROTOCOL_H
 #define DAMONFS_ACCESS_RIGHTS_AGENT_PROTOCOL_H

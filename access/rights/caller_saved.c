@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Callers as bytes, for a daemon that takes over: see caller_save() in caller.h. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Asking the kernel in a caller's name: see may.h. */
 #include <errno.h>
 

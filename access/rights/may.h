@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The one question: may this caller trace this process?  The kernel answers. */
 #ifndef DAMONFS_ACCESS_RIGHTS_MAY_H
 #define DAMONFS_ACCESS_RIGHTS_MAY_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A filter of our own system calls: once all is prepared, only those that monitoring makes. */
 #ifndef DAMONFS_ACCESS_RIGHTS_SANDBOX_H
 #define DAMONFS_ACCESS_RIGHTS_SANDBOX_H

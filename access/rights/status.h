@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What /proc/TID tells about a task, as far as it matters here. */
 #ifndef DAMONFS_ACCESS_RIGHTS_STATUS_H
 #define DAMONFS_ACCESS_RIGHTS_STATUS_H

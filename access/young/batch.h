@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later WITH Linux-syscall-note */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The interface of young.c and young.bpf.c: a batch of addresses of one process, and what the page
  * table entry of each says.  Included by a BPF program: no headers but of types.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* Loading and running young.bpf.c: see program.h. */
 #include <errno.h>
 #include <linux/types.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /* The worker's side of rounds in the kernel: see ticks.h. */
 #include <errno.h>
 #include <stdatomic.h>

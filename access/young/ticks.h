@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Rounds of the method young without its worker: a timer of the kernel makes them (ticks.bpf.h),
  * until a page has to be cleared.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
+// SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The method `young' reads accessed bits by a BPF program (young.bpf.c) and clears those that are
  * set by process_madvise(MADV_COLD).  Memory that nobody touches stays old and needs no clearing,
