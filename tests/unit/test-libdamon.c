@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "engine/libdamon.h"
+#include "tests/unit/failing.h"
 #include "tests/unit/unit.h"
 #include "util/sanitizer.h"
 
@@ -364,6 +365,78 @@ START_TEST(the_log_is_told_to_whom_it_was_asked)
 }
 END_TEST
 
+static int ignore(const struct damos_tried_region *region, void *data)
+{
+	(void)region;
+	(void)data;
+	return 0;
+}
+
+/* Describes a context.  Return: 0 or the first error. */
+static int describe_all(struct damon_ctx *ctx, struct damos **scheme)
+{
+	struct damon_target *target;
+	int r = damon_select_ops(ctx, DAMON_OPS_FVADDR);
+
+	if (!r)
+		r = damon_select_method(ctx, method);
+	if (!r)
+		r = damon_new_target_pid(ctx, getpid(), &target);
+	if (!r)
+		r = damon_target_add_region(target, 0, MEGABYTE);
+	if (!r)
+		r = damos_new(ctx, DAMOS_STAT, scheme);
+	if (!r)
+		r = damos_set(*scheme, DAMOS_APPLY_US, 10000);
+	if (!r)
+		r = damos_add_goal(*scheme, DAMOS_QUOTA_USER_INPUT, 1);
+	if (!r)
+		r = damos_add_filter(*scheme, DAMOS_FILTER_TYPE_ANON, 0);
+	return r;
+}
+
+static int use_all(void)
+{
+	struct seen seen = { 0 };
+	struct damon_ctx *ctx = NULL;
+	struct damos *scheme;
+	int r = damon_ctx_new(&ctx);
+
+	if (!r)
+		r = describe_all(ctx, &scheme);
+	if (!r)
+		r = damon_on_aggregation(ctx, see, &seen);
+	if (!r)
+		r = damon_start(ctx);
+	if (!r)
+		r = damon_commit(ctx);
+	if (!r)
+		r = damos_walk(scheme, ignore, NULL);
+	damon_ctx_destroy(ctx);
+	return r;
+}
+
+/* Each allocation in turn, by itself, and with all after it. */
+START_TEST(without_memory_it_says_so_and_leaves_nothing)
+{
+	unsigned int refused = 0;
+	bool any = true;
+
+	for (long n = 1; any; n++) {
+		int r;
+
+		fail_at(n, _i);
+		r = use_all();
+		any = no_more_failures();
+		/* A kdamond that runs does without a status, or a snapshot. */
+		ck_assert_msg(r == -ENOMEM || !r, "allocation %ld: %d", n, r);
+		refused += r == -ENOMEM;
+	}
+	ck_assert_uint_ge(refused, 20);
+	ck_assert_int_eq(use_all(), 0);
+}
+END_TEST
+
 /* ---- the program's own ---- */
 
 static size_t count_entries(const char *path)
@@ -560,6 +633,7 @@ int main(void)
 	tcase_add_test(tcase, words_and_numbers_that_do_not_fit_are_refused);
 	tcase_add_test(tcase, a_pidfd_is_its_process);
 	tcase_add_test(tcase, the_log_is_told_to_whom_it_was_asked);
+	tcase_add_loop_test(tcase, without_memory_it_says_so_and_leaves_nothing, 0, 2);
 	tcase_add_test(tcase, nothing_is_left_of_a_thousand_kdamonds);
 	tcase_add_test(tcase, signals_are_the_programs);
 	tcase_add_test(tcase, a_forked_child_has_no_kdamonds_and_harms_none);
