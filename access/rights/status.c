@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/syscall.h>
 
 #include "access/rights/status.h"
@@ -150,17 +151,26 @@ static bool opens_files(long number)
 	return false;
 }
 
+/* How often, in steps of 20 us, to look whether a task that has just asked has begun to wait. */
+#define BEGINS_TO_WAIT 50
+
 bool task_waits_for(pid_t pid, uint64_t inode)
 {
-	char path[64], text[1024];
+	char path[64], text[1024] = "";
 	const char *found;
 	unsigned long fd;
 	long number;
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	for (int i = 0; i < BEGINS_TO_WAIT; i++) {
+		if (status_read_file(AT_FDCWD, path, text, sizeof(text)) <= 0)
+			return false;
+		if (strncmp(text, "running", strlen("running")))
+			break;
+		usleep(20);
+	}
 	/* "running" has no numbers. */
-	if (status_read_file(AT_FDCWD, path, text, sizeof(text)) <= 0 ||
-	    sscanf(text, "%ld 0x%lx", &number, &fd) != 2 || number < 0)
+	if (sscanf(text, "%ld 0x%lx", &number, &fd) != 2 || number < 0)
 		return false;
 	if (opens_files(number))
 		return true;
