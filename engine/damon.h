@@ -241,4 +241,7 @@ int damon_check_addr_unit(enum damon_ops_id ops, uint64_t addr_unit);
 int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi);
 int damon_check_ranges(const struct damon_addr_range *ranges, size_t nr, uint64_t min_sz);
 
+/* The same of the attributes and the unit of DESC, and of how many targets physical memory has. */
+int damon_check_desc(const struct damon_desc *desc);
+
 #endif

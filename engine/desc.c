@@ -221,3 +221,12 @@ int damon_check_attrs(const struct damon_attrs *attrs, unsigned int abi)
 		return -EINVAL;
 	return 0;
 }
+
+int damon_check_desc(const struct damon_desc *desc)
+{
+	int r = damon_check_attrs(&desc->attrs, desc->abi);
+
+	if (!r)
+		r = damon_check_addr_unit(desc->ops, desc->addr_unit);
+	return !r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1 ? -EINVAL : r;
+}

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Filters of a scheme. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "engine/api/api.h"
+#include "util/array.h"
 
 static int add_filter(struct damos *scheme, struct damos_filter filter, unsigned int flags)
 {
 	struct damos_desc *desc = scheme_desc(scheme);
-	struct damos_filter *filters;
+	int r;
 
 	if (flags & ~(DAMOS_FILTER_ALLOW | DAMOS_FILTER_OTHERS))
 		return -EINVAL;
 	filter.allow = flags & DAMOS_FILTER_ALLOW;
 	filter.matching = !(flags & DAMOS_FILTER_OTHERS);
-	filters = reallocarray(desc->filters, desc->nr_filters + 1, sizeof(*filters));
-	if (!filters)
-		return -ENOMEM;
-	filters[desc->nr_filters++] = filter;
-	desc->filters = filters;
-	return 0;
+	r = array_more(desc->filters, desc->nr_filters);
+	if (!r)
+		desc->filters[desc->nr_filters++] = filter;
+	return r;
 }
 
 static bool takes_arguments(enum damos_filter_type type)

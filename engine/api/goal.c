@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Goals, by which a scheme's quota is tuned. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "engine/api/api.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 /* What a metric is of. */
@@ -22,7 +22,6 @@ static int add_goal(struct damos *scheme, struct damos_quota_goal goal, enum sco
 		    const char *cgroup)
 {
 	struct damos_quota_desc *quota;
-	struct damos_quota_goal *goals;
 	int r = api_enter();
 
 	if (r)
@@ -31,15 +30,12 @@ static int add_goal(struct damos *scheme, struct damos_quota_goal goal, enum sco
 	    !goal.target_value)
 		return -EINVAL;
 	quota = &scheme_desc(scheme)->quota;
-	goals = reallocarray(quota->goals, quota->nr_goals + 1, sizeof(*goals));
-	if (!goals)
-		return -ENOMEM;
-	quota->goals = goals;
-	r = cgroup ? memcg_new(cgroup, &goal.memcg) : 0;
-	if (r)
-		return r;
-	goals[quota->nr_goals++] = goal;
-	return 0;
+	r = array_more(quota->goals, quota->nr_goals);
+	if (!r && cgroup)
+		r = memcg_new(cgroup, &goal.memcg);
+	if (!r)
+		quota->goals[quota->nr_goals++] = goal;
+	return r;
 }
 
 API int damos_add_goal(struct damos *scheme, enum damos_quota_goal_metric metric, uint64_t target)

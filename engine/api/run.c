@@ -73,12 +73,8 @@ static int check_goals(const struct damon_desc *desc, const struct damos_quota_d
 static int describe(const struct damon_ctx *ctx, struct damon_desc **out)
 {
 	const struct damon_desc *desc = ctx->desc;
-	int r = damon_check_attrs(&desc->attrs, desc->abi);
+	int r = desc->nr_targets ? damon_check_desc(desc) : -EINVAL;
 
-	if (!r)
-		r = damon_check_addr_unit(desc->ops, desc->addr_unit);
-	if (!r && (!desc->nr_targets || (desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)))
-		r = -EINVAL;
 	for (size_t i = 0; !r && i < desc->nr_targets; i++)
 		r = check_target(desc, &desc->targets[i]);
 	for (size_t i = 0; !r && i < desc->nr_schemes; i++)

@@ -6,6 +6,7 @@
 
 #include "engine/api/api.h"
 #include "engine/api/field.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 static const struct damos_access_pattern everything = {
@@ -18,25 +19,17 @@ static int add_scheme(struct damon_ctx *ctx, enum damos_action action, struct da
 {
 	struct damon_desc *desc = ctx->desc;
 	size_t nr = desc->nr_schemes;
-	struct damos **handles = reallocarray(ctx->schemes, nr + 1, sizeof(*handles));
-	struct damos_desc *schemes;
-	struct damos *scheme;
+	struct damos *scheme = malloc(sizeof(*scheme));
 
-	if (handles)
-		ctx->schemes = handles;
-	schemes = reallocarray(desc->schemes, nr + 1, sizeof(*schemes));
-	if (schemes)
-		desc->schemes = schemes;
-	scheme = malloc(sizeof(*scheme));
-	if (!handles || !schemes || !scheme) {
+	if (!scheme || array_more(ctx->schemes, nr) || array_more(desc->schemes, nr)) {
 		free(scheme);
 		return -ENOMEM;
 	}
 	*scheme = (struct damos){ .ctx = ctx, .index = nr };
-	schemes[nr] = (struct damos_desc){
+	desc->schemes[nr] = (struct damos_desc){
 		.pattern = everything, .action = action, .target_nid = -1, .live = &scheme->counted
 	};
-	*out = handles[nr] = scheme;
+	*out = ctx->schemes[nr] = scheme;
 	desc->nr_schemes++;
 	return 0;
 }

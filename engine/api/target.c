@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/api/api.h"
+#include "util/array.h"
 #include "util/cleanup.h"
 
 /* Makes one of PROCESS, which it takes over; NULL: physical memory. */
@@ -14,24 +15,16 @@ static int add_target(struct damon_ctx *ctx, struct process *process, struct dam
 {
 	struct damon_desc *desc = ctx->desc;
 	size_t nr = desc->nr_targets;
-	struct damon_target **handles = reallocarray(ctx->targets, nr + 1, sizeof(*handles));
-	struct damon_target_desc *targets;
-	struct damon_target *target;
+	struct damon_target *target = malloc(sizeof(*target));
 
-	if (handles)
-		ctx->targets = handles;
-	targets = reallocarray(desc->targets, nr + 1, sizeof(*targets));
-	if (targets)
-		desc->targets = targets;
-	target = malloc(sizeof(*target));
-	if (!handles || !targets || !target) {
+	if (!target || array_more(ctx->targets, nr) || array_more(desc->targets, nr)) {
 		free(target);
 		process_put(process);
 		return -ENOMEM;
 	}
-	targets[nr] = (struct damon_target_desc){ .process = process };
+	desc->targets[nr] = (struct damon_target_desc){ .process = process };
 	*target = (struct damon_target){ .ctx = ctx, .index = nr };
-	*out = handles[nr] = target;
+	*out = ctx->targets[nr] = target;
 	desc->nr_targets++;
 	return 0;
 }
@@ -94,7 +87,6 @@ API int damon_new_target_paddr(struct damon_ctx *ctx, struct damon_target **out)
 API int damon_target_add_region(struct damon_target *target, uint64_t start, uint64_t end)
 {
 	struct damon_target_desc *desc;
-	struct damon_addr_range *ranges;
 	int r = api_enter();
 
 	if (r)
@@ -102,12 +94,10 @@ API int damon_target_add_region(struct damon_target *target, uint64_t start, uin
 	desc = target_desc(target);
 	if (start >= end || (desc->nr_ranges && desc->ranges[desc->nr_ranges - 1].end > start))
 		return -EINVAL;
-	ranges = reallocarray(desc->ranges, desc->nr_ranges + 1, sizeof(*ranges));
-	if (!ranges)
-		return -ENOMEM;
-	ranges[desc->nr_ranges++] = (struct damon_addr_range){ start, end };
-	desc->ranges = ranges;
-	return 0;
+	r = array_more(desc->ranges, desc->nr_ranges);
+	if (!r)
+		desc->ranges[desc->nr_ranges++] = (struct damon_addr_range){ start, end };
+	return r;
 }
 
 /* ---- how it is watched ---- */

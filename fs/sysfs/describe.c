@@ -226,11 +226,7 @@ int describe_context(const struct context_dir *context, struct caller *caller,
 	desc->ops = (enum damon_ops_id)context->operations;
 	desc->addr_unit = context->addr_unit;
 	desc->attrs = context->attrs;
-	r = damon_check_attrs(&desc->attrs, desc->abi);
-	if (!r)
-		r = damon_check_addr_unit(desc->ops, desc->addr_unit);
-	if (!r && desc->ops == DAMON_OPS_PADDR && desc->nr_targets > 1)
-		r = -EINVAL;
+	r = damon_check_desc(desc);
 	/* Physical memory is everybody's. */
 	if (!r && desc->ops == DAMON_OPS_PADDR && !caller_capable(caller, CAP_SYS_ADMIN))
 		r = -EPERM;
