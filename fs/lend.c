@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "fs/options.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/number.h"
 
 static int lend_usage(int status)
 {
@@ -135,20 +137,22 @@ static int loan_mount_in(const char *pid, struct loan *loan, const struct option
 /* Mounts, for pids as process PID has them unless that is NULL, and runs ARGV. */
 static int lend(const char *pid, const struct options *options, char **argv)
 {
-	/* So that the mount's own is another one, which the command does not inherit. */
-	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
 	/* Before there is a mount, which is to be taken away at the end. */
 	sigset_t before;
 	_cleanup_close_ int signals = command_open_signals(&before);
+	/* So that the mount's own is another one, which the command does not inherit. */
+	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
 	struct loan loan = { 0 };
-	int r = reserved < 0 || signals < 0 ? -EMFILE : 0, status;
+	int r = signals < 0 ? signals : reserved < 0 ? -errno : 0, status;
 
-	if (!r && pid)
+	if (r)
+		return lend_fail("descriptors", r);
+	if (pid)
 		r = loan_mount_in(pid, &loan, options);
-	else if (!r)
+	else
 		loan_mount(&loan, options);
 	if (r)
-		return lend_fail(pid ? "cannot mount in the pid namespace" : "descriptors", r);
+		return lend_fail("cannot mount in the pid namespace", r);
 	if (loan.fd < 0)
 		return lend_fail(options->mountpoint, loan.fd);
 	status = run_with(loan.fd, &loan.mountpoint, argv, signals, &before);
@@ -165,6 +169,7 @@ static int mount_words(int argc, char **argv, char **words, const char **pid)
 	static const struct option longs[] = { { "pid", required_argument, NULL, 'p' },
 					       { "help", no_argument, NULL, 'h' },
 					       { 0 } };
+	unsigned int number;
 	int nr = 0, option;
 
 	words[nr++] = argv[0];
@@ -175,7 +180,7 @@ static int mount_words(int argc, char **argv, char **words, const char **pid)
 	}
 	optind = 2; /* argv[1] is `lend' */
 	while ((option = getopt_long(argc, argv, "+o:h", longs, NULL)) >= 0) {
-		if (option == 'p' && optarg[strspn(optarg, "0123456789")] == '\0') {
+		if (option == 'p' && !number_scan(optarg, INT_MAX, &number)) {
 			*pid = optarg;
 			continue;
 		}
@@ -211,7 +216,7 @@ int lend_main(int argc, char **argv)
 		return r == OPTIONS_DONE ? EXIT_SUCCESS : EXIT_OURS;
 	if (command_refuses("lend", &options))
 		return EXIT_OURS;
-	if (borrowed_privileges() && borrowed_check(&options))
+	if (borrowed_check(&options))
 		return EXIT_OURS;
 	if (mountpoint_is_passed(options.mountpoint)) {
 		fprintf(stderr, "damonfs lend: %s is a mount that was lent already\n",

@@ -76,7 +76,7 @@ static int take_options(int argc, char **argv, struct options *options)
 		fprintf(stderr, "damonfs: no mount point given; see damonfs --help\n");
 		return -EINVAL;
 	}
-	return borrowed_privileges() ? borrowed_check(options) : 0;
+	return borrowed_check(options);
 }
 
 /* Return: the exit status. */
@@ -96,18 +96,16 @@ static int main_mount(int argc, char **argv)
 /* What mount(8) wants done.  Return: the exit status. */
 static int main_helper(int argc, char **argv)
 {
+	__attribute__((cleanup(options_free))) struct options options = { 0 };
 	_cleanup_free_ char **words = NULL;
-	struct options options = { 0 };
 	bool fake;
-	int nr = fstab_helper_words(argc, argv, &words, &fake), r;
+	int nr = fstab_helper_words(argc, argv, &words, &fake);
 
 	if (nr < 0)
 		return EXIT_FAILURE;
 	if (!fake)
 		return main_mount(nr, words);
-	r = take_options(nr, words, &options);
-	options_free(&options);
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+	return take_options(nr, words, &options) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include "fs/fstab.h"
 #include "fs/options.h"
 #include "util/cleanup.h"
+#include "util/number.h"
 #include "version.h"
 
 #define OPTION(template, member)                              \
@@ -142,22 +143,6 @@ static int absolute_method(struct options *options)
 	return whole ? 0 : -ENOMEM;
 }
 
-/* A decimal number without anything around it.  Return: 0 or -EINVAL. */
-static int scan_number(const char *text, unsigned long max, unsigned int *out)
-{
-	unsigned long number;
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	number = strtoul(text, &end, 10);
-	if (errno || *end || number > max)
-		return -EINVAL;
-	*out = (unsigned int)number;
-	return 0;
-}
-
 static int find_user(const char *name, unsigned int *out)
 {
 	const struct passwd *user = getpwnam(name);
@@ -181,7 +166,7 @@ static int find_id(const char *what, const char *text,
 		   int (*find_name)(const char *name, unsigned int *out), unsigned int *out)
 {
 	/* The largest is no id: it says that there is none. */
-	if (!text || !scan_number(text, UINT_MAX - 1, out) || !find_name(text, out))
+	if (!text || !number_scan(text, UINT_MAX - 1, out) || !find_name(text, out))
 		return 0;
 	fprintf(stderr, "damonfs: %s=%s is neither an id nor a known name\n", what, text);
 	return -EINVAL;
@@ -190,7 +175,7 @@ static int find_id(const char *what, const char *text,
 static int find_max_read(struct options *options)
 {
 	if (!options->max_read_text ||
-	    !scan_number(options->max_read_text, UINT_MAX, &options->max_read))
+	    !number_scan(options->max_read_text, UINT_MAX, &options->max_read))
 		return 0;
 	fprintf(stderr, "damonfs: max_read=%s is not a number of bytes\n", options->max_read_text);
 	return -EINVAL;
@@ -205,7 +190,7 @@ static int find_limits(struct options *options)
 
 		if (!text)
 			continue;
-		if (scan_number(text, UINT_MAX, &number) || !number) {
+		if (number_scan(text, UINT_MAX, &number) || !number) {
 			fprintf(stderr, "damonfs: max_%s=%s is not a number from 1 to %u\n",
 				account_name(i), text, UINT_MAX);
 			return -EINVAL;

@@ -16,8 +16,10 @@
 #include "fs/check/check.h"
 #include "fs/check/print.h"
 #include "fs/fuse/borrowed.h"
+#include "fs/status/say.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/number.h"
 #include "version.h"
 
 enum { EVERY_ACCESS, LESS, NOTHING }; /* exit statuses */
@@ -148,7 +150,7 @@ static int check(pid_t pid, bool json)
 			   "pid", pid);
 	r = report ? fill_report(report, pid, &status) : -ENOMEM;
 	if (!r && json)
-		r = json_dumpf(report, stdout, JSON_INDENT(2)) || puts("") < 0 ? -EIO : 0;
+		r = say_document(report);
 	else if (!r)
 		print_check(report);
 	if (!r && fflush(stdout))
@@ -175,24 +177,13 @@ static int usage(int status)
 	return status;
 }
 
-/* Return: a pid, or 0 if TEXT is none. */
-static pid_t scan_pid(const char *text)
-{
-	char *end;
-	long pid;
-
-	errno = 0;
-	pid = strtol(text, &end, 10);
-	return errno || *end || pid <= 0 || pid > INT_MAX ? 0 : (pid_t)pid;
-}
-
 int check_main(int argc, char **argv)
 {
 	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
+	unsigned int pid = 0;
 	bool json = false;
-	pid_t pid = 0;
 	int option;
 
 	/* argv[1] is `check'. */
@@ -202,11 +193,9 @@ int check_main(int argc, char **argv)
 			return usage(option == 'h' ? 0 : NOTHING);
 		json = true;
 	}
-	if (optind < argc) {
-		pid = scan_pid(argv[optind]);
-		if (!pid || argc - optind > 1)
-			return usage(NOTHING);
-	}
+	if (optind < argc &&
+	    (number_scan(argv[optind], INT_MAX, &pid) || !pid || argc - optind > 1))
+		return usage(NOTHING);
 	if (pid && borrowed_privileges()) {
 		fprintf(stderr, "damonfs check: this program file has privileges that you do not "
 				"have (setcap, setuid): leave PID out\n");
@@ -216,5 +205,5 @@ int check_main(int argc, char **argv)
 	signal(SIGCHLD, SIG_DFL);
 	/* What lines of the log would say, the report says. */
 	log_setup(LOG_LEVEL_ERROR, false);
-	return check(pid, json);
+	return check((pid_t)pid, json);
 }

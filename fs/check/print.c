@@ -6,13 +6,6 @@
 #include "fs/check/print.h"
 #include "fs/status/say.h"
 
-static const char *check_text(json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static bool check_is_true(json_t *object, const char *key)
 {
 	return json_is_true(json_object_get(object, key));
@@ -24,18 +17,18 @@ static void print_attempt(json_t *report, const char *key, const char *what)
 	bool works = check_is_true(row, "works");
 
 	say(stdout, "%-12s %s%s\n", what,
-	    works ? "works" : "does not work: ", works ? "" : check_text(row, "why"));
+	    works ? "works" : "does not work: ", works ? "" : say_text(row, "why"));
 }
 
 static void print_method(json_t *row)
 {
-	const char *why = check_text(row, "why");
+	const char *why = say_text(row, "why");
 
 	if (!check_is_true(row, "works"))
-		say(stdout, "  %-10s does not work: %s\n", check_text(row, "method"), why);
+		say(stdout, "  %-10s does not work: %s\n", say_text(row, "method"), why);
 	else
-		say(stdout, "  %-10s works%s: sees %s%s%s\n", check_text(row, "method"),
-		    check_is_true(row, "taken") ? " and is taken" : "", check_text(row, "sees"),
+		say(stdout, "  %-10s works%s: sees %s%s%s\n", say_text(row, "method"),
+		    check_is_true(row, "taken") ? " and is taken" : "", say_text(row, "sees"),
 		    *why ? "; but " : "", why);
 }
 
@@ -53,8 +46,8 @@ void print_check(json_t *report)
 	json_int_t pid = json_integer_value(json_object_get(report, "pid"));
 	size_t i;
 
-	say(stdout, "damonfs %s on Linux %s\n", check_text(report, "version"),
-	    check_text(report, "kernel"));
+	say(stdout, "damonfs %s on Linux %s\n", say_text(report, "version"),
+	    say_text(report, "kernel"));
 	print_attempt(report, "mount", "mounting");
 	print_attempt(report, "exec", "damonfs exec");
 	if (pid)
@@ -69,6 +62,6 @@ void print_check(json_t *report)
 	if (json_array_size(missing))
 		puts("capabilities that are missing (start damonfs as root, or its container with "
 		     "--cap-add):");
-	json_array_foreach(missing, i, row) say(stdout, "  %s: %s\n", check_text(row, "capability"),
-						check_text(row, "without"));
+	json_array_foreach(missing, i, row)
+		say(stdout, "  %s: %s\n", say_text(row, "capability"), say_text(row, "without"));
 }

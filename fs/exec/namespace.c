@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "access/rights/privileges.h"
+#include "access/why.h"
 #include "fs/exec/namespace.h"
 #include "util/cleanup.h"
 
@@ -18,8 +19,10 @@ static const struct {
 	int error;
 	const char *hint;
 } hints[] = {
-	{ -EPERM, "; add CAP_SYS_ADMIN (for a container: --cap-add SYS_ADMIN), or allow user "
-		  "namespaces (sysctl kernel.unprivileged_userns_clone=1; never in a chroot)" },
+	{ -EPERM, "; " ACCESS_ADD_CAPABILITY(
+			  "SYS_ADMIN") ", or allow user "
+				       "namespaces (sysctl kernel.unprivileged_userns_clone=1; "
+				       "never in a chroot)" },
 	{ -EACCES,
 	  "; AppArmor or SELinux forbids it: for a container, --security-opt "
 	  "apparmor=unconfined; else sysctl kernel.apparmor_restrict_unprivileged_userns=0" },

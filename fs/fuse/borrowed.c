@@ -72,8 +72,11 @@ static int refuse(const char *what)
 
 int borrowed_check(const struct options *options)
 {
-	_cleanup_free_ char *list = options_for_mount(options);
+	_cleanup_free_ char *list = NULL;
 
+	if (!borrowed_privileges())
+		return 0;
+	list = options_for_mount(options);
 	if (!list)
 		return -ENOMEM;
 	if (options->user_name || options->group_name)

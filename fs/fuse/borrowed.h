@@ -23,7 +23,10 @@ int borrowed_set_aside(void);
 /* Uses them again, as soon as the mount is made.  Return: 0 or a negative errno. */
 int borrowed_take_up(void);
 
-/* Return: 0, or -EPERM after saying which of the OPTIONS needs privileges. */
+/*
+ * Return: 0, also without such privileges, or -EPERM after saying which of the OPTIONS needs the
+ * user's own.
+ */
 int borrowed_check(const struct options *options);
 
 #endif

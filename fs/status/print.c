@@ -25,13 +25,6 @@ static const char *duration(double seconds, char text[static 32])
 	return text;
 }
 
-static const char *string_of(json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static double number_of(json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
@@ -40,13 +33,13 @@ static double number_of(json_t *object, const char *key)
 static void print_target(json_t *target)
 {
 	double pid = number_of(target, "pid");
-	const char *why = string_of(target, "why"), *method = string_of(target, "method");
+	const char *why = say_text(target, "why"), *method = say_text(target, "method");
 
 	if (pid > 0)
 		say(stdout, "    pid %.0f: ", pid);
 	else
 		say(stdout, "    %s: ", *method ? "physical memory" : "a process");
-	say(stdout, "%s%s%s", string_of(target, "state"), *method ? " by " : "", method);
+	say(stdout, "%s%s%s", say_text(target, "state"), *method ? " by " : "", method);
 	say(stdout, ", %.0f regions", number_of(target, "regions"));
 	say(stdout, "%s%s\n", *why ? "; " : "", why);
 }
@@ -59,10 +52,10 @@ static void print_kdamond(json_t *kdamond)
 	char text[32];
 	size_t i;
 
-	say(stdout, "  %s: %s for %s", string_of(kdamond, "place"), string_of(kdamond, "state"),
+	say(stdout, "  %s: %s for %s", say_text(kdamond, "place"), say_text(kdamond, "state"),
 	    duration(on, text));
 	if (pid > 0)
-		say(stdout, "; %s, pid %.0f", string_of(kdamond, "name"), pid);
+		say(stdout, "; %s, pid %.0f", say_text(kdamond, "name"), pid);
 	if (!targets) {
 		puts("");
 		return;
@@ -83,8 +76,8 @@ void print_status(json_t *mount)
 	char text[32];
 	size_t i;
 
-	say(stdout, "%s: damonfs %s, as Linux %s, method %s\n", string_of(mount, "mountpoint"),
-	    string_of(mount, "version"), string_of(mount, "abi"), string_of(mount, "method"));
+	say(stdout, "%s: damonfs %s, as Linux %s, method %s\n", say_text(mount, "mountpoint"),
+	    say_text(mount, "version"), say_text(mount, "abi"), say_text(mount, "method"));
 	say(stdout, "  mounted %s ago; pid %.0f", duration(number_of(mount, "mounted_s"), text),
 	    number_of(mount, "pid"));
 	if (restarts > 0)

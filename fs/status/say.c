@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Printing what others wrote: see say.h. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -35,6 +36,20 @@ void say(FILE *file, const char *format, ...)
 	for (int i = 0; i < length - line; i++)
 		memset(&text[i], '?', control_length(&text[i]));
 	fputs(text, file);
+}
+
+const char *say_text(json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+int say_document(const json_t *document)
+{
+	const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII;
+
+	return json_dumpf(document, stdout, flags) || puts("") < 0 ? -EIO : 0;
 }
 
 static void replace_others(char *text)

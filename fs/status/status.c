@@ -51,11 +51,7 @@ static int show(const struct answers *answers, bool json)
 	size_t i;
 
 	if (json)
-		return json_dumpf(answers->mounts, stdout,
-				  JSON_INDENT(2) | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII) ||
-				       puts("") < 0 ?
-			       -EIO :
-			       0;
+		return say_document(answers->mounts);
 	if (!json_array_size(answers->mounts) && !answers->failed)
 		puts("no damonfs is mounted here");
 	json_array_foreach(answers->mounts, i, mount) print_status(mount);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "access/rights/privileges.h"
+#include "access/why.h"
 #include "fs/tree/answer.h"
 #include "util/cleanup.h"
 #include "util/guard.h"
@@ -239,9 +240,10 @@ static int find_caller(const struct write *write, struct caller **out)
 /* What to do, if that is why a writer cannot be known. */
 static const char *without_ptrace(void)
 {
-	return capable_of(CAP_SYS_PTRACE) ? "" :
-					    "; add CAP_SYS_PTRACE (for a container: --cap-add "
-					    "SYS_PTRACE), by which damonfs sees who writes";
+	return capable_of(CAP_SYS_PTRACE) ?
+		       "" :
+		       "; " ACCESS_ADD_CAPABILITY(
+			       "SYS_PTRACE") ", by which damonfs sees who writes";
 }
 
 int write_caller(const struct write *write, struct caller **out)
