@@ -151,7 +151,10 @@ static bool opens_files(long number)
 	return false;
 }
 
-/* How often, in steps of 20 us, to look whether a task that has just asked has begun to wait. */
+/*
+ * How often to look whether a task that has just asked has begun to wait; with the slack of our
+ * timer, that is some 4 ms.  It may first have to get a processor.
+ */
 #define BEGINS_TO_WAIT 50
 
 bool task_waits_for(pid_t pid, uint64_t inode)

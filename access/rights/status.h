@@ -51,7 +51,8 @@ const char *stat_fields(const char *text);
 /*
  * Whether task PID waits in a system call that opens a file, or whose first argument is a
  * descriptor of a file with inode number INODE: so a request may come from it, even if the number
- * may be of another pid namespace than ours.  False if unknown.
+ * may be of another pid namespace than ours.  Waits up to 4 ms for a task that runs to get there.
+ * False if unknown.
  */
 bool task_waits_for(pid_t pid, uint64_t inode);
 

@@ -3,12 +3,16 @@
 #include <errno.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "access/proc/process.h"
 #include "access/rights/agent.h"
+#include "access/rights/status.h"
 #include "tests/unit/unit.h"
+#include "util/clock.h"
 
 static void end(pid_t child)
 {
@@ -94,6 +98,57 @@ START_TEST(caller_is_who_waits_or_nobody)
 END_TEST
 
 /* What another daemon of ours loads may do what was saved, and nothing more. */
+/* A child that says so at *ASKS, and soon afterwards, or never, waits for a byte from FD. */
+static pid_t start_asking(atomic_bool *asks, int fd, bool waits)
+{
+	pid_t child = fork();
+	uint64_t until;
+	char byte;
+
+	if (child)
+		return child;
+	until = clock_ns() + 300000;
+	atomic_store(asks, true);
+	while (!waits || clock_ns() < until)
+		;
+	_exit(read(fd, &byte, 1) != 1);
+}
+
+/* How many of 20 tasks that had just asked were seen to wait. */
+static int count_waiting(bool waits)
+{
+	atomic_bool *asks = mmap(NULL, sizeof(*asks), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct stat st;
+	int ends[2], seen = 0;
+
+	ck_assert_ptr_ne(asks, MAP_FAILED);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(fstat(ends[0], &st), 0);
+	for (int i = 0; i < 20; i++) {
+		pid_t child;
+
+		atomic_store(asks, false);
+		child = start_asking(asks, ends[0], waits);
+		while (!atomic_load(asks))
+			;
+		seen += task_waits_for(child, st.st_ino);
+		end(child);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	munmap(asks, sizeof(*asks));
+	return seen;
+}
+
+START_TEST(who_has_just_asked_is_looked_at_until_it_waits)
+{
+	/* Some may have to wait for a processor for longer. */
+	ck_assert_int_ge(count_waiting(true), 12);
+	ck_assert_int_eq(count_waiting(false), 0);
+}
+END_TEST
+
 START_TEST(a_saved_caller_is_the_same)
 {
 	__attribute__((cleanup(caller_putp))) struct caller *other = NULL, *loaded = NULL;
@@ -232,6 +287,7 @@ int main(void)
 		return 1;
 	tcase_add_test(tcase, process_of_another_user_may_not_be_named);
 	tcase_add_test(tcase, caller_is_who_waits_or_nobody);
+	tcase_add_test(tcase, who_has_just_asked_is_looked_at_until_it_waits);
 	tcase_add_test(tcase, a_saved_caller_is_the_same);
 	tcase_add_test(tcase, a_process_is_known_by_its_start);
 	tcase_add_test(tcase, bytes_that_are_no_caller);
