@@ -141,7 +141,7 @@ static int lend(const char *pid, const struct options *options, char **argv)
 	sigset_t before;
 	_cleanup_close_ int signals = command_open_signals(&before);
 	/* So that the mount's own is another one, which the command does not inherit. */
-	_cleanup_close_ int reserved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, LEND_FD);
+	_cleanup_close_ int reserved = fcntl(signals, F_DUPFD_CLOEXEC, LEND_FD);
 	struct loan loan = { 0 };
 	int r = signals < 0 ? signals : reserved < 0 ? -errno : 0, status;
 

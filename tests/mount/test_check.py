@@ -8,6 +8,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -291,6 +292,24 @@ class Lend(unittest.TestCase):
                                       '/dev/fd/3')
         self.assertEqual((status, out), (0, '0\n'), said)
 
+    def test_what_the_command_has(self):
+        """The mount's descriptor and no other; signals as they were."""
+        files = 'import os; print(*sorted("%s:%s" % (fd, os.readlink("/proc/self/fd/" + fd)) for fd in "3456789" ' \
+            'if os.path.exists("/proc/self/fd/" + fd))); print(*os.listdir("/proc/self/fd"))'
+        for setup in '', 'exec <&-; ', 'exec 3</etc/passwd; ':
+            out = subprocess.run(['sh', '-c', setup + 'exec "$@"', 'sh', DAMONFS, 'lend', self.place, '--', sys.executable,
+                                  '-c', files], capture_output=True, text=True, check=True).stdout.splitlines()
+            self.assertEqual(out[0], '3:/dev/fuse', setup)
+            # The last one is of who looks.
+            self.assertLessEqual(len(out[1].split()), 5, setup)
+        _, out, _ = self.lend('grep', '-E', '^Sig(Blk|Ign)', '/proc/self/status')
+        masks = dict(line.split() for line in out.splitlines())
+        with open('/proc/self/status') as f:
+            ours = dict(line.split() for line in f if line.startswith(('SigBlk', 'SigIgn')))
+        self.assertEqual(masks['SigBlk:'], ours['SigBlk:'])
+        # Python ignores SIGPIPE, and gives it back to who it starts.
+        self.assertEqual(int(masks['SigIgn:'], 16) & ~int(ours['SigIgn:'], 16), 0)
+
     def test_nobody_waits_for_a_daemon_that_ended(self):
         status, out, _ = self.lend('sh', '-c', 'exec 3>&-; ls %s 2>&1; exit 3' % self.place)
         self.assertEqual(status, 3)
@@ -330,7 +349,8 @@ class Lend(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertRegex(out, r'^lent \S+ fuse\.damonfs ro,.*allow_other')
         for words in [[], [self.place], ['-x', self.place, 'true'], ['/nonexistent', 'true'],
-                      ['--', '-x', 'true'], ['/dev/fd/0', 'true'], ['-o', 'ro,auto_unmount', self.place, 'true']]:
+                      ['--', '-x', 'true'], ['/dev/fd/0', 'true'], ['-o', 'ro,auto_unmount', self.place, 'true'],
+                      *(['--pid', pid, self.place, 'true'] for pid in ('', '-1', 'x', '1x', '0', '4294967296'))]:
             with open('/dev/fuse', 'rb') as device:
                 done = subprocess.run([DAMONFS, 'lend', *words], stdin=device, capture_output=True, check=False)
             self.assertEqual(done.returncode, 125, words)
